@@ -52,8 +52,11 @@ export type Meaning<A> =
   | {
       readonly kind: "structural";
       readonly reference: (inputs: readonly Tensor[], y: Tensor, attributes: A) => void;
-      /** Whether elementwise ops on the result can be done while it is still in registers. */
-      readonly epilogue?: boolean;
+      /**
+       * Present if elementwise ops on the result can be done while it is still in registers: how many leading axes of
+       * the result the kernel takes for its rows.
+       */
+      readonly epilogue?: (inputs: readonly Node[], y: Shape) => number;
       /** For reductions: the elementwise ops that make the operand can be done while it is read. */
       readonly reduces?: (inputs: readonly Node[], attributes: A) => { outer: number; reduced: number; inner: number };
       /** Floating-point operations of one evaluation, for the plan's table. */

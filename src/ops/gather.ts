@@ -14,7 +14,7 @@ const gatherOp = defineOp({
   name: "gather",
   meaning: {
     kind: "structural",
-    epilogue: true,
+    epilogue: ([, index]) => index.shape.length,
     reference: ([table, index], y) => {
       const row = sizeOf(table.shape.slice(1));
       for (let i = 0; i < index.data.length; i++) {

@@ -84,7 +84,8 @@ function groupOf(node: Node): Group {
     return { ...base, root: undefined, reductions: [node], space, split: inner === 1 ? from : to, regular: true };
   }
   const root = isElementwise(node) ? undefined : node;
-  const split = Math.max(0, node.shape.length - 1);
+  const epilogue = meaning.kind === "structural" ? meaning.epilogue : undefined;
+  const split = epilogue?.(node.inputs, node.shape) ?? 0;
   return { ...base, root, space: node.shape, split, regular: root !== undefined };
 }
 
@@ -133,6 +134,7 @@ export function fuse({ nodes, outputs, updates, guard }: Lowered): { steps: Step
     const readsWhole = value.inputs.every(
       (x) => storageOf(x) !== variable || (isElementwise(value) && sameShape(x.shape, value.shape)),
     );
+    if (guard && groups.has(storageOf(guard))) link(groups.get(storageOf(guard))!, target);
     if (!readsWhole || others.some((other) => reaches(target, other))) continue;
     inPlace.set(value, variable);
     for (const other of others) link(other, target);
@@ -218,7 +220,8 @@ export function fuse({ nodes, outputs, updates, guard }: Lowered): { steps: Step
   return { steps, copies: updates.filter(({ value }) => !inPlace.has(value)) };
 }
 
-const hasEpilogue = (node: Node): boolean => node.op.meaning.kind === "structural" && node.op.meaning.epilogue === true;
+const hasEpilogue = (node: Node): boolean =>
+  node.op.meaning.kind === "structural" && node.op.meaning.epilogue !== undefined;
 
 const sameRun = (a: Node, b: Node): boolean =>
   a.attributes.from === b.attributes.from && a.attributes.to === b.attributes.to;

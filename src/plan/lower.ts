@@ -2,8 +2,8 @@
  * The first pass of planning: puts composites' parts in their place and makes one node of equal ones, so that what two
  * paths need (a softmax forward and backward, say) is computed once.
  */
-import { constantArray, isConstant } from "../graph/leaf.ts";
-import { inPhase, inScope, type Node, topologicalOrder, withInputs } from "../graph/node.ts";
+import { constantArray, fillValue, input, isConstant } from "../graph/leaf.ts";
+import { inPhase, inScope, makeNode, type Node, topologicalOrder, withInputs } from "../graph/node.ts";
 import { toFloat } from "../ops/functions.ts";
 import type { Plan, PlanRequest, Update } from "./plan.ts";
 
@@ -16,14 +16,14 @@ export function lower(request: PlanRequest): Lowered {
   const replaced = new Map<Node, Node>();
   const unique = new Map<string, Node>();
   const identities = new Map<object, number>();
-  const identity = (object: object): number => {
+  const numberOf = (object: object): number => {
     if (!identities.has(object)) identities.set(object, identities.size);
     return identities.get(object)!;
   };
 
   const keyOf = (node: Node): string => {
     const array = constantArray(node);
-    const attributes = array ? `#${identity(array)}:${node.shape}` : JSON.stringify(node.attributes);
+    const attributes = array ? `#${numberOf(array)}:${node.shape}` : JSON.stringify(node.attributes);
     return `${node.op.name}(${node.inputs.map((x) => x.id)})${attributes}`;
   };
 
@@ -60,7 +60,9 @@ export function lower(request: PlanRequest): Lowered {
     return replaced.get(node)!;
   };
 
-  const outputs = request.outputs.map(find);
+  // A number that is the same everywhere has no memory to be read from; an op puts it there.
+  const stored = (node: Node): Node => (fillValue(node) === undefined ? node : copyOf(node));
+  const outputs = request.outputs.map((node) => stored(find(node)));
   // An update stores what a step computes: a leaf, a view, or a value that two variables take is copied by an op.
   const taken = new Set<Node>();
   const updates = (request.updates ?? []).map(({ variable, value }): Update => {
@@ -71,7 +73,7 @@ export function lower(request: PlanRequest): Lowered {
     taken.add(computed);
     return { variable, value: computed };
   });
-  const guard = request.guard && find(request.guard);
+  const guard = request.guard && stored(find(request.guard));
   const nodes = topologicalOrder([
     ...request.inputs,
     ...outputs,
@@ -81,8 +83,7 @@ export function lower(request: PlanRequest): Lowered {
   return { inputs: request.inputs, outputs, updates, guard, nodes };
 }
 
-/** A node that computes the same values again. `toFloat` of a float is simplified away, so it is made by hand. */
-function copyOf(node: Node): Node {
-  const conversion = toFloat(withInputs({ ...node, dtype: "int" }, node.inputs));
-  return withInputs(conversion, [node]);
-}
+/** The op that gives back its operand. Applied to floats it is simplified away, so `copyOf` makes its node by hand. */
+const identity = toFloat(input("x", [], "int")).op;
+
+const copyOf = (node: Node): Node => makeNode(identity, [node], {}, node.shape, "float");

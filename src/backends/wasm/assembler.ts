@@ -159,6 +159,9 @@ export const f32 = {
   store: store<"f32">(0x38),
   add: (a: F32, b: F32): F32 => new Value("f32", [...a.code, ...b.code, 0x92]),
   mul: (a: F32, b: F32): F32 => new Value("f32", [...a.code, ...b.code, 0x94]),
+  gt: (a: F32, b: F32): I32 => new Value("i32", [...a.code, ...b.code, 0x5e]),
+  ne: (a: F32, b: F32): I32 => new Value("i32", [...a.code, ...b.code, 0x5c]),
+  sub: (a: F32, b: F32): F32 => new Value("f32", [...a.code, ...b.code, 0x93]),
   convertI32: (a: I32): F32 => new Value("f32", [...a.code, 0xb2]),
 };
 
@@ -237,6 +240,10 @@ export const f32x4 = {
   abs: vectorUnary(0xe0),
   neg: vectorUnary(0xe1),
   sqrt: vectorUnary(0xe3),
+  /** `b < a ? b : a`, lane by lane: one instruction, but a NaN in `b` is lost. */
+  pmin: vectorBinary(0xea),
+  /** `a < b ? b : a`, lane by lane: one instruction, but a NaN in `b` is lost. */
+  pmax: vectorBinary(0xeb),
   add: vectorBinary(0xe4),
   sub: vectorBinary(0xe5),
   mul: vectorBinary(0xe6),
