@@ -72,6 +72,8 @@ interface Group {
   after: Set<Group>;
 }
 
+const isForward = (group: Group): boolean => group.nodes[0].phase === "forward";
+
 const isElementwise = (node: Node): boolean => node.op.meaning.kind === "elementwise";
 
 function groupOf(node: Node): Group {
@@ -170,6 +172,8 @@ export function fuse({ nodes, outputs, updates, guard }: Lowered): { steps: Step
   const merge = (first: Group, second: Group): boolean => {
     if (first === second || !sameShape(first.space, second.space)) return false;
     if (first.root && second.root) return false;
+    // What the backward pass derives from a forward result it derives when it needs it: storing it would cost memory.
+    if (isForward(first) !== isForward(second)) return false;
     const root = first.root ?? second.root;
     const reductions = [...first.reductions, ...second.reductions];
     if (root && (reductions.length > 0 || !hasEpilogue(root))) return false;
