@@ -56,6 +56,7 @@ export function parseSchema(value: unknown, file?: string): TableSchema {
   };
   const texts = (what: string, came: unknown): string[] => {
     if (!Array.isArray(came) || came.length === 0) throw fail(what, came, "a list of strings");
+    if (new Set(came).size < came.length) throw fail(what, came, "every one once");
     return came.map((item) => text(what, item));
   };
   const kind = (came: unknown): ColumnKind => {
@@ -85,6 +86,9 @@ export function parseSchema(value: unknown, file?: string): TableSchema {
   const missing = own(value, "missing");
   if (typeof missing !== "string" || !POLICIES.includes(missing))
     throw fail("missing", missing, `one of ${POLICIES.join(", ")}`);
+  const names = [...columns.map((came) => (isObject(came) ? own(came, "name") : came)), own(target, "name")];
+  const double = names.find((name, i) => names.indexOf(name) < i);
+  if (double !== undefined) throw fail("twice the name", double, "every name once");
   return {
     columns: columns.map(column),
     target: {
