@@ -17,6 +17,15 @@ export {
   toDataset,
 } from "./dataset.ts";
 export { decodeIdx, labelledArrays } from "./idx.ts";
+export {
+  type DecodeOptions,
+  decodeImage,
+  type Image,
+  normalizeDigit,
+  resize,
+  toColour,
+  toGrey,
+} from "./images.ts";
 export { decodeSafetensors, encodeSafetensors, type SafetensorsFile, type StoredTensor } from "./safetensors.ts";
 export { type ColumnKind, type ColumnSchema, type MissingPolicy, parseSchema, type TableSchema } from "./schema.ts";
 export {
