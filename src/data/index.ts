@@ -3,20 +3,24 @@
  * file system is in node.ts. No logic.
  */
 export type { NumberArray, ShapedArray, TypedArray } from "./arrays.ts";
+export { type AugmentOptions, augment, augmentImage } from "./augment.ts";
 export { type CsvOptions, type CsvRecord, type CsvSource, parseCsv } from "./csv.ts";
 export {
+  arraysToDataset,
   checkDataset,
   type Dataset,
+  type NamedArray,
   type PlainData,
   type SplitOptions,
   type Statistics,
   split,
   statistics,
+  type TargetOptions,
   type Task,
   take,
   toDataset,
 } from "./dataset.ts";
-export { decodeIdx, labelledArrays } from "./idx.ts";
+export { decodeIdx } from "./idx.ts";
 export {
   type DecodeOptions,
   decodeImage,
@@ -26,6 +30,7 @@ export {
   toColour,
   toGrey,
 } from "./images.ts";
+export { decodeNpy, decodeNpz, encodeNpy, npzToDatasets } from "./npy.ts";
 export { decodeSafetensors, encodeSafetensors, type SafetensorsFile, type StoredTensor } from "./safetensors.ts";
 export { type ColumnKind, type ColumnSchema, type MissingPolicy, parseSchema, type TableSchema } from "./schema.ts";
 export {
@@ -38,3 +43,4 @@ export {
   type TableDataset,
   type TableOptions,
 } from "./table.ts";
+export { circles, curve, iris, moons, spirals, type ToyOptions, xor } from "./toy.ts";

@@ -2,6 +2,7 @@
  * Decodes PNG images (ISO/IEC 15948): every colour type, bit depth and interlacing, to 8 bits per sample with alpha.
  * Colour profiles and gamma are left aside. What is done with the picture is for images.ts.
  */
+import { crc32 } from "./crc32.ts";
 import { dataError } from "./fail.ts";
 import { type InflateError, inflate } from "./inflate.ts";
 
@@ -216,17 +217,4 @@ function putPixel(
   }
   if (samples > channels) rgba[to + 3] = Math.round((sampleAt(line, first + channels, depth) * 255) / most);
   else rgba[to + 3] = transparent ? 0 : 255;
-}
-
-const CRC_TABLE = Uint32Array.from({ length: 256 }, (_, byte) => {
-  let value = byte;
-  for (let bit = 0; bit < 8; bit++) value = value & 1 ? 0xedb88320 ^ (value >>> 1) : value >>> 1;
-  return value;
-});
-
-/** CRC-32, as PNG and ZIP use it. */
-export function crc32(bytes: Uint8Array): number {
-  let value = 0xffffffff;
-  for (let i = 0; i < bytes.length; i++) value = CRC_TABLE[(value ^ bytes[i]) & 255] ^ (value >>> 8);
-  return ~value >>> 0;
 }

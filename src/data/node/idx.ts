@@ -6,9 +6,9 @@ import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { DataError } from "../../errors.ts";
-import type { Dataset } from "../dataset.ts";
+import { arraysToDataset, type Dataset, type NamedArray } from "../dataset.ts";
 import { dataError, list } from "../fail.ts";
-import { decodeIdx, labelledArrays, type NamedArray } from "../idx.ts";
+import { decodeIdx } from "../idx.ts";
 import { readDirectory, readFile } from "./files.ts";
 
 /** A set for training and, where the files have one, a set for testing. */
@@ -44,7 +44,10 @@ export async function readIdxDirectory(directory: string): Promise<TrainAndTest>
         file: directory,
       });
     }
-    return labelledArrays(await readIdx(join(directory, images)), await readIdx(join(directory, labels)), classes);
+    return arraysToDataset(await readIdx(join(directory, images)), await readIdx(join(directory, labels)), {
+      task: "classification",
+      ...(classes ? { classes } : {}),
+    });
   };
   const train = await read("train");
   if (train === undefined)
