@@ -34,7 +34,7 @@ export interface DecodeOptions {
  * @example
  * import { decodeImage } from "chainrule/data";
  * const dot = Uint8Array.from(atob(
- *   "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGP4DwABAQEAG7buVgAAAABJRU5ErkJggg==",
+ *   "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGP4DwABAQEAsTj2FAAAAABJRU5ErkJggg==",
  * ), (c) => c.charCodeAt(0));
  * console.log((await decodeImage(dot)).data); // Uint8Array(1) [ 255 ]
  */
@@ -101,7 +101,13 @@ export function toGrey(image: Image): Image {
   return { width, height, channels: 1, data: grey };
 }
 
-/** The image in three channels. */
+/**
+ * The image in three channels, all equal where it was grey.
+ *
+ * @example
+ * import { toColour } from "chainrule/data";
+ * console.log(toColour({ width: 1, height: 1, channels: 1, data: new Uint8Array([7]) }).data); // Uint8Array(3) [ 7, 7, 7 ]
+ */
 export function toColour(image: Image): Image {
   if (image.channels === 3) return image;
   return {

@@ -6,20 +6,24 @@ export type { NumberArray, ShapedArray, TypedArray } from "./arrays.ts";
 export { type AugmentOptions, augment, augmentImage } from "./augment.ts";
 export { type CsvOptions, type CsvRecord, type CsvSource, parseCsv } from "./csv.ts";
 export {
-  arraysToDataset,
   checkDataset,
   type Dataset,
-  type NamedArray,
-  type PlainData,
+  rowSize,
   type SplitOptions,
   type Statistics,
   split,
   statistics,
-  type TargetOptions,
   type Task,
   take,
-  toDataset,
 } from "./dataset.ts";
+export {
+  arraysToDataset,
+  type NamedArray,
+  type Nested,
+  type PlainData,
+  type TargetOptions,
+  toDataset,
+} from "./from-arrays.ts";
 export { decodeIdx } from "./idx.ts";
 export {
   type DecodeOptions,

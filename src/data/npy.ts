@@ -13,8 +13,9 @@ import {
   type TypedArray,
 } from "./arrays.ts";
 import { crc32 } from "./crc32.ts";
-import { arraysToDataset, type Dataset, type NamedArray } from "./dataset.ts";
+import type { Dataset } from "./dataset.ts";
 import { dataError, list, show } from "./fail.ts";
+import { arraysToDataset, type NamedArray } from "./from-arrays.ts";
 import { type InflateError, inflate, MAX_UNPACKED } from "./inflate.ts";
 
 type Fail = (message: string, cause?: unknown) => Error;
@@ -125,6 +126,10 @@ export function encodeNpy({ shape, data }: ShapedArray): Uint8Array<ArrayBuffer>
  *
  * Throws `DataError` for a file that is cut short, damaged or of another format, and for one that unpacks to more
  * than 1 GiB.
+ *
+ * @example
+ * import { decodeNpz } from "chainrule/data";
+ * const arrays = async (url: string) => decodeNpz(new Uint8Array(await (await fetch(url)).arrayBuffer()));
  */
 export async function decodeNpz(bytes: Uint8Array, file?: string): Promise<Map<string, ShapedArray>> {
   const at = file === undefined ? {} : { file };
@@ -223,6 +228,10 @@ const PAIRS = [
 /**
  * The data sets in an NPZ file that has `x_train`, `y_train` and perhaps `x_test`, `y_test` (as Keras' mnist.npz),
  * or `x` and `y`. Throws `DataError` as `decodeNpz` and `arraysToDataset` do.
+ *
+ * @example
+ * import { npzToDatasets } from "chainrule/data";
+ * const digits = async (url: string) => npzToDatasets(new Uint8Array(await (await fetch(url)).arrayBuffer()));
  */
 export async function npzToDatasets(bytes: Uint8Array, file?: string): Promise<{ train: Dataset; test?: Dataset }> {
   const arrays = await decodeNpz(bytes, file);

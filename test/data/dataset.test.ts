@@ -1,15 +1,8 @@
 /** Data sets: the check, splits that keep shares, plain arrays, statistics, small sets, varied images. */
 import { expect, test } from "vitest";
 import { augment, augmentImage } from "../../src/data/augment.ts";
-import {
-  arraysToDataset,
-  checkDataset,
-  type Dataset,
-  split,
-  statistics,
-  take,
-  toDataset,
-} from "../../src/data/dataset.ts";
+import { checkDataset, type Dataset, split, statistics, take } from "../../src/data/dataset.ts";
+import { arraysToDataset, toDataset } from "../../src/data/from-arrays.ts";
 import { circles, curve, iris, moons, spirals, xor } from "../../src/data/toy.ts";
 import { ArgumentError, type DataError, ShapeError } from "../../src/errors.ts";
 import { RandomStream } from "../../src/random.ts";

@@ -1,5 +1,6 @@
 /**
- * Reads PNG and JPEG files, one or a folder of class folders. Decoding them is in ../images.ts. Node only.
+ * Reads PNG and JPEG files: one, or a folder of class folders as a data set. It finds and reads the files and brings
+ * them to one size and number of channels; decoding them is in ../images.ts. Node only.
  */
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
@@ -20,7 +21,18 @@ export interface ImageFolderOptions extends Omit<DecodeOptions, "file"> {
 
 const IMAGE = /\.(png|jpe?g)$/i;
 
-/** The image in a PNG or JPEG file; see `decodeImage`. Throws `FileError` and `DataError`. */
+/**
+ * The image in a PNG or JPEG file; see `decodeImage`. Throws `FileError` and `DataError`.
+ *
+ * @example
+ * import { readImage, writeFileAtomically } from "chainrule/data/node";
+ * const dot = Uint8Array.from(
+ *   atob("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGP4DwABAQEAsTj2FAAAAABJRU5ErkJggg=="),
+ *   (c) => c.charCodeAt(0),
+ * );
+ * await writeFileAtomically("dot.png", dot);
+ * console.log(await readImage("dot.png")); // { width: 1, height: 1, channels: 1, data: Uint8Array(1) [ 255 ] }
+ */
 export async function readImage(path: string, options: Omit<DecodeOptions, "file"> = {}): Promise<Image> {
   return decodeImage(await readFile(path), { ...options, file: path });
 }
@@ -31,6 +43,19 @@ export async function readImage(path: string, options: Omit<DecodeOptions, "file
  *
  * Throws `DataError` that names the file for an image that cannot be decoded or has another size, and for a folder
  * without class folders, a single class, or a class without images; `FileError` for what cannot be read.
+ *
+ * @example
+ * import { mkdir } from "node:fs/promises";
+ * import { readImageFolder, writeFileAtomically } from "chainrule/data/node";
+ * const dot = Uint8Array.from(
+ *   atob("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGP4DwABAQEAsTj2FAAAAABJRU5ErkJggg=="),
+ *   (c) => c.charCodeAt(0),
+ * );
+ * for (const name of ["cat", "dog"]) {
+ *   await mkdir(`pets/${name}`, { recursive: true });
+ *   await writeFileAtomically(`pets/${name}/1.png`, dot);
+ * }
+ * console.log((await readImageFolder("pets")).classes); // [ 'cat', 'dog' ]
  */
 export async function readImageFolder(directory: string, options: ImageFolderOptions = {}): Promise<Dataset> {
   const at = { file: directory };
