@@ -16,6 +16,7 @@ export {
   type Task,
   take,
 } from "./dataset.ts";
+export type { TableDataset } from "./encoder.ts";
 export {
   arraysToDataset,
   type NamedArray,
@@ -44,7 +45,6 @@ export {
   encodeTable,
   type PlainRow,
   readTable,
-  type TableDataset,
   type TableOptions,
 } from "./table.ts";
 export { circles, curve, iris, moons, spirals, type ToyOptions, xor } from "./toy.ts";

@@ -3,15 +3,9 @@
  * the columns mean is for ../table.ts. Node only.
  */
 import { createReadStream } from "node:fs";
+import type { TableDataset } from "../encoder.ts";
 import type { TableSchema } from "../schema.ts";
-import {
-  type EncodedTable,
-  type EncodeOptions,
-  encodeTable,
-  readTable,
-  type TableDataset,
-  type TableOptions,
-} from "../table.ts";
+import { type EncodedTable, type EncodeOptions, encodeTable, readTable, type TableOptions } from "../table.ts";
 import { fileError } from "./files.ts";
 
 /**
