@@ -26,6 +26,8 @@ export type TargetKind = "classes" | "values";
 
 export interface Loss {
   readonly target: TargetKind;
+  /** With one output per sample: from where on it means yes. */
+  readonly threshold?: number;
   /** The output of the network [B, …] and the target → [B]. */
   perSample(output: Node, target: Node): Node;
 }
@@ -39,8 +41,9 @@ const sameShapes = (name: string, output: Node, target: Node): void => {
 };
 
 /** A loss of each pair of numbers, averaged over the sample's own axes. */
-const elementwiseLoss = (name: string, loss: (y: Node, t: Node) => Node): Loss => ({
+const elementwiseLoss = (name: string, loss: (y: Node, t: Node) => Node, threshold = 0.5): Loss => ({
   target: "values",
+  threshold,
   perSample: (output, target) => {
     sameShapes(name, output, target);
     const each = loss(output, target);
@@ -53,8 +56,10 @@ const LOSSES = new Map<string, Loss>(
     meanSquaredError: elementwiseLoss("meanSquaredError", (y, t) => mul(sub(y, t), sub(y, t))),
     meanAbsoluteError: elementwiseLoss("meanAbsoluteError", (y, t) => abs(sub(y, t))),
     /** On logits z: max(z, 0) − z t + ln(1 + e^(−|z|)), which never overflows. */
-    binaryCrossEntropy: elementwiseLoss("binaryCrossEntropy", (z, t) =>
-      add(sub(maximum(z, 0), mul(z, t)), log1p(exp(neg(abs(z))))),
+    binaryCrossEntropy: elementwiseLoss(
+      "binaryCrossEntropy",
+      (z, t) => add(sub(maximum(z, 0), mul(z, t)), log1p(exp(neg(abs(z))))),
+      0,
     ),
     /** On probabilities, kept 1e-7 away from 0 and 1. */
     binaryCrossEntropyOnProbabilities: elementwiseLoss("binaryCrossEntropyOnProbabilities", (p, t) => {

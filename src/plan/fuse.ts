@@ -224,8 +224,8 @@ export function fuse({ nodes, outputs, updates, guard }: Lowered): { steps: Step
   return { steps, copies: updates.filter(({ value }) => !inPlace.has(value)) };
 }
 
-const hasEpilogue = (node: Node): boolean =>
-  node.op.meaning.kind === "structural" && node.op.meaning.epilogue !== undefined;
+const hasEpilogue = ({ op: { meaning }, dtype }: Node): boolean =>
+  meaning.kind === "structural" && meaning.epilogue !== undefined && dtype === "float";
 
 const sameRun = (a: Node, b: Node): boolean =>
   a.attributes.from === b.attributes.from && a.attributes.to === b.attributes.to;
