@@ -74,7 +74,8 @@ function fileOf(array: NamedArray): { file?: string } {
 
 function toFeatures(data: TypedArray): Uint8Array | Float32Array {
   if (data instanceof Uint8Array || data instanceof Float32Array) return data;
-  return Float32Array.from(data as ArrayLike<number>, Number);
+  if (data instanceof BigInt64Array || data instanceof BigUint64Array) return Float32Array.from(data, Number);
+  return new Float32Array(data);
 }
 
 function toLabels(values: Float64Array, y: NamedArray, classes: readonly string[] | undefined) {

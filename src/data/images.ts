@@ -133,8 +133,8 @@ export function resize(image: Image, width: number, height: number): Image {
   checkInteger("height", height, 1, 65535);
   const { channels } = image;
   if (width === image.width && height === image.height) return image;
-  const scaled = resample(Float32Array.from(image.data), image.width, image.height, channels, width, height);
-  return { width, height, channels, data: Uint8Array.from(scaled, Math.round) };
+  const scaled = resample(new Float32Array(image.data), image.width, image.height, channels, width, height);
+  return { width, height, channels, data: new Uint8Array(scaled.map(Math.round)) };
 }
 
 /** Resizes rows, then columns; [H, W, C] in and out. */
@@ -252,7 +252,7 @@ function inkOf(data: Uint8Array, width: number, height: number): Float32Array | 
   const peak = dark ? background - darkest : lightest - background;
   const floor = Math.max(0.05 * peak, 6 * noise); // 6 median deviations: 4 standard deviations of ordinary noise
   if (peak < 16 || peak <= floor) return undefined;
-  return Float32Array.from(data, (value) => {
+  return new Float32Array(data).map((value) => {
     const ink = dark ? background - value : value - background;
     return ink > floor ? ink : 0;
   });
