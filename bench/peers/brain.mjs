@@ -11,7 +11,11 @@ if (!["mlp-128-b1", "xor"].includes(spec.name)) fail("trains sample by sample on
 const { NeuralNetwork } = createRequire(import.meta.url)("brain.js");
 const xor = spec.name === "xor";
 const units = spec.layers.filter(([kind]) => kind === "dense").map(([, n]) => n);
-const net = new NeuralNetwork({ hiddenLayers: units.slice(0, -1), activation: "sigmoid", learningRate: xor ? 0.3 : 0.1 });
+const net = new NeuralNetwork({
+  hiddenLayers: units.slice(0, -1),
+  activation: "sigmoid",
+  learningRate: xor ? 0.3 : 0.1,
+});
 const batches = dataset(spec).map(({ x, y }) =>
   Array.from(y, (label, i) => ({
     input: Array.from(x.subarray((i * x.length) / y.length, ((i + 1) * x.length) / y.length)),

@@ -110,6 +110,11 @@ export async function clock(run) {
   }
 }
 
+/** At least 12 steps (4 where a step takes many seconds), up to half a second or 4,000 steps. */
+function warming(steps, seconds) {
+  return steps < (seconds < 20 ? 12 : 4) || (seconds < 0.5 && steps < 4000);
+}
+
 /**
  * Warms up while checking that the loss falls, then times step(i) and reports samples per second.
  * step(i) trains on (or predicts) batch i, loss(i) does the same and returns the loss; both may return promises.
@@ -118,7 +123,8 @@ export async function clock(run) {
 export async function measure(spec, { step, loss, run }) {
   const losses = [];
   const begin = performance.now();
-  for (let i = 0; i < 12 || (performance.now() - begin < 500 && i < 4000); i++) losses.push(await (loss ?? step)(i));
+  const seconds = () => (performance.now() - begin) / 1000;
+  for (let i = 0; warming(i, seconds()); i++) losses.push(await (loss ?? step)(i));
   const learning = loss ? learned(losses) : {};
   const steps = async (n) => {
     for (let i = 0; i < n; i++) {

@@ -75,13 +75,18 @@ def learned(losses):
     return {"lossFirst": round(first, 4), "lossLast": round(last, 4)}
 
 
+def warming(steps, seconds):
+    """At least 12 steps (4 where a step takes many seconds), up to half a second or 4,000 steps."""
+    return steps < (12 if seconds < 20 else 4) or (seconds < 0.5 and steps < 4000)
+
+
 def measure(spec, step, loss=None):
     """Warms up while checking that the loss falls, then times step(i) and reports samples per second.
 
     step(i) trains on (or predicts) batch i; loss(i) does the same and returns the loss.
     """
     losses, begin, i = [], time.perf_counter(), 0
-    while i < 12 or (time.perf_counter() - begin < 0.5 and i < 4000):
+    while warming(i, time.perf_counter() - begin):
         losses.append(loss(i) if loss else step(i))
         i += 1
 

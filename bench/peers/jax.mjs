@@ -34,7 +34,10 @@ function batchNorm(x, gamma, beta) {
   const over = [0, 2, 3];
   const centered = x.ref.sub(np.mean(x, over, { keepdims: true }));
   const variance = np.mean(np.square(centered.ref), over, { keepdims: true });
-  return centered.div(np.sqrt(variance.add(1e-5))).mul(gamma).add(beta);
+  return centered
+    .div(np.sqrt(variance.add(1e-5)))
+    .mul(gamma)
+    .add(beta);
 }
 
 function forward(params, x) {
@@ -63,19 +66,16 @@ const step = jit((params, m, v, x, y, rate) => {
   const [loss, gradient] = valueAndGrad(lossOf)(tree.ref(params), x, y);
   m = tree.map((m, g) => m.mul(0.9).add(g.mul(0.1)), m, tree.ref(gradient));
   v = tree.map((v, g) => v.mul(0.999).add(np.square(g).mul(0.001)), v, gradient);
-  params = tree.map(
-    (p, m, v) => p.sub(m.mul(rate.ref).div(np.sqrt(v).add(1e-8))),
-    params,
-    tree.ref(m),
-    tree.ref(v),
-  );
+  params = tree.map((p, m, v) => p.sub(m.mul(rate.ref).div(np.sqrt(v).add(1e-8))), params, tree.ref(m), tree.ref(v));
   rate.dispose();
   return [params, m, v, loss];
 });
 
 const images = spec.input.length === 3;
 const batches = dataset(spec).map(({ x, y }) => {
-  const rows = np.array(x.slice()).reshape([spec.batch, ...(images ? [spec.input[2], ...spec.input.slice(0, 2)] : spec.input)]);
+  const rows = np
+    .array(x.slice())
+    .reshape([spec.batch, ...(images ? [spec.input[2], ...spec.input.slice(0, 2)] : spec.input)]);
   return { x: rows, y: np.array(binary ? Float32Array.from(y) : oneHot(y, 10)).reshape([spec.batch, -1]) };
 });
 const zeros = (tensors) => tree.map((p) => np.zerosLike(p), tree.ref(tensors));

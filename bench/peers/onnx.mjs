@@ -27,12 +27,30 @@ const INT64 = 7;
 
 function attribute(name, value) {
   if (Array.isArray(value)) return [[1, name], ...value.map((i) => [8, i]), [20, 7]];
-  return [[1, name], [3, value], [20, 2]]; // prettier-ignore
+  return [
+    [1, name],
+    [3, value],
+    [20, 2],
+  ];
 }
 
 function valueInfo({ name, type, shape }) {
   const dims = shape.map((size) => [1, [[1, size]]]);
-  return [[1, name], [2, [[1, [[1, type], [2, dims]]]]]]; // prettier-ignore
+  return [
+    [1, name],
+    [
+      2,
+      [
+        [
+          1,
+          [
+            [1, type],
+            [2, dims],
+          ],
+        ],
+      ],
+    ],
+  ];
 }
 
 /** Collects a graph: every method returns the name of a value. */
@@ -45,7 +63,12 @@ export class OnnxGraph {
 
   #tensor(type, shape, data) {
     const name = `c${this.#count++}`;
-    this.#initializers.push([...shape.map((size) => [1, size]), [2, type], [8, name], [9, new Uint8Array(data.buffer)]]);
+    this.#initializers.push([
+      ...shape.map((size) => [1, size]),
+      [2, type],
+      [8, name],
+      [9, new Uint8Array(data.buffer)],
+    ]);
     return name;
   }
 
@@ -71,7 +94,11 @@ export class OnnxGraph {
 
   /** Makes a value an output of the model under a name of its own. */
   output(name, value, shape) {
-    this.#nodes.push([[1, value], [2, name], [4, "Identity"]]); // prettier-ignore
+    this.#nodes.push([
+      [1, value],
+      [2, name],
+      [4, "Identity"],
+    ]);
     this.#outputs.push({ name, shape, type: FLOAT });
   }
 
@@ -96,6 +123,11 @@ export class OnnxGraph {
       ...this.#inputs.map((value) => [11, valueInfo(value)]),
       ...this.#outputs.map((value) => [12, valueInfo(value)]),
     ];
-    return encode([[1, 8], [2, "chainrule-bench"], [7, graph], [8, [[2, 17]]]]); // prettier-ignore
+    return encode([
+      [1, 8],
+      [2, "chainrule-bench"],
+      [7, graph],
+      [8, [[2, 17]]],
+    ]);
   }
 }

@@ -113,14 +113,19 @@ if (training) {
     const labels = graph.input("y", [spec.batch], "int64");
     const target = n("OneHot", labels, graph.integers([shape[1]]), graph.floats([0, 1]));
     const logProbability = n("LogSoftmax", y);
-    loss = n("Mul", graph.node("ReduceSum", [n("Mul", logProbability, target)], { keepdims: 0 }), graph.number(-1 / spec.batch));
+    loss = n(
+      "Mul",
+      graph.node("ReduceSum", [n("Mul", logProbability, target)], { keepdims: 0 }),
+      graph.number(-1 / spec.batch),
+    );
     dy = n("Mul", n("Sub", n("Exp", logProbability), target), perSample);
   }
   graph.output("loss", loss, []);
   for (let layer = backwards.length - 1; layer >= 0; layer--) dy = backwards[layer](dy, layer === 0);
 
   const rate = graph.input("rate", []);
-  const blend = (old, keep, value) => n("Add", n("Mul", old, graph.number(keep)), n("Mul", value, graph.number(1 - keep)));
+  const blend = (old, keep, value) =>
+    n("Add", n("Mul", old, graph.number(keep)), n("Mul", value, graph.number(1 - keep)));
   for (const p of [...state]) {
     const [m, v] = [parameter(p.shape, 0), parameter(p.shape, 0)];
     m.next = blend(m.value, 0.9, p.gradient);
