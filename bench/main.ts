@@ -5,6 +5,7 @@
 import { execFileSync } from "node:child_process";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { availableParallelism, cpus, loadavg } from "node:os";
+import { resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { type Measurement, PEERS, type Peer, Runner } from "./peers.ts";
 import { median, type Result, rateOf, toMarkdown, toText } from "./table.ts";
@@ -15,12 +16,14 @@ const USAGE = `npm run bench -- [options]
   --threads 1,2     thread counts of the peers that have threads   (1 and the cores, at most 2)
   --rounds N        rounds, each every peer once; medians are shown   (3)
   --seconds N       length of one measurement   (1)
-  --timeout N       seconds after which a peer is given up   (180)
+  --timeout N       seconds after which a peer is given up   (300)
   --node PATH       the Node that runs chainrule and the JavaScript peers   (this one)
-  --python PATH     the Python of PyTorch, scikit-learn and NumPy   (python3, /usr/bin/python3)
+  --python PATH     the Python of PyTorch, scikit-learn and NumPy   (/usr/bin/python3, python3)
   --markdown FILE   writes the tables there too`;
 
 interface Workload {
+  /** Told in place of a long list of layers. */
+  about?: string;
   layers?: string;
   input?: number[];
   batch?: number;
@@ -35,10 +38,9 @@ const DEFAULT_WORKLOADS = ["mlp-128-b32", "mlp-128-b128", "mlp-512-512-b128", "c
 const SLOW_SECONDS = 60;
 
 function describe(name: string): string {
-  const { input, layers, batch, mode, matmul } = workloads[name];
+  const { about, input, layers, batch, mode, matmul } = workloads[name];
   if (matmul) return `float32 product of two ${matmul} x ${matmul} matrices`;
-  const long = layers!.length > 70 ? `${layers!.split(", ").length} layers ending in ${layers!.slice(-24)}` : layers;
-  return `${input!.join("x")} -> ${long}; batch ${batch}${mode ? `, ${mode}` : ", Adam"}`;
+  return `${about ?? `${input!.join("x")} -> ${layers}`}; batch ${batch}${mode ? `, ${mode}` : ", Adam"}`;
 }
 
 class UsageError extends Error {}
@@ -57,6 +59,14 @@ function positive(text: string, option: string): number {
   return value;
 }
 
+function versionOf(node: string): string {
+  try {
+    return execFileSync(node, ["--version"], { encoding: "utf8" }).trim();
+  } catch (error) {
+    throw new UsageError(`cannot run the Node at ${node}: ${(error as Error).message}`);
+  }
+}
+
 function readOptions() {
   const { values } = parseArgs({
     options: {
@@ -65,7 +75,7 @@ function readOptions() {
       threads: { type: "string", default: availableParallelism() > 1 ? "1,2" : "1" },
       rounds: { type: "string", default: "3" },
       seconds: { type: "string", default: "1" },
-      timeout: { type: "string", default: "180" },
+      timeout: { type: "string", default: "300" },
       node: { type: "string", default: process.execPath },
       python: { type: "string" },
       markdown: { type: "string" },
@@ -73,8 +83,11 @@ function readOptions() {
     },
   });
   const byName = Object.fromEntries(PEERS.map((peer) => [peer.name, peer]));
+  const node = values.node.includes("/") ? resolve(values.node) : values.node;
   return {
     ...values,
+    node,
+    nodeVersion: versionOf(node),
     workloads: chosen(values.workloads, workloads, DEFAULT_WORKLOADS, "workload"),
     peers: chosen(values.peers, byName, Object.keys(byName), "peer").map((name) => byName[name]),
     threads: values.threads.split(",").map((text) => positive(text, "threads")),
@@ -91,27 +104,31 @@ async function installed(runner: Runner, peers: readonly Peer[]): Promise<Peer[]
   const present: Peer[] = [];
   for (const peer of peers) {
     const version = await runner.probe(peer);
-    if (version === undefined) say(`${peer.name.padEnd(12)} missing; to bring it: ${peer.bring}`);
-    else {
-      say(`${peer.name.padEnd(12)} ${version}`);
-      present.push(peer);
-    }
+    say(`${peer.name.padEnd(12)} ${version ?? `missing; to bring it: ${peer.bring}`}`);
+    if (version !== undefined) present.push(peer);
   }
   return present;
 }
 
-function record(result: Result, measurement: Measurement): void {
+/** Takes a measurement in and returns how it reads in the log. */
+function record(result: Result, measurement: Measurement): string {
   result.version = measurement.version;
-  if (measurement.error) result.error = measurement.error;
-  else result.values.push(rateOf(measurement));
+  if (measurement.error) {
+    result.error = measurement.error;
+    return measurement.error;
+  }
+  const rate = rateOf(measurement);
+  result.values.push(rate);
+  return `${Math.round(rate).toLocaleString("en")} ${result.unit}`;
 }
 
 async function main(): Promise<void> {
   const options = readOptions();
   if (options.help) return console.log(USAGE);
+  const load = loadavg()[0];
+  if (load > 0.7) say(`The machine is busy (load ${load.toFixed(1)}): the numbers will be too low.`);
   const runner = new Runner(options);
   const peers = await installed(runner, options.peers);
-  if (loadavg()[0] > 0.7) say(`The machine is busy (load ${loadavg()[0].toFixed(1)}): the numbers will be too low.`);
 
   const results: Result[] = options.workloads.flatMap((workload) =>
     peers.flatMap((peer) =>
@@ -128,34 +145,37 @@ async function main(): Promise<void> {
     ),
   );
 
-  const slow = new Set<Result>();
+  let waiting = results;
   for (let round = 1; round <= options.rounds; round++) {
-    for (const result of results) {
-      if (result.error || slow.has(result)) continue;
+    const again: Result[] = [];
+    for (const result of waiting) {
       const { workload, threads } = result;
       const peer = peers.find(({ name }) => name === result.peer)!;
       const begin = performance.now();
-      record(result, await runner.measure(peer, { workload, threads, seconds: options.seconds }, options.timeout));
-      if (performance.now() - begin > SLOW_SECONDS * 1000) slow.add(result);
-      const shown = result.error ?? `${Math.round(result.values.at(-1)!).toLocaleString("en")} ${result.unit}`;
-      say(`round ${round}  ${workload}  ${peer.name}, ${threads} thread${threads > 1 ? "s" : ""}: ${shown}`);
+      const measurement = await runner.measure(peer, { workload, threads, seconds: options.seconds }, options.timeout);
+      if (measurement.skipped) continue;
+      const outcome = record(result, measurement);
+      say(`round ${round}  ${workload}  ${peer.name}, ${threads} thread${threads > 1 ? "s" : ""}: ${outcome}`);
+      if (!result.error && performance.now() - begin < SLOW_SECONDS * 1000) again.push(result);
     }
+    waiting = again;
   }
 
-  const machine = { cpu: cpus()[0].model.trim(), cores: availableParallelism(), load: loadavg()[0] };
+  const machine = { cpu: cpus()[0].model.trim(), cores: availableParallelism(), load };
   const versions = Object.fromEntries(
     results.filter(({ version }) => version).map(({ peer, version }) => [peer, version]),
   );
-  const node = execFileSync(options.node, ["--version"], { encoding: "utf8" }).trim();
-  const header = `${machine.cpu}, ${machine.cores} cores; Node ${node}; ${new Date().toISOString().slice(0, 10)}`;
-  // What a peer cannot do is told once, in the log above; the tables keep to what ran.
-  const shown = results.filter(({ values }) => values.length > 0);
+  const header = `${machine.cpu}, ${machine.cores} cores; Node ${options.nodeVersion}; ${new Date().toISOString().slice(0, 10)}`;
+  const shown = results.filter(({ values, error }) => values.length > 0 || error);
   console.log(`\n${header}\n\n${toText(shown, describe)}`);
 
   const folder = new URL("results/", here);
   mkdirSync(folder, { recursive: true });
-  const latest = results.map((result) => ({ ...result, median: result.values.length ? median(result.values) : null }));
-  const report = { date: new Date().toISOString(), machine, node, versions, results: latest };
+  const withMedians = shown.map((result) => ({
+    ...result,
+    median: result.values.length ? median(result.values) : null,
+  }));
+  const report = { date: new Date().toISOString(), machine, node: options.nodeVersion, versions, results: withMedians };
   writeFileSync(new URL("latest.json", folder), `${JSON.stringify(report, null, 2)}\n`);
   if (options.markdown) {
     const peersLine = Object.entries(versions).map(([peer, version]) => `${peer} ${version}`);

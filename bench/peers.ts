@@ -21,7 +21,7 @@ export interface Job {
   seconds: number;
 }
 
-/** One run of one peer: its JSON line. Either a rate or an error is there. */
+/** One run of one peer: its JSON line. A rate, an error or the reason why it is no match is there. */
 export interface Measurement {
   peer: string;
   version: string;
@@ -30,6 +30,7 @@ export interface Measurement {
   samplesPerSecond?: number;
   gflops?: number;
   error?: string;
+  skipped?: string;
 }
 
 const npm = "(cd bench && ONNXRUNTIME_NODE_INSTALL=skip npm install)";
@@ -57,8 +58,8 @@ export class Runner {
 
   constructor(options: { node: string; python?: string }) {
     this.#node = options.node;
-    // A Python of the user's own may come first on the PATH and lack what the system's has.
-    this.#pythons = options.python ? [options.python] : ["python3", "/usr/bin/python3"];
+    // The system's first, where packages of the distribution are, and for all peers alike.
+    this.#pythons = options.python ? [options.python] : ["/usr/bin/python3", "python3"];
   }
 
   /** Returns the peer's version, or undefined where it is not installed. */

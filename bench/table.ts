@@ -32,9 +32,10 @@ const ratio = (value: number) => (value >= 10 ? `${value.toFixed(0)} x` : `${val
 /** Rows of a table: peer, threads, median, range of the rounds, and how many times faster chainrule is. */
 function rowsOf(results: readonly Result[]): string[][] {
   return results.map((result) => {
-    if (result.values.length === 0) return [result.peer, String(result.threads), "-", result.error ?? "", ""];
+    if (result.values.length === 0) return [result.peer, String(result.threads), "-", `cannot: ${result.error}`, ""];
     const own = results.find((other) => other.peer === "chainrule" && other.threads === result.threads);
-    const spread = `${number(Math.min(...result.values))} .. ${number(Math.max(...result.values))}`;
+    const ends = [Math.min(...result.values), Math.max(...result.values)].map(number);
+    const spread = result.values.length > 1 ? ends.join(" .. ") : "one";
     const times = own?.values.length && own !== result ? ratio(median(own.values) / median(result.values)) : "";
     return [result.peer, String(result.threads), number(median(result.values)), spread, times];
   });

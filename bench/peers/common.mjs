@@ -48,7 +48,7 @@ export function dataset(spec) {
   const { batch } = spec;
   const features = spec.input.reduce((a, b) => a * b);
   const xor = spec.name === "xor";
-  const count = xor ? 1024 : Math.max(8192, 16 * batch);
+  const count = xor ? 8192 : Math.max(8192, 16 * batch);
   const random = generator(1);
   const patterns = xor ? [] : Float32Array.from({ length: 10 * features }, random);
   const x = new Float32Array(count * features);
@@ -82,6 +82,13 @@ export function report(fields) {
   console.log(JSON.stringify({ peer, version, workload, threads, node: process.version, ...fields }));
 }
 
+/** This workload is not for this peer: nothing is shown. */
+export function skip(reason) {
+  report({ skipped: reason });
+  process.exit();
+}
+
+/** The peer should do this and cannot: the reason is shown in its place. */
 export function fail(reason) {
   report({ error: reason });
   process.exit(1);
@@ -90,7 +97,7 @@ export function fail(reason) {
 const mean = (values) => values.reduce((a, b) => a + b, 0) / values.length;
 
 /** The mean loss of the first and of the last quarter of the warm-up; fails when it did not fall. */
-function learned(losses) {
+export function learned(losses) {
   const quarter = Math.max(1, losses.length >> 2);
   const [lossFirst, lossLast] = [mean(losses.slice(0, quarter)), mean(losses.slice(-quarter))];
   if (!(lossLast < lossFirst)) fail(`does not learn: loss ${lossFirst.toFixed(4)} -> ${lossLast.toFixed(4)}`);
@@ -110,11 +117,6 @@ export async function clock(run) {
   }
 }
 
-/** At least 12 steps (4 where a step takes many seconds), up to half a second or 4,000 steps. */
-function warming(steps, seconds) {
-  return steps < (seconds < 20 ? 12 : 4) || (seconds < 0.5 && steps < 4000);
-}
-
 /**
  * Warms up while checking that the loss falls, then times step(i) and reports samples per second.
  * step(i) trains on (or predicts) batch i, loss(i) does the same and returns the loss; both may return promises.
@@ -123,8 +125,7 @@ function warming(steps, seconds) {
 export async function measure(spec, { step, loss, run }) {
   const losses = [];
   const begin = performance.now();
-  const seconds = () => (performance.now() - begin) / 1000;
-  for (let i = 0; warming(i, seconds()); i++) losses.push(await (loss ?? step)(i));
+  for (let i = 0; i < 12 || (performance.now() - begin < 500 && i < 4000); i++) losses.push(await (loss ?? step)(i));
   const learning = loss ? learned(losses) : {};
   const steps = async (n) => {
     for (let i = 0; i < n; i++) {

@@ -35,7 +35,7 @@ def dataset(spec):
     """About 8,192 samples (at least 16 batches): each class is a pattern of its own under noise. XOR is XOR."""
     if JOB["workload"] == "xor":
         x = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], np.float32)
-        return np.tile(x, (256, 1)), np.tile(np.array([0, 1, 1, 0], np.int64), 256)
+        return np.tile(x, (2048, 1)), np.tile(np.array([0, 1, 1, 0], np.int64), 2048)
     random = np.random.default_rng(1)
     count = max(8192, 16 * spec["batch"])
     patterns = random.random((10, *spec["input"]), np.float32)
@@ -61,7 +61,14 @@ def report(**fields):
     print(json.dumps({**{key: JOB[key] for key in ("peer", "version", "workload", "threads")}, **fields}))
 
 
+def skip(reason):
+    """This workload is not for this peer: nothing is shown."""
+    report(skipped=reason)
+    sys.exit()
+
+
 def fail(reason):
+    """The peer should do this and cannot: the reason is shown in its place."""
     report(error=reason)
     sys.exit(1)
 
@@ -75,18 +82,13 @@ def learned(losses):
     return {"lossFirst": round(first, 4), "lossLast": round(last, 4)}
 
 
-def warming(steps, seconds):
-    """At least 12 steps (4 where a step takes many seconds), up to half a second or 4,000 steps."""
-    return steps < (12 if seconds < 20 else 4) or (seconds < 0.5 and steps < 4000)
-
-
 def measure(spec, step, loss=None):
     """Warms up while checking that the loss falls, then times step(i) and reports samples per second.
 
     step(i) trains on (or predicts) batch i; loss(i) does the same and returns the loss.
     """
     losses, begin, i = [], time.perf_counter(), 0
-    while warming(i, time.perf_counter() - begin):
+    while i < 12 or (time.perf_counter() - begin < 0.5 and i < 4000):
         losses.append(loss(i) if loss else step(i))
         i += 1
 

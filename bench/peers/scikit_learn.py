@@ -10,7 +10,7 @@ from sklearn.neural_network import MLPClassifier
 spec = common.start("sklearn", sklearn.__version__)
 kinds = [layer[0] for layer in spec.get("layers", [])]
 if not kinds or set(kinds) - {"dense", "relu", "tanh", "sigmoid"}:
-    common.fail("dense networks only")
+    common.skip("dense networks only")
 
 warnings.filterwarnings("ignore")  # "maximum iterations reached": the clock decides here
 x, y = common.dataset(spec)
