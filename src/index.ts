@@ -1,1 +1,25 @@
+/** chainrule: neural networks for TypeScript. This file lists the public API and holds no logic. */
+export type { Backend, Session } from "./backends/backend.ts";
+export { reference } from "./backends/reference/reference.ts";
+export { wasm } from "./backends/wasm/session.ts";
 export * from "./errors.ts";
+export { activationNames, defineActivation } from "./nn/activations.ts";
+export type { InitializerName } from "./nn/initializers.ts";
+export { defineLayer, type Layer, type LayerContext, type LayerKind } from "./nn/layer.ts";
+export { type DenseOptions, dense } from "./nn/layers/dense.ts";
+export { activation, dropout, flatten, normalize, rescale } from "./nn/layers/simple.ts";
+export { defineLoss, type Loss, lossNames } from "./nn/losses.ts";
+export { type AdamOptions, adam, type Optimizer, type SgdOptions, sgd } from "./optim/optimizer.ts";
+export { RandomStream } from "./random.ts";
+export type { EpochReport, Fit, FitOptions, Progress } from "./train/fit.ts";
+export { defineMetric, metricNames } from "./train/metrics.ts";
+export {
+  type Data,
+  type EvaluateOptions,
+  fromBytes,
+  load,
+  Model,
+  type ModelOptions,
+  sequential,
+} from "./train/model.ts";
+export type { Scores } from "./train/trainer.ts";

@@ -1,0 +1,57 @@
+/**
+ * What a backend is: something that keeps variables and runs plans. The reference interpreter and the WebAssembly
+ * engine are two; whatever one computes, the others must.
+ */
+import type { Node } from "../graph/node.ts";
+import type { AnyArray } from "../graph/op.ts";
+import type { Plan } from "../plan/plan.ts";
+
+export interface Backend {
+  readonly name: string;
+  /** A fresh session, with no variables. */
+  open(): Session;
+}
+
+/** The values of variables, and the plans that use them. */
+export interface Session {
+  /** What runs the plans, for people: `wasm, relaxed SIMD, 1 thread`. */
+  readonly description: string;
+  /** Sets a variable to a copy of `values`, making room for it the first time. */
+  write(variable: Node, values: AnyArray | readonly number[]): void;
+  /** A copy of a variable's values. */
+  read(variable: Node): AnyArray;
+  /** Forgets a variable; no plan that uses it may run again. */
+  free(variable: Node): void;
+  compile(plan: Plan): Executable;
+  /** Gives back memory and threads. */
+  close(): void;
+}
+
+export interface Executable {
+  /**
+   * Runs the plan `count` times in a row. Each input holds the values of all `count` runs one after the other, and so
+   * does each output that comes back. Stops early at a guard that is not finite.
+   */
+  run(inputs: readonly AnyArray[], count?: number): Run | Promise<Run>;
+  /** Gives back the memory of the plan. */
+  free(): void;
+}
+
+/** A backend that computes on the calling thread and so answers at once. */
+export interface ImmediateExecutable extends Executable {
+  run(inputs: readonly AnyArray[], count?: number): Run;
+}
+
+export interface ImmediateSession extends Session {
+  compile(plan: Plan): ImmediateExecutable;
+}
+
+export interface ImmediateBackend extends Backend {
+  open(): ImmediateSession;
+}
+
+export interface Run {
+  readonly outputs: readonly AnyArray[];
+  /** How many runs finished; fewer than asked if the guard was not finite in the next one. */
+  readonly completed: number;
+}

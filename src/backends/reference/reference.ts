@@ -1,0 +1,158 @@
+/**
+ * The reference backend: a plain interpreter of the graph, node by node, in float64 or float32. It defines what is
+ * correct; the other backends are compared with it. It is not fast and does not try to be.
+ */
+import { ArgumentError } from "../../errors.ts";
+import { constantArray, fillValue } from "../../graph/leaf.ts";
+import { type DType, type Node, nameOf } from "../../graph/node.ts";
+import type { AnyArray, FloatArray, Tensor } from "../../graph/op.ts";
+import { compileScalar, inputScalar } from "../../graph/scalar.ts";
+import { padShape, type Shape, sizeOf, stridesOf } from "../../graph/shape.ts";
+import { storageOf } from "../../plan/fuse.ts";
+import type { Plan } from "../../plan/plan.ts";
+import type { ImmediateBackend, ImmediateExecutable, ImmediateSession, Run } from "../backend.ts";
+
+type Precision = "float64" | "float32";
+
+/** The reference interpreter: `float64` to define what is right, `float32` to see what single precision costs. */
+export const reference = (precision: Precision = "float64"): ImmediateBackend => ({
+  name: "reference",
+  open: () => new ReferenceSession(precision),
+});
+
+class ReferenceSession implements ImmediateSession {
+  readonly description: string;
+  readonly #precision: Precision;
+  readonly #variables = new Map<Node, AnyArray>();
+
+  constructor(precision: Precision) {
+    this.#precision = precision;
+    this.description = `reference, ${precision}`;
+  }
+
+  write(variable: Node, values: AnyArray | readonly number[]): void {
+    const array = newArray(variable.dtype, sizeOf(variable.shape), this.#precision);
+    array.set(values);
+    this.#variables.set(variable, array);
+  }
+
+  read(variable: Node): AnyArray {
+    return this.#value(variable).slice();
+  }
+
+  free(variable: Node): void {
+    this.#variables.delete(variable);
+  }
+
+  close(): void {
+    this.#variables.clear();
+  }
+
+  #value(variable: Node): AnyArray {
+    const value = this.#variables.get(variable);
+    if (!value) throw new ArgumentError(`The variable "${nameOf(variable)}" has no value yet: write one first.`);
+    return value;
+  }
+
+  compile(plan: Plan): ImmediateExecutable {
+    return {
+      run: (inputs, count = 1) => this.#run(plan, inputs, count),
+      free: () => {},
+    };
+  }
+
+  #run(plan: Plan, inputs: readonly AnyArray[], count: number): Run {
+    const outputs = plan.outputs.map((node) => newArray(node.dtype, sizeOf(node.shape) * count, this.#precision));
+    for (let run = 0; run < count; run++) {
+      const given = new Map(
+        plan.inputs.map((node, i) => {
+          const size = sizeOf(node.shape);
+          const array = newArray(node.dtype, size, this.#precision);
+          array.set(inputs[i].subarray(run * size, (run + 1) * size));
+          return [node, array];
+        }),
+      );
+      const values = evaluate(
+        plan.steps.flatMap((step) => step.nodes),
+        this.#precision,
+        (leaf) => given.get(leaf) ?? this.#value(leaf),
+      );
+      if (plan.guard && !Number.isFinite(values(plan.guard)[0])) return { outputs, completed: run };
+      for (const [i, node] of plan.outputs.entries()) outputs[i].set(values(node), run * sizeOf(node.shape));
+      const next = plan.updates.map(({ value }) => values(value));
+      for (const [i, { variable }] of plan.updates.entries()) this.write(variable, next[i]);
+    }
+    return { outputs, completed: count };
+  }
+}
+
+const newArray = (dtype: DType, size: number, precision: Precision): AnyArray => {
+  if (dtype === "int") return new Int32Array(size);
+  if (dtype === "byte") return new Uint8Array(size);
+  return precision === "float64" ? new Float64Array(size) : new Float32Array(size);
+};
+
+/**
+ * Computes nodes in the given order. Composite ops are not known here: nodes come from a plan, which has none.
+ * @returns a function that gives the elements of any node that was computed, and of any leaf
+ */
+export function evaluate(
+  nodes: readonly Node[],
+  precision: Precision,
+  valueOfLeaf: (leaf: Node) => AnyArray,
+): (node: Node) => AnyArray {
+  const values = new Map<Node, AnyArray>();
+
+  const valueAt = (node: Node): AnyArray => {
+    const base = storageOf(node);
+    const known = values.get(base);
+    if (known) return known;
+    const fill = fillValue(base);
+    const array =
+      fill === undefined
+        ? (constantArray(base) ?? valueOfLeaf(base))
+        : newArray(base.dtype, sizeOf(base.shape), precision).fill(fill);
+    values.set(base, array);
+    return array;
+  };
+
+  for (const node of nodes) {
+    const y = newArray(node.dtype, sizeOf(node.shape), precision);
+    const inputs = node.inputs.map((x): Tensor => ({ shape: x.shape, data: valueAt(x) }));
+    const { meaning } = node.op;
+    if (meaning.kind === "elementwise") {
+      const scalar = meaning.scalar(node.attributes as never, ...node.inputs.map((_, i) => inputScalar(i)));
+      mapElements(compileScalar(scalar, inputs.length), inputs, node.shape, y as FloatArray);
+    } else if (meaning.kind === "structural") {
+      meaning.reference(inputs, { shape: node.shape, data: y }, node.attributes as never);
+    }
+    values.set(node, y);
+  }
+  return valueAt;
+}
+
+/** Applies a function to the elements of operands that broadcast to `shape`. */
+function mapElements(f: (...x: number[]) => number, inputs: readonly Tensor[], shape: Shape, y: FloatArray): void {
+  const steps = inputs.map((x) => {
+    const padded = padShape(x.shape, shape.length);
+    return stridesOf(padded).map((stride, axis) => (padded[axis] === 1 ? 0 : stride));
+  });
+  const operands = new Array<number>(inputs.length);
+  let position = 0;
+  const walk = (axis: number, offsets: readonly number[]): void => {
+    if (axis === shape.length) {
+      for (let i = 0; i < inputs.length; i++) operands[i] = inputs[i].data[offsets[i]];
+      y[position++] = f(...operands);
+      return;
+    }
+    for (let k = 0; k < shape[axis]; k++)
+      walk(
+        axis + 1,
+        offsets.map((offset, i) => offset + k * steps[i][axis]),
+      );
+  };
+  walk(
+    0,
+    inputs.map(() => 0),
+  );
+}

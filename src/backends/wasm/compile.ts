@@ -1,0 +1,139 @@
+/**
+ * Compiles a plan to one WebAssembly module: a function per phase of each step, and `run`, which goes through them as
+ * many times as asked. Every thread runs the same code; a phase's units are dealt out among them.
+ */
+import { PlatformError } from "../../errors.ts";
+import type { Node } from "../../graph/node.ts";
+import { bytesOf } from "../../plan/allocate.ts";
+import { type Step, storageOf } from "../../plan/fuse.ts";
+import type { Plan } from "../../plan/plan.ts";
+import {
+  type Callable,
+  type FunctionBuilder,
+  f32,
+  f32x4,
+  i32,
+  type Local,
+  ModuleBuilder,
+  type Type,
+} from "./assembler.ts";
+import { emitBarrier } from "./barrier.ts";
+import type { KernelContext, Madd, Phase } from "./kernel.ts";
+import { KERNELS } from "./kernels/index.ts";
+import { loop } from "./kernels/loop.ts";
+
+export interface CompileOptions {
+  readonly relaxedSimd: boolean;
+  readonly threads: number;
+  /** The most pages of the shared memory; undefined if the memory is not shared. */
+  readonly sharedMaximum: number | undefined;
+  /** Where the threads meet. */
+  readonly barrierAddress: number;
+  /** Where a leaf, or a stored result, lies. */
+  address(node: Node): number;
+  /** Memory beside the plan's own, for kernels to work in; asked for once. */
+  allocateScratch(bytes: number): number;
+}
+
+const multiplyThenAdd: Madd = (a, b, c) => f32x4.add(f32x4.mul(a, b), c);
+
+function phasesOf(step: Step, context: KernelContext): Phase[] {
+  if (!step.root) return loop(step, context);
+  const kernel = KERNELS[step.root.op.name];
+  if (!kernel) {
+    throw new PlatformError(
+      `The wasm backend has no kernel for the op "${step.root.op.name}". Add one in backends/wasm/kernels, or use backend: reference().`,
+    );
+  }
+  return kernel(step, context);
+}
+
+/**
+ * The module's bytes. It exports `run(thread, count, …addresses of the inputs' values, …addresses for the outputs')`,
+ * which gives the number of finished runs.
+ */
+export function compilePlan(plan: Plan, options: CompileOptions): Uint8Array<ArrayBuffer> {
+  const madd = options.relaxedSimd ? f32x4.relaxedMadd : multiplyThenAdd;
+  let scratchBytes = 0;
+  let scratchAddress = 0;
+  const contextOf = (step: Step): KernelContext => ({
+    madd,
+    threads: options.threads,
+    address: (node) => options.address(storageOf(node)),
+    target: (node) => options.address(step.stores.get(node) ?? node),
+    scratch: (bytes) => {
+      scratchBytes = Math.max(scratchBytes, bytes * options.threads);
+      return scratchAddress;
+    },
+  });
+  // Kernels say how much they need to work in when they are made, so they are made once to ask and once to write.
+  for (const step of plan.steps) phasesOf(step, contextOf(step));
+  scratchAddress = scratchBytes > 0 ? options.allocateScratch(scratchBytes + 64) : 0;
+
+  const module = new ModuleBuilder(options.sharedMaximum);
+  const compiled = plan.steps.map((step) =>
+    phasesOf(step, contextOf(step)).map((phase) => ({
+      units: phase.units,
+      code: module.function({ parameters: ["i32", "i32", "i32"], result: "none" }, (f, begin, end, thread) =>
+        phase.emit(f, begin, end, thread),
+      ),
+    })),
+  );
+
+  const ports = [...plan.inputs, ...plan.outputs];
+  const parameters: Type[] = ["i32", "i32", ...ports.map((): Type => "i32")];
+  module.function({ parameters, result: "i32", export: "run" }, (f, ...locals) => {
+    const [thread, count, ...pointers] = locals as Local<"i32">[];
+    const inputs = pointers.slice(0, plan.inputs.length);
+    const outputs = pointers.slice(plan.inputs.length);
+    const onOneThread = (body: () => void) => (options.threads > 1 ? f.if(i32.eqz(thread), body) : body());
+    const barrier = () => {
+      if (options.threads > 1) emitBarrier(f, options.barrierAddress, options.threads);
+    };
+    const move = (pointer: Local<"i32">, node: Node, direction: "in" | "out") => {
+      const [place, bytes] = [options.address(storageOf(node)), bytesOf(node)];
+      if (direction === "in") f.copyMemory(place, pointer, bytes);
+      else f.copyMemory(pointer, place, bytes);
+      f.add(pointer, bytes);
+    };
+
+    const done = f.local("i32");
+    f.forUp(done, count, 1, () => {
+      onOneThread(() => {
+        for (const [i, node] of plan.inputs.entries()) move(inputs[i], node, "in");
+      });
+      barrier();
+      for (const [i, phases] of compiled.entries()) {
+        for (const { units, code } of phases) {
+          callPhase(f, code, units, thread, options.threads);
+          barrier();
+        }
+        if (plan.guard && plan.steps[i].writes.includes(storageOf(plan.guard))) {
+          const value = f.let(f32.load(0, options.address(storageOf(plan.guard))));
+          f.if(f32.ne(f32.sub(value, value), f32.const(0)), () => f.return(done));
+        }
+      }
+      onOneThread(() => {
+        for (const [i, node] of plan.outputs.entries()) move(outputs[i], node, "out");
+        for (const { variable, value } of plan.copies)
+          f.copyMemory(options.address(variable), options.address(value), bytesOf(value));
+      });
+      barrier();
+    });
+    f.return(done);
+  });
+  return module.encode();
+}
+
+/** Deals out the units: thread t of T does those from ⌊units · t / T⌋ up to ⌊units · (t + 1) / T⌋. */
+function callPhase(f: FunctionBuilder, code: Callable, units: number, thread: Local<"i32">, threads: number): void {
+  if (threads === 1) {
+    f.call(code, 0, units, thread);
+  } else if (units === 1) {
+    f.if(i32.eqz(thread), () => f.call(code, 0, 1, thread));
+  } else {
+    const from = i32.divU(i32.mul(thread, units), threads);
+    const to = i32.divU(i32.mul(i32.add(thread, 1), units), threads);
+    f.call(code, from, to, thread);
+  }
+}

@@ -1,0 +1,35 @@
+/**
+ * What a kernel is to the WebAssembly backend: functions that write the code of one plan step. Kernels are specialised
+ * to the plan: shapes, strides and addresses are constants in the code.
+ */
+import type { Node } from "../../graph/node.ts";
+import type { Step } from "../../plan/fuse.ts";
+import type { FunctionBuilder, Local, V128 } from "./assembler.ts";
+
+/** a · b + c on four lanes, with one rounding or two. */
+export type Madd = (a: V128, b: V128, c: V128) => V128;
+
+/** What a kernel may know of the plan it is compiled into. */
+export interface KernelContext {
+  readonly madd: Madd;
+  /** Where a node's elements begin in memory; views share their operand's place. */
+  address(node: Node): number;
+  /** Where the step stores the value of one of its nodes. */
+  target(node: Node): number;
+  /** Memory of its own for each thread while the step runs: the address for thread t is the result + t · bytes. */
+  scratch(bytes: number): number;
+  /** The bytes between two threads' scratch memory. */
+  readonly threads: number;
+}
+
+/**
+ * A part of a step that threads can share: its units are independent of each other, and any split of them gives the
+ * same bits. All units of a phase are finished before the next phase begins.
+ */
+export interface Phase {
+  readonly units: number;
+  /** Writes code that does the units from `begin` up to, not including, `end`. */
+  emit(f: FunctionBuilder, begin: Local<"i32">, end: Local<"i32">, thread: Local<"i32">): void;
+}
+
+export type Kernel = (step: Step, context: KernelContext) => Phase[];

@@ -1,0 +1,100 @@
+/**
+ * Reads PNG and JPEG files, one or a folder of class folders. Decoding them is in ../images.ts. Node only.
+ */
+import { stat } from "node:fs/promises";
+import { join } from "node:path";
+import type { Dataset } from "../dataset.ts";
+import { dataError, list } from "../fail.ts";
+import { type DecodeOptions, decodeImage, type Image, resize, toColour, toGrey } from "../images.ts";
+import { fileError, readDirectory, readFile } from "./files.ts";
+
+/** Options of `readImageFolder`. */
+export interface ImageFolderOptions extends Omit<DecodeOptions, "file"> {
+  /** Brings every image to this size; without it, all must have the same. */
+  readonly size?: { readonly width: number; readonly height: number };
+  /** 1 for grey, 3 for colour. By default grey when all images are. */
+  readonly channels?: 1 | 3;
+  /** The classes, 0 first, where they are known from before: then only these folders are read. */
+  readonly classes?: readonly string[];
+}
+
+const IMAGE = /\.(png|jpe?g)$/i;
+
+/** The image in a PNG or JPEG file; see `decodeImage`. Throws `FileError` and `DataError`. */
+export async function readImage(path: string, options: Omit<DecodeOptions, "file"> = {}): Promise<Image> {
+  return decodeImage(await readFile(path), { ...options, file: path });
+}
+
+/**
+ * The data set in a folder that has one folder of PNG or JPEG images for each class, in order of name; other files
+ * are left aside.
+ *
+ * Throws `DataError` that names the file for an image that cannot be decoded or has another size, and for a folder
+ * without class folders, a single class, or a class without images; `FileError` for what cannot be read.
+ */
+export async function readImageFolder(directory: string, options: ImageFolderOptions = {}): Promise<Dataset> {
+  const at = { file: directory };
+  const names = await readDirectory(directory);
+  const classes = options.classes ? [...options.classes] : await onlyDirectories(directory, names);
+  if (classes.length === 0)
+    throw dataError(
+      `there are no class folders${names.some((name) => IMAGE.test(name)) ? ", only images" : ""}; put the images of each class into a folder named after it.`,
+      at,
+    );
+  if (classes.length === 1)
+    throw dataError(`there is only the class folder ${list(classes)}; add one for each other class.`, at);
+
+  const images: Image[] = [];
+  const labels: number[] = [];
+  let first = "";
+  for (const [label, name] of classes.entries()) {
+    const files = (await readDirectory(join(directory, name))).filter(
+      (file) => IMAGE.test(file) && !file.startsWith("."),
+    );
+    if (files.length === 0)
+      throw dataError("the class folder holds no PNG or JPEG image; add some, or remove it.", {
+        file: join(directory, name),
+      });
+    for (const file of files) {
+      const path = join(directory, name, file);
+      const image = await readImage(path, options);
+      const sized = options.size ? resize(image, options.size.width, options.size.height) : image;
+      if (images.length === 0) first = path;
+      else if (sized.width !== images[0].width || sized.height !== images[0].height)
+        throw dataError(
+          `the image has ${sized.width} × ${sized.height} pixels, but ${first} has ${images[0].width} × ${images[0].height}; give a size to bring all to.`,
+          { file: path },
+        );
+      images.push(sized);
+      labels.push(label);
+    }
+  }
+  const channels = options.channels ?? (images.every((image) => image.channels === 1) ? 1 : 3);
+  const { width, height } = images[0];
+  const size = height * width * channels;
+  const x = new Uint8Array(images.length * size);
+  images.forEach((image, i) => {
+    x.set((channels === 1 ? toGrey(image) : toColour(image)).data, i * size);
+  });
+  return {
+    x,
+    y: Int32Array.from(labels),
+    count: images.length,
+    inputShape: [height, width, channels],
+    task: "classification",
+    classes,
+  };
+}
+
+async function onlyDirectories(directory: string, names: string[]): Promise<string[]> {
+  const directories: string[] = [];
+  for (const name of names) {
+    if (name.startsWith(".")) continue;
+    try {
+      if ((await stat(join(directory, name))).isDirectory()) directories.push(name);
+    } catch (cause) {
+      throw fileError("read", join(directory, name), cause);
+    }
+  }
+  return directories;
+}

@@ -1,0 +1,49 @@
+/**
+ * Reverse-mode differentiation: adds to the graph the nodes of ∂y/∂x, made of the same ops, by the chain rule from the
+ * last node to the first. Each node's gradient is made once and reused; nothing is computed here.
+ */
+import { ShapeError } from "../errors.ts";
+import { inPhase, type Node, topologicalOrder } from "./node.ts";
+import { showShape } from "./shape.ts";
+
+/** What differentiation needs of the ops: a one to begin with, a zero, and the sum of what comes over several paths. */
+export interface Algebra {
+  fill(value: number, like: Node): Node;
+  add(a: Node, b: Node): Node;
+}
+
+/**
+ * The gradients of `y` (a scalar, unless `dy` is given) with respect to each node of `wrt`: nodes of the same shapes.
+ * A node on which y does not depend has a gradient of zeros.
+ */
+export function gradients(algebra: Algebra, y: Node, wrt: readonly Node[], dy?: Node): Node[] {
+  if (!dy && y.shape.length > 0) {
+    throw new ShapeError(
+      `grad: the value to differentiate must be a scalar; it has shape ${showShape(y.shape)}. Reduce it with sum or mean, or give dy.`,
+    );
+  }
+  const order = topologicalOrder([y]);
+  const needed = new Set<Node>(wrt);
+  for (const node of order) if (node.inputs.some((x) => needed.has(x))) needed.add(node);
+
+  const gradient = new Map<Node, Node>();
+  gradient.set(y, dy ?? inPhase("backward", () => algebra.fill(1, y), y));
+  for (const node of order.reverse()) {
+    const dNode = gradient.get(node);
+    if (!dNode || !needed.has(node) || !node.op.backward) continue;
+    inPhase(
+      "backward",
+      () => {
+        const dInputs = node.op.backward!({ inputs: node.inputs, attributes: node.attributes, y: node, dy: dNode });
+        for (const [i, dInput] of dInputs.entries()) {
+          const x = node.inputs[i];
+          if (!dInput || !needed.has(x)) continue;
+          const sofar = gradient.get(x);
+          gradient.set(x, sofar ? algebra.add(sofar, dInput) : dInput);
+        }
+      },
+      node,
+    );
+  }
+  return wrt.map((x) => gradient.get(x) ?? inPhase("backward", () => algebra.fill(0, x)));
+}

@@ -1,0 +1,27 @@
+/**
+ * Descriptions of test inputs, as the `cases` of an op use them. Plain data: the tests draw the numbers.
+ */
+import type { DType } from "./node.ts";
+import type { Shape } from "./shape.ts";
+
+export interface Sample {
+  readonly shape: Shape;
+  readonly dtype: DType;
+  /** Numbers are drawn uniformly from [low, high); `gap` keeps them at least so far from 0. */
+  readonly low: number;
+  readonly high: number;
+  readonly gap: number;
+}
+
+const float = (shape: Shape, low: number, high: number, gap = 0): Sample => ({ shape, dtype: "float", low, high, gap });
+
+/** Between −2 and 2. */
+export const uniform = (...shape: number[]): Sample => float(shape, -2, 2);
+/** Between 0.1 and 2. */
+export const positive = (...shape: number[]): Sample => float(shape, 0.1, 2);
+/** Between −2 and 2, but not near 0, where some functions have a kink or a pole. */
+export const nonzero = (...shape: number[]): Sample => float(shape, -2, 2, 0.1);
+/** Whole numbers from 0 to n − 1. */
+export const indices = (n: number, ...shape: number[]): Sample => ({ shape, dtype: "int", low: 0, high: n, gap: 0 });
+/** Unsigned bytes. */
+export const bytes = (...shape: number[]): Sample => ({ shape, dtype: "byte", low: 0, high: 256, gap: 0 });

@@ -1,0 +1,71 @@
+/**
+ * What a layer is: a kind and its configuration, both plain data; and what a kind is: which parameters it has and how it
+ * is applied. Values of parameters live elsewhere, with the model.
+ */
+import { ArgumentError } from "../errors.ts";
+import type { Node } from "../graph/node.ts";
+import type { Shape } from "../graph/shape.ts";
+import type { Initializer } from "./initializers.ts";
+
+/** A layer as the user writes it and the model file keeps it. */
+export interface Layer<C = unknown> {
+  readonly kind: string;
+  readonly config: C;
+}
+
+/** A parameter, or a state such as a running mean, of one layer. */
+export interface ParameterSpec {
+  /** `kernel`, `bias`. */
+  readonly name: string;
+  readonly shape: Shape;
+  readonly init: Initializer;
+  /** Whether the optimiser changes it; true unless said. */
+  readonly trainable?: boolean;
+}
+
+/** What a layer has when it is applied. */
+export interface LayerContext {
+  /** [B, …input shape] */
+  readonly x: Node;
+  readonly training: boolean;
+  /** One of the layer's parameters. */
+  parameter(name: string): Node;
+  /** Gives a result a name, such as `z`, under which it can be asked for. */
+  name(node: Node, name: string): Node;
+  /** Uniform random numbers in [0, 1), new in every step. */
+  uniform(shape: Shape): Node;
+  /** Sets a state of the layer to a new value after each training step. */
+  update(name: string, value: Node): void;
+  /** Adds a term, such as a weight penalty, to the loss. */
+  addLoss(term: Node): void;
+}
+
+export interface LayerKind<C> {
+  /** The layer's parameters for an input shape (without the batch); throws a ShapeError if it cannot take that shape. */
+  parameters?(config: C, input: Shape): readonly ParameterSpec[];
+  apply(config: C, context: LayerContext): Node;
+  /** A line for the summary, such as `128, relu`. */
+  describe?(config: C): string;
+}
+
+const kinds = new Map<string, LayerKind<unknown>>();
+
+/**
+ * Makes a kind of layer known, and gives the function that makes layers of it.
+ *
+ * @example
+ * const scale = defineLayer<{ by: number }>("scale", { apply: ({ by }, { x }) => mul(x, by) });
+ * const model = sequential({ input: [4] }, [scale({ by: 0.5 }), dense(1)]);
+ */
+export function defineLayer<C>(kind: string, definition: LayerKind<C>): (config: C) => Layer<C> {
+  kinds.set(kind, definition as LayerKind<unknown>);
+  return (config) => ({ kind, config });
+}
+
+export function layerKind(kind: string): LayerKind<unknown> {
+  const found = kinds.get(kind);
+  if (found) return found;
+  throw new ArgumentError(
+    `There is no layer called "${kind}". Known are ${[...kinds.keys()].join(", ")}; make your own known with defineLayer before loading a model that has it.`,
+  );
+}

@@ -1,0 +1,128 @@
+/** Arithmetic and comparison, element by element. Comparisons give 1 where they hold and 0 elsewhere. */
+import { fillValue } from "../graph/leaf.ts";
+import { nonzero, positive, uniform } from "../graph/samples.ts";
+import { s } from "../graph/scalar.ts";
+import { type Binary, elementwise, keepsShape, type Ternary, type Unary } from "./elementwise.ts";
+
+export const add = elementwise("add", {
+  forward: (a, b) => s.add(a, b),
+  backward: ({ dy }) => [dy, dy],
+  simplify: ([a, b]) => (fillValue(a) === 0 ? keepsShape(b, a) : fillValue(b) === 0 ? keepsShape(a, b) : undefined),
+  explain: { forward: "y = a + b", derivative: "∂y/∂a = 1, ∂y/∂b = 1" },
+  cases: [
+    [uniform(2, 3), uniform(2, 3)],
+    [uniform(4, 5), uniform(5)],
+    [uniform(3, 1), uniform(1, 6)],
+    [uniform(2, 3, 4), uniform(3, 1)],
+    [uniform(), uniform(7)],
+  ],
+});
+
+export const sub = elementwise("sub", {
+  forward: (a, b) => s.sub(a, b),
+  backward: ({ dy }) => [dy, neg(dy)],
+  simplify: ([a, b]) => (fillValue(b) === 0 ? keepsShape(a, b) : undefined),
+  explain: { forward: "y = a − b", derivative: "∂y/∂a = 1, ∂y/∂b = −1" },
+  cases: [
+    [uniform(2, 3), uniform(2, 3)],
+    [uniform(4, 5), uniform(5)],
+  ],
+});
+
+export const mul: Binary = elementwise("mul", {
+  forward: (a, b) => s.mul(a, b),
+  backward: ({ inputs: [a, b], dy }) => [mul(dy, b), mul(dy, a)],
+  simplify: ([a, b]) => (fillValue(a) === 1 ? keepsShape(b, a) : fillValue(b) === 1 ? keepsShape(a, b) : undefined),
+  explain: { forward: "y = a · b", derivative: "∂y/∂a = b, ∂y/∂b = a" },
+  cases: [
+    [uniform(2, 3), uniform(2, 3)],
+    [uniform(2, 3), uniform(2, 1)],
+    [uniform(), uniform(5)],
+  ],
+});
+
+export const div: Binary = elementwise("div", {
+  forward: (a, b) => s.div(a, b),
+  backward: ({ inputs: [, b], y, dy }) => [div(dy, b), neg(mul(dy, div(y, b)))],
+  simplify: ([a, b]) => (fillValue(b) === 1 ? keepsShape(a, b) : undefined),
+  explain: { forward: "y = a / b", derivative: "∂y/∂a = 1/b, ∂y/∂b = −y/b" },
+  cases: [
+    [uniform(2, 3), nonzero(2, 3)],
+    [uniform(4, 5), positive(5)],
+  ],
+});
+
+export const neg: Unary = elementwise("neg", {
+  forward: (x) => s.neg(x),
+  backward: ({ dy }) => [neg(dy)],
+  explain: { forward: "y = −x", derivative: "∂y/∂x = −1" },
+  cases: [[uniform(2, 3)]],
+});
+
+export const abs = elementwise("abs", {
+  forward: (x) => s.abs(x),
+  backward: ({ inputs: [x], dy }) => [mul(dy, sub(greater(x, 0), less(x, 0)))],
+  explain: { forward: "y = |x|", derivative: "∂y/∂x = sign x" },
+  cases: [[nonzero(2, 3)]],
+});
+
+export const sqrt = elementwise("sqrt", {
+  forward: (x) => s.sqrt(x),
+  backward: ({ y, dy }) => [div(mul(dy, 0.5), y)],
+  explain: { forward: "y = √x", derivative: "∂y/∂x = 1 / (2y)" },
+  cases: [[positive(2, 3)]],
+});
+
+/** The larger of two; where they are equal each gets half of the gradient. */
+export const maximum = elementwise("maximum", {
+  forward: (a, b) => s.max(a, b),
+  backward: ({ inputs: [a, b], dy }) => {
+    const half = mul(0.5, equal(a, b));
+    return [mul(dy, add(greater(a, b), half)), mul(dy, add(less(a, b), half))];
+  },
+  explain: { forward: "y = max(a, b)", derivative: "∂y/∂a = [a > b], ∂y/∂b = [b > a]" },
+  cases: [
+    [uniform(4, 5), uniform(4, 5)],
+    [uniform(4, 5), uniform(5)],
+  ],
+});
+
+/** The smaller of two; where they are equal each gets half of the gradient. */
+export const minimum = elementwise("minimum", {
+  forward: (a, b) => s.min(a, b),
+  backward: ({ inputs: [a, b], dy }) => {
+    const half = mul(0.5, equal(a, b));
+    return [mul(dy, add(less(a, b), half)), mul(dy, add(greater(a, b), half))];
+  },
+  explain: { forward: "y = min(a, b)", derivative: "∂y/∂a = [a < b], ∂y/∂b = [b < a]" },
+  cases: [[uniform(4, 5), uniform(4, 5)]],
+});
+
+export const less = elementwise("less", {
+  forward: (a, b) => s.select(s.lt(a, b), 1, 0),
+  explain: { forward: "y = [a < b]", derivative: "0" },
+  cases: [[uniform(2, 3), uniform(2, 3)]],
+});
+
+export const greater = elementwise("greater", {
+  forward: (a, b) => s.select(s.lt(b, a), 1, 0),
+  explain: { forward: "y = [a > b]", derivative: "0" },
+  cases: [[uniform(2, 3), uniform(2, 3)]],
+});
+
+export const equal = elementwise("equal", {
+  forward: (a, b) => s.select(s.eq(a, b), 1, 0),
+  explain: { forward: "y = [a = b]", derivative: "0" },
+  cases: [[uniform(2, 3), uniform(2, 3)]],
+});
+
+/** `a` where `condition` is not 0, else `b`. Unlike a product with 0 it lets no NaN or infinity through. */
+export const select: Ternary = elementwise("select", {
+  forward: (condition, a, b) => s.select(s.eq(condition, 0), b, a),
+  backward: ({ inputs: [condition], dy }) => [undefined, select(condition, dy, 0), select(condition, 0, dy)],
+  explain: { forward: "y = a where c ≠ 0, else b", derivative: "∂y/∂a = [c ≠ 0], ∂y/∂b = [c = 0]" },
+  cases: [
+    [uniform(2, 3), uniform(2, 3), uniform(2, 3)],
+    [uniform(2, 1), uniform(3), uniform()],
+  ],
+});

@@ -1,0 +1,122 @@
+/** Ops that look things up by index: gather, its backward scatterAdd, oneHot, argmax. */
+import { ShapeError } from "../errors.ts";
+import type { Node } from "../graph/node.ts";
+import { applyOp, defineOp } from "../graph/op.ts";
+import { bytes, indices, uniform } from "../graph/samples.ts";
+import { type Shape, showShape, sizeOf } from "../graph/shape.ts";
+
+const wantIndices = (op: string, node: Node): void => {
+  if (node.dtype !== "int")
+    throw new ShapeError(`${op}: the indices must be of type int; they are of type ${node.dtype}.`);
+};
+
+const gatherOp = defineOp({
+  name: "gather",
+  meaning: {
+    kind: "structural",
+    epilogue: ([, index]) => index.shape.length,
+    reference: ([table, index], y) => {
+      const row = sizeOf(table.shape.slice(1));
+      for (let i = 0; i < index.data.length; i++) {
+        for (let j = 0; j < row; j++) y.data[i * row + j] = table.data[index.data[i] * row + j];
+      }
+    },
+  },
+  shape: ([table, index]) => {
+    wantIndices("gather", index);
+    if (table.shape.length === 0) throw new ShapeError("gather: the table is a scalar and has no rows to take.");
+    return { shape: [...index.shape, ...table.shape.slice(1)], dtype: table.dtype === "int" ? "int" : "float" };
+  },
+  backward: ({ inputs: [table, index], dy }) => [scatterAdd(dy, index, table.shape), undefined],
+  explain: { forward: "yᵢ = row of x number i", derivative: "∂L/∂x = the rows of ∂L/∂y, added where they came from" },
+  cases: [
+    { inputs: [uniform(5, 6), indices(5, 4)] },
+    { inputs: [uniform(5, 3, 2), indices(5, 4)] },
+    { inputs: [bytes(7, 21), indices(7, 5)] },
+    { inputs: [uniform(9), indices(9, 5)] },
+    { inputs: [indices(100, 9), indices(9, 5)] },
+  ],
+});
+
+/**
+ * The rows of `table` that `index` names: table [N, …], index [B] of int → [B, …]. Bytes become floats on the way.
+ * Indices outside the table are the caller's mistake to catch; `fit` and `embedding` do.
+ */
+export const gather = (table: Node, index: Node): Node => applyOp(gatherOp, [table, index], {});
+
+const scatterAddOp = defineOp<{ shape: Shape }>({
+  name: "scatterAdd",
+  meaning: {
+    kind: "structural",
+    reference: ([x, index], y) => {
+      const row = sizeOf(y.shape.slice(1));
+      y.data.fill(0);
+      for (let i = 0; i < index.data.length; i++) {
+        for (let j = 0; j < row; j++) y.data[index.data[i] * row + j] += x.data[i * row + j];
+      }
+    },
+  },
+  shape: ([x, index], { shape }) => {
+    wantIndices("scatterAdd", index);
+    const rows = [...index.shape, ...shape.slice(1)];
+    if (showShape(x.shape) !== showShape(rows)) {
+      throw new ShapeError(`scatterAdd: rows of shape ${showShape(x.shape)} came; ${showShape(rows)} was wanted.`);
+    }
+    return { shape, dtype: "float" };
+  },
+  backward: ({ inputs: [, index], dy }) => [gather(dy, index), undefined],
+  explain: { forward: "y[i] = Σ of the rows of x with index i", derivative: "∂L/∂x = the rows of ∂L/∂y" },
+  cases: [{ inputs: [uniform(4, 6), indices(5, 4)], attributes: { shape: [5, 6] } }],
+});
+
+/** Zeros of `shape` [N, …] to which each row of x [B, …] is added at the place that `index` [B] names. */
+export const scatterAdd = (x: Node, index: Node, shape: Shape): Node => applyOp(scatterAddOp, [x, index], { shape });
+
+const oneHotOp = defineOp<{ classes: number }>({
+  name: "oneHot",
+  meaning: {
+    kind: "structural",
+    reference: ([index], y, { classes }) => {
+      y.data.fill(0);
+      for (let i = 0; i < index.data.length; i++) {
+        if (index.data[i] >= 0 && index.data[i] < classes) y.data[i * classes + index.data[i]] = 1;
+      }
+    },
+  },
+  shape: ([index], { classes }) => {
+    wantIndices("oneHot", index);
+    return { shape: [...index.shape, classes], dtype: "float" };
+  },
+  explain: { forward: "yᵢⱼ = [j = labelᵢ]", derivative: "0" },
+  cases: [
+    { inputs: [indices(10, 7)], attributes: { classes: 10 } },
+    { inputs: [indices(3, 4)], attributes: { classes: 3 } },
+  ],
+});
+
+/** 1 at each label and 0 elsewhere: [B] of int → [B, classes]. A label outside the classes gives a row of zeros. */
+export const oneHot = (index: Node, classes: number): Node => applyOp(oneHotOp, [index], { classes });
+
+const argmaxOp = defineOp({
+  name: "argmax",
+  meaning: {
+    kind: "structural",
+    reference: ([x], y) => {
+      const classes = x.shape[x.shape.length - 1];
+      for (let i = 0; i < y.data.length; i++) {
+        let best = 0;
+        for (let j = 1; j < classes; j++) if (x.data[i * classes + j] > x.data[i * classes + best]) best = j;
+        y.data[i] = best;
+      }
+    },
+  },
+  shape: ([x]) => {
+    if (x.shape.length === 0) throw new ShapeError("argmax: a scalar has no axis to search along.");
+    return { shape: x.shape.slice(0, -1), dtype: "int" };
+  },
+  explain: { forward: "y = the place of the largest element", derivative: "0" },
+  cases: [{ inputs: [uniform(5, 10)] }, { inputs: [uniform(3, 4, 7)] }],
+});
+
+/** The index of the largest element along the last axis; the first, if several are. */
+export const argmax = (x: Node): Node => applyOp(argmaxOp, [x], {});

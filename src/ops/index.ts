@@ -1,0 +1,26 @@
+/** All ops, and the gradient over them. */
+
+import { gradients } from "../graph/grad.ts";
+import { constant } from "../graph/leaf.ts";
+import type { Node } from "../graph/node.ts";
+import { add } from "./arithmetic.ts";
+
+export * from "./arithmetic.ts";
+export { elementwise, type Value } from "./elementwise.ts";
+export * from "./functions.ts";
+export * from "./gather.ts";
+export { matmul } from "./matmul.ts";
+export * from "./random.ts";
+export { max, mean, sum, sumTo } from "./reduce.ts";
+export * from "./shape.ts";
+export * from "./softmax.ts";
+
+/**
+ * The gradients of a scalar `y` with respect to each node of `wrt`, as nodes of the same graph.
+ *
+ * @example
+ * const x = input("x", []);
+ * const [dx] = gradientsOf(mul(x, x), [x]); // 2x
+ */
+export const gradientsOf = (y: Node, wrt: readonly Node[], dy?: Node): Node[] =>
+  gradients({ add, fill: (value, like) => constant(value, like.shape) }, y, wrt, dy);

@@ -1,0 +1,134 @@
+/**
+ * Reductions. The op itself reduces a run of neighbouring axes, which covers rows, columns and whole arrays with one
+ * kernel each; `sum` and its like take any axes and put the runs together.
+ */
+import { ShapeError } from "../errors.ts";
+import { constant, fillValue } from "../graph/leaf.ts";
+import type { Node } from "../graph/node.ts";
+import { applyOp, defineOp, type Op, type Tensor } from "../graph/op.ts";
+import { uniform } from "../graph/samples.ts";
+import { normalizeAxes, padShape, type Shape, sameShape, sizeOf } from "../graph/shape.ts";
+import { div, equal, mul } from "./arithmetic.ts";
+import { broadcastTo, reshape } from "./shape.ts";
+
+/** The axes from `from` up to, not including, `to` are reduced. */
+type Run = { readonly from: number; readonly to: number };
+
+/** The operand seen as [outer, reduced, inner]. */
+const view = (shape: Shape, { from, to }: Run) => ({
+  outer: sizeOf(shape.slice(0, from)),
+  reduced: sizeOf(shape.slice(from, to)),
+  inner: sizeOf(shape.slice(to)),
+});
+
+const withoutRun = (shape: Shape, { from, to }: Run): Shape => [...shape.slice(0, from), ...shape.slice(to)];
+const withOnes = (shape: Shape, { from, to }: Run): Shape =>
+  shape.map((n, axis) => (axis >= from && axis < to ? 1 : n));
+
+function reference(start: number, combine: (a: number, b: number) => number) {
+  return ([x]: readonly Tensor[], y: Tensor, run: Run): void => {
+    const { outer, reduced, inner } = view(x.shape, run);
+    for (let o = 0; o < outer; o++) {
+      for (let i = 0; i < inner; i++) {
+        let value = start;
+        for (let r = 0; r < reduced; r++) value = combine(value, x.data[(o * reduced + r) * inner + i]);
+        y.data[o * inner + i] = value;
+      }
+    }
+  };
+}
+
+const reduceOp = (
+  name: string,
+  start: number,
+  combine: (a: number, b: number) => number,
+  rest: Pick<Op<Run>, "backward" | "simplify" | "explain">,
+): Op<Run> =>
+  defineOp<Run>({
+    name,
+    meaning: {
+      kind: "structural",
+      reference: reference(start, combine),
+      reduces: ([x], run) => view(x.shape, run),
+      flops: ([x]) => sizeOf(x.shape),
+    },
+    shape: ([x], run) => {
+      if (!(run.from >= 0 && run.from < run.to && run.to <= x.shape.length)) {
+        throw new ShapeError(
+          `${name}: axes ${run.from} to ${run.to - 1} are not axes of an array of rank ${x.shape.length}.`,
+        );
+      }
+      return { shape: withoutRun(x.shape, run), dtype: "float" };
+    },
+    ...rest,
+    cases: [
+      { inputs: [uniform(3, 5)], attributes: { from: 0, to: 1 } },
+      { inputs: [uniform(3, 5)], attributes: { from: 1, to: 2 } },
+      { inputs: [uniform(3, 5)], attributes: { from: 0, to: 2 } },
+      { inputs: [uniform(2, 3, 4)], attributes: { from: 1, to: 2 } },
+      { inputs: [uniform(33, 21)], attributes: { from: 0, to: 1 } },
+      { inputs: [uniform(19, 37)], attributes: { from: 1, to: 2 } },
+    ],
+  });
+
+/** dy put back to the operand's rank, one along the reduced axes, ready to broadcast. */
+const spread = (dy: Node, x: Node, run: Run): Node => reshape(dy, withOnes(x.shape, run));
+
+const sumOp = reduceOp("sum", 0, (a, b) => a + b, {
+  backward: ({ inputs: [x], dy, attributes }) => [broadcastTo(spread(dy, x, attributes), x.shape)],
+  simplify: ([x], run) => {
+    const value = fillValue(x);
+    return value === undefined ? undefined : constant(value * view(x.shape, run).reduced, withoutRun(x.shape, run));
+  },
+  explain: { forward: "y = Σ xᵢ", derivative: "∂y/∂xᵢ = 1" },
+});
+
+/** Where several elements are the largest, they share the gradient. */
+const maxOp = reduceOp("max", Number.NEGATIVE_INFINITY, Math.max, {
+  backward: ({ inputs: [x], y, dy, attributes: run }) => {
+    const largest = equal(x, spread(y, x, run));
+    const count = spread(applyOp(sumOp, [largest], run), x, run);
+    return [mul(spread(dy, x, run), div(largest, count))];
+  },
+  explain: { forward: "y = max xᵢ", derivative: "∂y/∂xᵢ = [xᵢ = y]" },
+});
+
+/** Applies a reduction along any axes: one run of neighbours after the other, last first. */
+function reduce(op: Op<Run>, x: Node, axes: number | readonly number[] | undefined, keepDims: boolean): Node {
+  const list = normalizeAxes(op.name, axes, x.shape.length);
+  let result = x;
+  for (let end = list.length; end > 0; ) {
+    let begin = end - 1;
+    while (begin > 0 && list[begin - 1] === list[begin] - 1) begin--;
+    result = applyOp(op, [result], { from: list[begin], to: list[end - 1] + 1 });
+    end = begin;
+  }
+  return keepDims
+    ? reshape(
+        result,
+        x.shape.map((n, axis) => (list.includes(axis) ? 1 : n)),
+      )
+    : result;
+}
+
+/** The sum along some axes, or of everything. */
+export const sum = (x: Node, axes?: number | readonly number[], keepDims = false): Node =>
+  reduce(sumOp, x, axes, keepDims);
+
+/** The largest along some axes, or of all. */
+export const max = (x: Node, axes?: number | readonly number[], keepDims = false): Node =>
+  reduce(maxOp, x, axes, keepDims);
+
+/** The mean along some axes, or of everything. */
+export function mean(x: Node, axes?: number | readonly number[], keepDims = false): Node {
+  const count = normalizeAxes("mean", axes, x.shape.length).reduce((n, axis) => n * x.shape[axis], 1);
+  return mul(sum(x, axes, keepDims), 1 / count);
+}
+
+/** Sums x down to `shape`, which must broadcast to x's: the backward of broadcasting. */
+export function sumTo(x: Node, shape: Shape): Node {
+  if (sameShape(x.shape, shape)) return x;
+  const padded = padShape(shape, x.shape.length);
+  const axes = [...x.shape.keys()].filter((axis) => padded[axis] === 1 && x.shape[axis] !== 1);
+  return reshape(axes.length > 0 ? sum(x, axes) : x, shape);
+}

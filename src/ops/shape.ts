@@ -1,0 +1,243 @@
+/**
+ * Ops that move elements and compute nothing: reshape (free), broadcastTo, transpose, slice, pad, concat.
+ */
+import { ShapeError } from "../errors.ts";
+import { constant, fillValue } from "../graph/leaf.ts";
+import type { Node } from "../graph/node.ts";
+import { applyOp, defineOp, type Tensor } from "../graph/op.ts";
+import { uniform } from "../graph/samples.ts";
+import { broadcastsTo, type Shape, sameShape, showShape, sizeOf, stridesOf } from "../graph/shape.ts";
+import { sumTo } from "./reduce.ts";
+
+const reshapeOp = defineOp<{ shape: Shape }>({
+  name: "reshape",
+  meaning: { kind: "view" },
+  shape: ([x], { shape }) => {
+    if (sizeOf(shape) !== sizeOf(x.shape)) {
+      throw new ShapeError(
+        `reshape: ${showShape(x.shape)} has ${sizeOf(x.shape)} elements and ${showShape(shape)} has ${sizeOf(shape)}; they must be equal.`,
+      );
+    }
+    return { shape, dtype: x.dtype };
+  },
+  backward: ({ inputs: [x], dy }) => [reshape(dy, x.shape)],
+  simplify: ([x], { shape }) => {
+    const value = fillValue(x);
+    if (value !== undefined) return constant(value, shape, x.dtype);
+    return sameShape(x.shape, shape) ? x : undefined;
+  },
+  explain: { forward: "y = x under another shape", derivative: "∂y/∂x = 1, under the old shape" },
+  cases: [{ inputs: [uniform(2, 6)], attributes: { shape: [3, 4] } }],
+});
+
+/** The same elements in the same order under another shape; one length may be −1 and follows from the others. */
+export function reshape(x: Node, shape: Shape): Node {
+  const known = shape.reduce((size, n) => (n === -1 ? size : size * n), 1);
+  return applyOp(reshapeOp, [x], { shape: shape.map((n) => (n === -1 ? sizeOf(x.shape) / known : n)) });
+}
+
+const broadcastToOp = defineOp<{ shape: Shape }>({
+  name: "broadcastTo",
+  meaning: { kind: "elementwise", scalar: (_, x) => x },
+  shape: ([x], { shape }) => {
+    if (!broadcastsTo(x.shape, shape)) {
+      throw new ShapeError(`broadcastTo: ${showShape(x.shape)} does not broadcast to ${showShape(shape)}.`);
+    }
+    return { shape, dtype: "float" };
+  },
+  backward: ({ inputs: [x], dy }) => [sumTo(dy, x.shape)],
+  simplify: ([x], { shape }) => {
+    const value = fillValue(x);
+    if (value !== undefined) return constant(value, shape);
+    return sameShape(x.shape, shape) && x.dtype === "float" ? x : undefined;
+  },
+  explain: { forward: "y = x, repeated along the new axes", derivative: "∂L/∂x = Σ ∂L/∂y over the repeats" },
+  cases: [
+    { inputs: [uniform(3, 1)], attributes: { shape: [3, 5] } },
+    { inputs: [uniform(4)], attributes: { shape: [2, 3, 4] } },
+  ],
+});
+
+/** Repeats x along new axes and along axes of length 1. */
+export const broadcastTo = (x: Node, shape: Shape): Node => applyOp(broadcastToOp, [x], { shape });
+
+/** Copies a box between two dense arrays: `shape` elements from `from` (offset, strides) to `to`. */
+function copyBox(
+  shape: Shape,
+  from: Tensor["data"],
+  fromOffset: number,
+  fromStrides: readonly number[],
+  to: Tensor["data"],
+  toOffset: number,
+  toStrides: readonly number[],
+): void {
+  const walk = (axis: number, i: number, j: number): void => {
+    if (axis === shape.length) {
+      to[j] = from[i];
+      return;
+    }
+    for (let k = 0; k < shape[axis]; k++) walk(axis + 1, i + k * fromStrides[axis], j + k * toStrides[axis]);
+  };
+  walk(0, fromOffset, toOffset);
+}
+
+const offsetOf = (position: readonly number[], strides: readonly number[]): number =>
+  position.reduce((sum, p, axis) => sum + p * strides[axis], 0);
+
+const transposeOp = defineOp<{ order: readonly number[] }>({
+  name: "transpose",
+  meaning: {
+    kind: "structural",
+    reference: ([x], y, { order }) => {
+      const strides = stridesOf(x.shape);
+      copyBox(
+        y.shape,
+        x.data,
+        0,
+        order.map((axis) => strides[axis]),
+        y.data,
+        0,
+        stridesOf(y.shape),
+      );
+    },
+  },
+  shape: ([x], { order }) => {
+    if (order.length !== x.shape.length || new Set(order).size !== order.length || order.some((a) => !(a in x.shape))) {
+      throw new ShapeError(
+        `transpose: the order [${order.join(", ")}] must name each of the ${x.shape.length} axes of ${showShape(x.shape)} once.`,
+      );
+    }
+    return { shape: order.map((axis) => x.shape[axis]), dtype: x.dtype };
+  },
+  backward: ({ dy, attributes: { order } }) => [
+    transpose(
+      dy,
+      order.map((_, axis) => order.indexOf(axis)),
+    ),
+  ],
+  simplify: ([x], { order }) => (order.every((axis, i) => axis === i) ? x : undefined),
+  explain: { forward: "y = x with its axes in another order", derivative: "∂L/∂x = ∂L/∂y with the axes put back" },
+  cases: [
+    { inputs: [uniform(3, 5)], attributes: { order: [1, 0] } },
+    { inputs: [uniform(2, 3, 4)], attributes: { order: [2, 0, 1] } },
+  ],
+});
+
+/** The axes of x in another order; reversed when no order is given. */
+export const transpose = (x: Node, order: readonly number[] = x.shape.map((_, i) => x.shape.length - 1 - i)): Node =>
+  applyOp(transposeOp, [x], { order });
+
+const sliceOp = defineOp<{ start: readonly number[]; size: Shape }>({
+  name: "slice",
+  meaning: {
+    kind: "structural",
+    reference: ([x], y, { start }) => {
+      const strides = stridesOf(x.shape);
+      copyBox(y.shape, x.data, offsetOf(start, strides), strides, y.data, 0, stridesOf(y.shape));
+    },
+  },
+  shape: ([x], { start, size }) => {
+    if (
+      start.length !== x.shape.length ||
+      size.length !== x.shape.length ||
+      size.some((n, i) => n < 0 || start[i] < 0 || start[i] + n > x.shape[i])
+    ) {
+      throw new ShapeError(
+        `slice: ${showShape(size)} elements from ${showShape(start)} do not lie inside ${showShape(x.shape)}.`,
+      );
+    }
+    return { shape: size, dtype: x.dtype };
+  },
+  backward: ({ inputs: [x], dy, attributes: { start, size } }) => [
+    pad(
+      dy,
+      start,
+      size.map((n, i) => x.shape[i] - start[i] - n),
+    ),
+  ],
+  simplify: ([x], { size }) => (sameShape(size, x.shape) ? x : undefined),
+  explain: { forward: "y = a box cut out of x", derivative: "∂L/∂x = ∂L/∂y inside the box, 0 outside" },
+  cases: [{ inputs: [uniform(4, 5)], attributes: { start: [1, 2], size: [2, 3] } }],
+});
+
+/** The box of `size` elements that begins at `start`. */
+export const slice = (x: Node, start: readonly number[], size: Shape): Node => applyOp(sliceOp, [x], { start, size });
+
+const padOp = defineOp<{ before: readonly number[]; after: readonly number[] }>({
+  name: "pad",
+  meaning: {
+    kind: "structural",
+    reference: ([x], y, { before }) => {
+      const strides = stridesOf(y.shape);
+      y.data.fill(0);
+      copyBox(x.shape, x.data, 0, stridesOf(x.shape), y.data, offsetOf(before, strides), strides);
+    },
+  },
+  shape: ([x], { before, after }) => {
+    if (
+      before.length !== x.shape.length ||
+      after.length !== x.shape.length ||
+      [...before, ...after].some((n) => !(n >= 0))
+    ) {
+      throw new ShapeError(
+        `pad: ${showShape(x.shape)} needs ${x.shape.length} lengths ≥ 0 before and after; ${showShape(before)} and ${showShape(after)} came.`,
+      );
+    }
+    return { shape: x.shape.map((n, i) => n + before[i] + after[i]), dtype: x.dtype };
+  },
+  backward: ({ inputs: [x], dy, attributes: { before } }) => [slice(dy, before, x.shape)],
+  simplify: ([x], { before, after }) => ([...before, ...after].every((n) => n === 0) ? x : undefined),
+  explain: { forward: "y = x with zeros around it", derivative: "∂L/∂x = ∂L/∂y without the border" },
+  cases: [{ inputs: [uniform(2, 3)], attributes: { before: [1, 0], after: [0, 2] } }],
+});
+
+/** Puts zeros around x: so many before and after along each axis. */
+export const pad = (x: Node, before: readonly number[], after: readonly number[]): Node =>
+  applyOp(padOp, [x], { before, after });
+
+const concatOp = defineOp<{ axis: number }>({
+  name: "concat",
+  meaning: {
+    kind: "structural",
+    reference: (inputs, y, { axis }) => {
+      const strides = stridesOf(y.shape);
+      let position = 0;
+      for (const x of inputs) {
+        copyBox(x.shape, x.data, 0, stridesOf(x.shape), y.data, position * strides[axis], strides);
+        position += x.shape[axis];
+      }
+    },
+  },
+  shape: (inputs, { axis }) => {
+    const [first, ...others] = inputs.map((x) => x.shape);
+    const fits = (shape: Shape) => shape.length === first.length && shape.every((n, i) => i === axis || n === first[i]);
+    if (!(axis in first) || !others.every(fits)) {
+      throw new ShapeError(
+        `concat: shapes ${inputs.map((x) => showShape(x.shape)).join(", ")} must agree everywhere but on axis ${axis}.`,
+      );
+    }
+    return {
+      shape: first.map((n, i) => (i === axis ? inputs.reduce((sum, x) => sum + x.shape[axis], 0) : n)),
+      dtype: inputs[0].dtype,
+    };
+  },
+  backward: ({ inputs, dy, attributes: { axis } }) => {
+    let position = 0;
+    return inputs.map((x) => {
+      const start = x.shape.map((_, i) => (i === axis ? position : 0));
+      position += x.shape[axis];
+      return slice(dy, start, x.shape);
+    });
+  },
+  explain: {
+    forward: "y = the inputs one after the other",
+    derivative: "∂L/∂xᵢ = the part of ∂L/∂y that came from xᵢ",
+  },
+  cases: [
+    { inputs: [uniform(2, 3), uniform(2, 4)], attributes: { axis: 1 } },
+    { inputs: [uniform(2, 3), uniform(1, 3)], attributes: { axis: 0 } },
+  ],
+});
+
+/** Joins arrays along an axis. */
+export const concat = (inputs: readonly Node[], axis: number): Node => applyOp(concatOp, inputs, { axis });

@@ -1,0 +1,73 @@
+/**
+ * The third pass: gives each stored result a place in one block of memory. Results whose lives do not overlap share
+ * bytes; the largest are placed first, each at the lowest offset that is free for its whole life
+ * (Pisarchyk & Lee, "Efficient Memory Management for Deep Neural Net Inference", 2020: greedy by size).
+ */
+import { fillValue, isVariable } from "../graph/leaf.ts";
+import type { DType, Node } from "../graph/node.ts";
+import { sizeOf } from "../graph/shape.ts";
+import { type Step, storageOf } from "./fuse.ts";
+import type { Lowered } from "./lower.ts";
+import type { Update } from "./plan.ts";
+
+/** A place in the plan's memory. */
+export interface Slot {
+  readonly offset: number;
+  readonly bytes: number;
+}
+
+const ALIGNMENT = 64;
+
+/** Bytes per element in float32 backends. */
+export const bytesPerElement = (dtype: DType): number => (dtype === "byte" ? 1 : 4);
+
+export const bytesOf = (node: Node): number => sizeOf(node.shape) * bytesPerElement(node.dtype);
+
+export function allocate(
+  { nodes, inputs, outputs, guard }: Lowered,
+  steps: readonly Step[],
+  copies: readonly Update[],
+): { slots: Map<Node, Slot>; arenaBytes: number } {
+  const end = steps.length;
+  const lives = new Map<Node, { from: number; to: number }>();
+  const live = (node: Node, at: number): void => {
+    const life = lives.get(node);
+    if (life) life.to = Math.max(life.to, at);
+    else lives.set(node, { from: at, to: at });
+  };
+  // Inputs, constant arrays and outputs keep their places for the whole run.
+  for (const node of [
+    ...inputs,
+    ...nodes.filter((n) => n.op.meaning.kind === "leaf" && !isVariable(n) && fillValue(n) === undefined),
+  ]) {
+    lives.set(node, { from: -1, to: end });
+  }
+  for (const [i, step] of steps.entries()) {
+    for (const node of step.writes) if (step.stores.get(node) === node) live(node, i);
+    for (const node of step.reads) if (lives.has(node)) live(node, i);
+  }
+  for (const node of [...outputs, ...(guard ? [guard] : [])])
+    if (lives.has(storageOf(node))) live(storageOf(node), end);
+  // A new value that could not be written in place is copied to its variable at the end.
+  for (const { value } of copies) live(value, end);
+
+  const placed: (Slot & { from: number; to: number })[] = [];
+  const slots = new Map<Node, Slot>();
+  let arenaBytes = 0;
+  const bySize = [...lives].sort(([a, x], [b, y]) => bytesOf(b) - bytesOf(a) || x.from - y.from);
+  for (const [node, { from, to }] of bySize) {
+    const bytes = Math.max(ALIGNMENT, Math.ceil(bytesOf(node) / ALIGNMENT) * ALIGNMENT);
+    const neighbours = placed
+      .filter((other) => other.from <= to && from <= other.to)
+      .sort((a, b) => a.offset - b.offset);
+    let offset = 0;
+    for (const other of neighbours) {
+      if (offset + bytes <= other.offset) break;
+      offset = Math.max(offset, other.offset + other.bytes);
+    }
+    placed.push({ offset, bytes, from, to });
+    slots.set(node, { offset, bytes: bytesOf(node) });
+    arenaBytes = Math.max(arenaBytes, offset + bytes);
+  }
+  return { slots, arenaBytes };
+}

@@ -1,0 +1,89 @@
+/**
+ * The first pass of planning: puts composites' parts in their place and makes one node of equal ones, so that what two
+ * paths need (a softmax forward and backward, say) is computed once.
+ */
+import { constantArray, fillValue, input, isConstant } from "../graph/leaf.ts";
+import { inPhase, inScope, makeNode, type Node, topologicalOrder, withInputs } from "../graph/node.ts";
+import { toFloat } from "../ops/functions.ts";
+import type { Plan, PlanRequest, Update } from "./plan.ts";
+
+export type Lowered = Pick<Plan, "inputs" | "outputs" | "updates" | "guard"> & {
+  /** Every node to compute and every leaf, in order. */
+  readonly nodes: readonly Node[];
+};
+
+export function lower(request: PlanRequest): Lowered {
+  const replaced = new Map<Node, Node>();
+  const unique = new Map<string, Node>();
+  const identities = new Map<object, number>();
+  const numberOf = (object: object): number => {
+    if (!identities.has(object)) identities.set(object, identities.size);
+    return identities.get(object)!;
+  };
+
+  const keyOf = (node: Node): string => {
+    const array = constantArray(node);
+    const attributes = array ? `#${numberOf(array)}:${node.shape}` : JSON.stringify(node.attributes);
+    return `${node.op.name}(${node.inputs.map((x) => x.id)})${attributes}`;
+  };
+
+  const rewrite = (outputs: readonly Node[]): void => {
+    for (const node of topologicalOrder(outputs)) {
+      if (replaced.has(node)) continue;
+      const inputs = node.inputs.map((x) => replaced.get(x)!);
+      const moved = inputs.every((x, i) => x === node.inputs[i]) ? node : withInputs(node, inputs);
+      const { meaning } = node.op;
+      if (meaning.kind === "leaf" && !isConstant(node)) {
+        replaced.set(node, node);
+        continue;
+      }
+      const key = keyOf(moved);
+      const known = unique.get(key);
+      if (known) {
+        replaced.set(node, known);
+      } else if (meaning.kind === "composite") {
+        const parts = inPhase(node.phase, () =>
+          inScope(node.scope, () => meaning.lower(inputs, node.attributes as never)),
+        );
+        rewrite([parts]);
+        replaced.set(node, replaced.get(parts)!);
+        unique.set(key, replaced.get(parts)!);
+      } else {
+        replaced.set(node, moved);
+        unique.set(key, moved);
+      }
+    }
+  };
+
+  const find = (node: Node): Node => {
+    rewrite([node]);
+    return replaced.get(node)!;
+  };
+
+  // A number that is the same everywhere has no memory to be read from; an op puts it there.
+  const stored = (node: Node): Node => (fillValue(node) === undefined ? node : copyOf(node));
+  const outputs = request.outputs.map((node) => stored(find(node)));
+  // An update stores what a step computes: a leaf, a view, or a value that two variables take is copied by an op.
+  const taken = new Set<Node>();
+  const updates = (request.updates ?? []).map(({ variable, value }): Update => {
+    let computed = find(value);
+    if (computed.op.meaning.kind === "leaf" || computed.op.meaning.kind === "view" || taken.has(computed)) {
+      computed = copyOf(computed);
+    }
+    taken.add(computed);
+    return { variable, value: computed };
+  });
+  const guard = request.guard && stored(find(request.guard));
+  const nodes = topologicalOrder([
+    ...request.inputs,
+    ...outputs,
+    ...updates.map((u) => u.value),
+    ...(guard ? [guard] : []),
+  ]);
+  return { inputs: request.inputs, outputs, updates, guard, nodes };
+}
+
+/** The op that gives back its operand. Applied to floats it is simplified away, so `copyOf` makes its node by hand. */
+const identity = toFloat(input("x", [], "int")).op;
+
+const copyOf = (node: Node): Node => makeNode(identity, [node], {}, node.shape, "float");

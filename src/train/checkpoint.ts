@@ -1,0 +1,90 @@
+/**
+ * Checkpoints: a model file that also holds the optimiser's arrays and the position of the run, so that a run that goes
+ * on from it ends with the same bits as one that was never stopped.
+ */
+import { ArgumentError } from "../errors.ts";
+import type { Model } from "./model.ts";
+import { decodeModelFile, type ModelFile, tensorOf } from "./model-file.ts";
+import type { Examples, Position, Trainer, TrainerOptions } from "./trainer.ts";
+
+export type TrainingRecord = TrainerOptions & { readonly examples: Examples };
+
+/** FNV-1a over the bytes, in two halves of different seed: enough to tell data sets apart. */
+function fingerprint({ x, y }: Examples): string {
+  const parts = [x.values, y.values].map((array) => {
+    const words = new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
+    let [a, b] = [0x811c9dc5, 0x01000193];
+    for (const byte of words) {
+      a = Math.imul(a ^ byte, 0x01000193);
+      b = Math.imul(b ^ byte, 0x85ebca6b);
+    }
+    return `${(a >>> 0).toString(16)}${(b >>> 0).toString(16)}`;
+  });
+  return `${x.count} rows ${parts.join(" ")}`;
+}
+
+/** What must be the same for a run to go on: all that decides the next bits, besides the arrays. */
+const settingsOf = ({ loss, optimizer, batchSize, metrics, examples }: TrainingRecord) => ({
+  loss: typeof loss === "string" ? loss : "a function",
+  optimizer: { name: optimizer.name, ...optimizer.config },
+  batchSize,
+  metrics: [...metrics],
+  data: fingerprint(examples),
+});
+
+/** The optimiser's arrays under their names in the file: `optimizer.m.dense_1.kernel`. */
+const stateArrays = (trainer: Trainer) =>
+  trainer.states.flatMap(({ parameter, state }) =>
+    Object.entries(state).map(([key, node]) => ({ node, name: `optimizer.${key}.${parameter.name}` })),
+  );
+
+export function encodeTraining(model: Model, trainer: Trainer, record: TrainingRecord): Uint8Array {
+  const tensors: ModelFile["tensors"] = new Map(
+    stateArrays(trainer).map(({ node, name }) => [
+      name,
+      { shape: node.shape, data: model.session.read(node) as Float32Array },
+    ]),
+  );
+  return model.toBytes({
+    tensors,
+    details: { training: { settings: settingsOf(record), position: trainer.position } },
+  });
+}
+
+export async function restoreTraining(
+  path: string,
+  model: Model,
+  trainer: Trainer,
+  record: TrainingRecord,
+): Promise<void> {
+  const { readFile } = await import("../data/node/files.ts");
+  const file = decodeModelFile(await readFile(path), path);
+  const training = file.details.training as { settings?: Record<string, unknown>; position?: Position } | undefined;
+  if (!training?.settings || !isPosition(training.position)) {
+    throw new ArgumentError(
+      `${path} is a model without a checkpoint's position, so there is nothing to resume. Load it and fit anew, or give the checkpoint file.`,
+    );
+  }
+  for (const [key, now] of Object.entries(settingsOf(record))) {
+    const then = JSON.stringify(training.settings[key]);
+    if (then !== JSON.stringify(now)) {
+      throw new ArgumentError(
+        `${path} was written with ${key} ${then}, but this run has ${JSON.stringify(now)}. Resume with the same data and options, or begin a new run.`,
+      );
+    }
+  }
+  model.restore(file, path);
+  for (const { node, name } of stateArrays(trainer)) model.session.write(node, tensorOf(file, name, node.shape, path));
+  trainer.seek(training.position);
+}
+
+function isPosition(x: unknown): x is Position {
+  const position = x as Position | undefined;
+  return (
+    typeof position === "object" &&
+    position !== null &&
+    [position.step, position.epoch, position.row].every((n) => Number.isSafeInteger(n) && n >= 0) &&
+    Array.isArray(position.sums) &&
+    position.sums.every((n) => typeof n === "number")
+  );
+}

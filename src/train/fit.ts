@@ -1,0 +1,161 @@
+/** One training run as users see it: an awaitable that gives the history, an iterable that gives the epochs. */
+import { ArgumentError } from "../errors.ts";
+import type { Loss } from "../nn/losses.ts";
+import { adam, type Optimizer } from "../optim/optimizer.ts";
+import { encodeTraining, restoreTraining, type TrainingRecord } from "./checkpoint.ts";
+import type { Data, Model } from "./model.ts";
+import { Evaluator, type Scores, Trainer } from "./trainer.ts";
+
+/** What one epoch brought: the loss and each metric under its name, over the training data as it was trained on. */
+export interface Epoch extends Scores {
+  /** From 1. */
+  readonly epoch: number;
+  readonly seconds: number;
+  readonly samplesPerSecond: number;
+}
+
+/** An epoch with the scores on the validation data, if any were given. */
+export type EpochReport = Epoch & { readonly validation?: Scores };
+
+/** Where a run stands between epochs, for progress displays. */
+export interface Progress {
+  /** From 1. */
+  readonly epoch: number;
+  readonly epochs: number;
+  /** Steps done in this epoch. */
+  readonly step: number;
+  readonly steps: number;
+  /** Over this epoch so far. */
+  readonly scores: Scores;
+  readonly samplesPerSecond: number;
+}
+
+export interface FitOptions {
+  /** A loss's name, such as `crossEntropy`, or one of your own. */
+  readonly loss: string | Loss;
+  /** Adam with its usual settings unless said. */
+  readonly optimizer?: Optimizer;
+  /** 1 unless said. */
+  readonly epochs?: number;
+  /** 32 unless said. */
+  readonly batchSize?: number;
+  readonly validation?: Data;
+  /** Names such as `accuracy`. */
+  readonly metrics?: readonly string[];
+  /** Stops the run after the current series of steps; the model keeps what it has learnt, and the run rejects. */
+  readonly signal?: AbortSignal;
+  /** Called every few milliseconds while training. */
+  readonly onProgress?: (progress: Progress) => void;
+  /** Writes a file from which the run can go on with the same bits. */
+  readonly checkpoint?: {
+    readonly path: string;
+    /** How often, besides the end of each epoch and an abort; 30 s unless said. */
+    readonly everySeconds?: number;
+  };
+  /** A checkpoint file to go on from; data, network and options must be those it was written with. */
+  readonly resume?: string;
+}
+
+export class Fit implements AsyncIterable<EpochReport>, PromiseLike<EpochReport[]> {
+  readonly #model: Model;
+  readonly #data: Data;
+  readonly #options: FitOptions;
+  #started = false;
+  #result: Promise<EpochReport[]> | undefined;
+
+  constructor(model: Model, data: Data, options: FitOptions) {
+    this.#model = model;
+    this.#data = data;
+    this.#options = options;
+  }
+
+  // biome-ignore lint/suspicious/noThenProperty: being awaitable is the point of this class.
+  then<A = EpochReport[], B = never>(
+    resolve?: ((history: EpochReport[]) => A | PromiseLike<A>) | null,
+    reject?: ((reason: unknown) => B | PromiseLike<B>) | null,
+  ): Promise<A | B> {
+    this.#result ??= (async () => {
+      const history: EpochReport[] = [];
+      for await (const epoch of this) history.push(epoch);
+      return history;
+    })();
+    return this.#result.then(resolve, reject);
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<EpochReport> {
+    if (this.#started) throw new ArgumentError("This training run has begun already; call fit again for another one.");
+    this.#started = true;
+    const {
+      loss,
+      optimizer = adam(),
+      epochs = 1,
+      batchSize = 32,
+      validation,
+      metrics = [],
+      signal,
+      checkpoint,
+      resume,
+    } = this.#options;
+    if (!Number.isInteger(epochs) || epochs < 0)
+      throw new ArgumentError(`epochs must be a whole number ≥ 0; it is ${epochs}.`);
+    const model = this.#model;
+    const examples = model.examples(this.#data, loss);
+    const held = validation && model.examples(validation, loss, "validation ");
+    const record: TrainingRecord = { loss, optimizer, batchSize, metrics, examples };
+    const trainer = new Trainer(model.session, model.network, examples, record);
+    const evaluator = held && new Evaluator(model.session, model.network, held, loss, metrics);
+    if (typeof loss === "string") model.details.loss = loss;
+    try {
+      if (resume !== undefined) await restoreTraining(resume, model, trainer, record);
+      let savedAt = performance.now();
+      const write = async (): Promise<void> => {
+        if (!checkpoint) return;
+        const { writeFileAtomically } = await import("../data/node/files.ts");
+        await writeFileAtomically(checkpoint.path, encodeTraining(model, trainer, record), {
+          keepPrevious: `${checkpoint.path}.previous`,
+        });
+        savedAt = performance.now();
+      };
+      const total = examples.x.count;
+      while (trainer.position.epoch < epochs) {
+        const start = performance.now();
+        const { row: startRow, epoch: finished } = trainer.position;
+        const speed = (row: number) => ((row - startRow) / Math.max(performance.now() - start, 1e-3)) * 1000;
+        const progress = async (): Promise<void> => {
+          const { row } = trainer.position;
+          this.#options.onProgress?.({
+            epoch: finished + 1,
+            epochs,
+            step: Math.ceil(row / batchSize),
+            steps: trainer.stepsPerEpoch,
+            scores: trainer.runningScores,
+            samplesPerSecond: speed(row),
+          });
+          const { everySeconds = 30 } = checkpoint ?? {};
+          if (performance.now() - savedAt > everySeconds * 1000) await write();
+        };
+        let scores: Scores;
+        try {
+          scores = await trainer.finishEpoch(signal, progress);
+        } catch (error) {
+          if (signal?.aborted) await write();
+          throw error;
+        }
+        const seconds = (performance.now() - start) / 1000;
+        const samplesPerSecond = speed(total);
+        await write();
+        const scored = await evaluator?.run(signal);
+        yield {
+          ...scores,
+          epoch: finished + 1,
+          seconds,
+          samplesPerSecond,
+          ...(scored && { validation: scored }),
+        } as EpochReport;
+      }
+    } finally {
+      trainer.free();
+      evaluator?.free();
+    }
+  }
+}

@@ -1,0 +1,131 @@
+/**
+ * What users hand over, made ready for the engine: any arrays go in, checked flat typed arrays come out. Every message
+ * names the row and the column.
+ */
+import { ArgumentError, DataError, ShapeError } from "../errors.ts";
+import { type Shape, showShape, sizeOf } from "../graph/shape.ts";
+
+/** Numbers as users have them: flat, or nested with one level per axis. Bytes stay bytes. */
+export type Numbers = ArrayLike<number> | readonly Numbers[];
+
+/** Rows of one shape. */
+export interface Rows {
+  readonly values: Float32Array | Uint8Array;
+  readonly count: number;
+}
+
+const isTyped = (x: unknown): x is ArrayLike<number> => ArrayBuffer.isView(x) && !(x instanceof DataView);
+
+/**
+ * Rows of the network's input shape. Takes nested arrays, a flat array whose length is a multiple of a row's, or a
+ * single row.
+ */
+export function toRows(x: Numbers, shape: Shape, what: string): Rows {
+  const size = sizeOf(shape);
+  const values = isTyped(x) ? fromTyped(x) : flatten(x, shape, what);
+  if (values.length === 0) throw new DataError(`${what} is empty: at least one row of ${showShape(shape)} is needed.`);
+  if (values.length % size !== 0) {
+    throw new ShapeError(
+      `${what} has ${values.length} numbers, which is not a multiple of the ${size} that a row of shape ${showShape(shape)} has. Check the input shape, or the number of columns.`,
+    );
+  }
+  checkFinite(values, size, what);
+  return { values, count: values.length / size };
+}
+
+function fromTyped(x: ArrayLike<number>): Float32Array | Uint8Array {
+  if (x instanceof Float32Array || x instanceof Uint8Array) return x;
+  if (x instanceof Uint8ClampedArray) return new Uint8Array(x.buffer, x.byteOffset, x.length);
+  return Float32Array.from(x);
+}
+
+function flatten(x: Numbers, shape: Shape, what: string): Float32Array {
+  if (!Array.isArray(x)) throw new ArgumentError(`${what} must be an array or a typed array; ${describe(x)} came.`);
+  const numbers: number[] = [];
+  const take = (part: unknown, path: readonly number[]): void => {
+    if (typeof part === "number") {
+      numbers.push(part);
+    } else if (Array.isArray(part) || isTyped(part)) {
+      const list = part as ArrayLike<unknown>;
+      const expected = shape[path.length - 1];
+      if (
+        path.length > 0 &&
+        path.length <= shape.length &&
+        list.length !== expected &&
+        size(shape, path.length - 1) !== list.length
+      ) {
+        throw new ShapeError(
+          `${what}, row ${path[0] + 1} has ${list.length} values; ${expected} were wanted, since the input shape is ${showShape(shape)}.`,
+        );
+      }
+      for (let i = 0; i < list.length; i++) take(list[i], [...path, i]);
+    } else {
+      const column = path.length > 1 ? `, column ${path[path.length - 1] + 1}` : "";
+      throw new DataError(`${what}, row ${(path[0] ?? 0) + 1}${column} is ${describe(part)}; a number was wanted.`, {
+        row: (path[0] ?? 0) + 1,
+      });
+    }
+  };
+  take(x, []);
+  return Float32Array.from(numbers);
+}
+
+const size = (shape: Shape, from: number): number => sizeOf(shape.slice(from));
+
+function describe(x: unknown): string {
+  if (typeof x === "string") return `the text "${x.length > 20 ? `${x.slice(0, 20)}…` : x}"`;
+  return x === null ? "null" : x === undefined ? "nothing" : Array.isArray(x) ? "an array" : `a ${typeof x}`;
+}
+
+function checkFinite(values: Float32Array | Uint8Array, rowSize: number, what: string): void {
+  if (values instanceof Uint8Array) return;
+  const index = values.findIndex((value) => !Number.isFinite(value));
+  if (index < 0) return;
+  const [row, column] = [Math.floor(index / rowSize) + 1, (index % rowSize) + 1];
+  throw new DataError(
+    `${what}, row ${row}, column ${column} is ${values[index]}; every value must be finite. Remove the row or fill the value in.`,
+    { row, column },
+  );
+}
+
+/** Targets: class numbers, or rows of numbers. */
+export type Targets =
+  | { readonly kind: "classes"; readonly values: Int32Array }
+  | { readonly kind: "values"; readonly values: Float32Array };
+
+/** Targets for a network that gives `outputShape` per sample: class numbers or one-hot rows, or values. */
+export function toTargets(
+  y: Numbers,
+  wants: "classes" | "values",
+  outputShape: Shape,
+  count: number,
+  what: string,
+): Targets {
+  const width = sizeOf(outputShape);
+  if (wants === "classes") {
+    const flat = isTyped(y) || (Array.isArray(y) && typeof y[0] === "number");
+    if (flat && (y as ArrayLike<number>).length === count)
+      return { kind: "classes", values: labels(y as ArrayLike<number>, width, what) };
+  }
+  const { values } = toRows(y, outputShape, what);
+  if (values.length !== count * width) {
+    throw new ShapeError(
+      wants === "classes"
+        ? `${what} has ${values.length} values for ${count} rows; one class number, or one row of ${width} probabilities, was wanted for each.`
+        : `${what} has ${values.length} values for ${count} rows; ${count * width} were wanted, since the network gives ${showShape(outputShape)} for each.`,
+    );
+  }
+  return { kind: "values", values: Float32Array.from(values) };
+}
+
+function labels(y: ArrayLike<number>, classes: number, what: string): Int32Array {
+  const values = Int32Array.from(y);
+  for (let i = 0; i < values.length; i++) {
+    if (values[i] === y[i] && values[i] >= 0 && values[i] < classes) continue;
+    throw new DataError(
+      `${what}, row ${i + 1} is ${y[i]}; class numbers from 0 to ${classes - 1} were wanted, since the network has ${classes} outputs. Count classes from 0, or widen the last layer.`,
+      { row: i + 1 },
+    );
+  }
+  return values;
+}

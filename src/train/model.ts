@@ -1,0 +1,276 @@
+/**
+ * The model that users hold: a network with its values, and what can be done with it: fit, evaluate, predict, save.
+ */
+import type { Backend, Executable, Session } from "../backends/backend.ts";
+import { wasm } from "../backends/wasm/session.ts";
+import type { NumberArray } from "../data/arrays.ts";
+import { ArgumentError, ChainruleError, DataError } from "../errors.ts";
+import type { Node } from "../graph/node.ts";
+import { type Shape, showShape, sizeOf } from "../graph/shape.ts";
+import type { Layer } from "../nn/layer.ts";
+import { type Loss, lossNamed } from "../nn/losses.ts";
+import { Network, type Parameter } from "../nn/network.ts";
+import { RandomStream } from "../random.ts";
+import { Fit, type FitOptions } from "./fit.ts";
+import { type Numbers, toRows, toTargets } from "./inputs.ts";
+import { decodeModelFile, encodeModelFile, type ModelFile, tensorOf } from "./model-file.ts";
+import { predictionPlan } from "./program.ts";
+import { summaryTable } from "./summary.ts";
+import { Evaluator, type Examples, type Scores } from "./trainer.ts";
+
+/** Inputs and what the network should make of them. */
+export interface Data {
+  /** Rows of the input shape: nested arrays, or one flat array. */
+  readonly x: Numbers | NumberArray;
+  /** One class number per row, or one-hot rows, or target values. */
+  readonly y: Numbers | NumberArray;
+}
+
+export interface ModelOptions {
+  /** The shape of one sample, without the batch: [784], [28, 28, 1]. */
+  readonly input: Shape;
+  /** Decides initial weights, shuffling and dropout; 0 unless said. */
+  readonly seed?: number;
+  /** What computes; the WebAssembly engine unless said. */
+  readonly backend?: Backend;
+}
+
+export interface EvaluateOptions {
+  /** The loss's name; the one the model was trained with unless said. */
+  readonly loss?: string | Loss;
+  readonly metrics?: readonly string[];
+  readonly signal?: AbortSignal;
+}
+
+/** How many rows a prediction takes at once; what is left goes in smaller powers of two. */
+const PREDICTION_BATCH = 256;
+
+export class Model {
+  readonly network: Network;
+  readonly #layers: readonly Layer[];
+  readonly #session: Session;
+  readonly #predictors = new Map<string, Executable>();
+  /** Plain JSON that is saved with the model: class names, columns, the loss it was trained with. */
+  readonly details: Record<string, unknown> = {};
+
+  constructor({ input, seed = 0, backend = wasm() }: ModelOptions, layers: readonly Layer[]) {
+    this.network = new Network(input, seed, layers);
+    this.#layers = layers;
+    this.#session = backend.open();
+    for (const parameter of this.network.parameters) this.#initialise(parameter);
+  }
+
+  #initialise({ name, node, init }: Parameter): void {
+    this.#session.write(node, init(node.shape, new RandomStream(this.network.seed, name)));
+  }
+
+  /** What computes: `wasm, relaxed SIMD, 1 thread`. */
+  get engine(): string {
+    return this.#session.description;
+  }
+
+  /** For the library's own rooms: the values live here. */
+  get session(): Session {
+    return this.#session;
+  }
+
+  get inputShape(): Shape {
+    return this.network.inputShape;
+  }
+
+  /** A copy of a parameter's values, by its name such as `dense_1.kernel`. */
+  weight(name: string): Float32Array {
+    return this.#session.read(this.#parameter(name).node) as Float32Array;
+  }
+
+  /** Sets a parameter's values. */
+  setWeight(name: string, values: Numbers): void {
+    const { node } = this.#parameter(name);
+    const { values: flat } = toRows(values, node.shape, name);
+    if (flat.length !== sizeOf(node.shape)) {
+      throw new ArgumentError(
+        `${name} has shape ${showShape(node.shape)}, ${sizeOf(node.shape)} values; ${flat.length} came.`,
+      );
+    }
+    this.#session.write(node, flat);
+  }
+
+  #parameter(name: string): Parameter {
+    const found = this.network.parameters.find((parameter) => parameter.name === name);
+    if (found) return found;
+    const names = this.network.parameters.map((parameter) => parameter.name);
+    throw new ArgumentError(`There is no parameter "${name}". This model has ${names.join(", ")}.`);
+  }
+
+  /** Users' arrays, checked and made ready for a loss. */
+  examples({ x, y }: Data, loss: string | Loss, what = ""): Examples {
+    const rows = toRows(x as Numbers, this.inputShape, `${what}x`);
+    const { target } = typeof loss === "string" ? lossNamed(loss) : loss;
+    return { x: rows, y: toTargets(y as Numbers, target, this.network.outputShape, rows.count, `${what}y`) };
+  }
+
+  /**
+   * Trains the model. The result can be awaited, for the history, or iterated, for the epochs as they come.
+   *
+   * @example
+   * for await (const epoch of model.fit({ x, y }, { loss: "crossEntropy", optimizer: adam(), epochs: 5 })) console.log(epoch.loss);
+   */
+  fit(data: Data, options: FitOptions): Fit {
+    return new Fit(this, data, options);
+  }
+
+  /** The loss, and each metric under its name, over a data set. */
+  async evaluate(
+    data: Data,
+    { loss = this.#trainedLoss(), metrics = [], signal }: EvaluateOptions = {},
+  ): Promise<Scores> {
+    const evaluator = new Evaluator(this.#session, this.network, this.examples(data, loss), loss, metrics);
+    try {
+      return await evaluator.run(signal);
+    } finally {
+      evaluator.free();
+    }
+  }
+
+  #trainedLoss(): string {
+    if (typeof this.details.loss === "string") return this.details.loss;
+    throw new ArgumentError(
+      'evaluate needs a loss, since this model has not been trained yet: { loss: "crossEntropy" }.',
+    );
+  }
+
+  /**
+   * What the network gives for each row: [N, …input shape] → N · output values, flat. For a classifier trained on logits
+   * these are logits; `classify` gives probabilities.
+   */
+  async predict(x: Numbers | NumberArray): Promise<Float32Array> {
+    const { values, count } = toRows(x as Numbers, this.inputShape, "x");
+    const [rowSize, width] = [sizeOf(this.inputShape), sizeOf(this.network.outputShape)];
+    const result = new Float32Array(count * width);
+    for (let row = 0; row < count; ) {
+      const size = Math.min(PREDICTION_BATCH, 2 ** Math.floor(Math.log2(count - row)));
+      const batch = values.subarray(row * rowSize, (row + size) * rowSize);
+      const run = await this.#predictor(size, values instanceof Uint8Array ? "byte" : "float").run([batch]);
+      result.set(run.outputs[0], row * width);
+      row += size;
+    }
+    return result;
+  }
+
+  #predictor(size: number, dtype: "byte" | "float"): Executable {
+    const key = `${dtype} ${size}`;
+    let found = this.#predictors.get(key);
+    if (!found) {
+      found = this.#session.compile(predictionPlan(this.network, size, dtype));
+      this.#predictors.set(key, found);
+    }
+    return found;
+  }
+
+  /**
+   * The most likely class of each row and the probabilities of all classes: softmax of the outputs, or the sigmoid of a
+   * single one.
+   */
+  async classify(x: Numbers | NumberArray): Promise<{ classes: Int32Array; probabilities: Float32Array }> {
+    const outputs = await this.predict(x);
+    const width = sizeOf(this.network.outputShape);
+    const onLogits = this.details.loss !== "binaryCrossEntropyOnProbabilities";
+    const probabilities = new Float32Array(width === 1 ? outputs.length * 2 : outputs.length);
+    const count = outputs.length / width;
+    const classes = new Int32Array(count);
+    for (let row = 0; row < count; row++) {
+      const p =
+        width === 1 ? twoClasses(outputs[row], onLogits) : softmaxOf(outputs.subarray(row * width, (row + 1) * width));
+      probabilities.set(p, row * p.length);
+      classes[row] = p.indexOf(Math.max(...p));
+    }
+    return { classes, probabilities };
+  }
+
+  /** A table of the layers, their shapes and parameters. */
+  summary(): string {
+    return summaryTable(this.network, this.engine);
+  }
+
+  /** The model as the bytes of a safetensors file. */
+  toBytes(extra: Pick<ModelFile, "tensors" | "details"> = { tensors: new Map(), details: {} }): Uint8Array {
+    const parameters = this.network.parameters.map(
+      ({ name, node }) => [name, { shape: node.shape, data: this.#session.read(node) as Float32Array }] as const,
+    );
+    return encodeModelFile({
+      architecture: { input: this.inputShape, seed: this.network.seed, layers: this.#layers },
+      tensors: new Map([...parameters, ...extra.tensors]),
+      details: { ...this.details, ...extra.details },
+    });
+  }
+
+  /** Writes the model to a safetensors file, all of it or nothing. */
+  async save(path: string): Promise<void> {
+    const { writeFileAtomically } = await import("../data/node/files.ts");
+    await writeFileAtomically(path, this.toBytes());
+  }
+
+  /** Takes the parameters' values from a file of the same architecture. */
+  restore(file: ModelFile, name?: string): void {
+    const values = this.network.parameters.map(
+      (parameter) => [parameter.node, tensorOf(file, parameter.name, parameter.node.shape, name)] as const,
+    );
+    for (const [node, data] of values) this.#session.write(node, data);
+  }
+
+  /** Gives back the engine's memory and threads at once instead of when the model is collected. */
+  close(): void {
+    this.#session.close();
+  }
+
+  /** The values of the named results for given rows, such as `dense_1.z`, as the network computes them at inference. */
+  parameterNodes(): ReadonlyMap<string, Node> {
+    return new Map(this.network.parameters.map(({ name, node }) => [name, node]));
+  }
+}
+
+function softmaxOf(logits: Float32Array): number[] {
+  const largest = Math.max(...logits);
+  const e = Array.from(logits, (z) => Math.exp(z - largest));
+  const total = e.reduce((a, b) => a + b, 0);
+  return e.map((v) => v / total);
+}
+
+function twoClasses(output: number, isLogit: boolean): number[] {
+  const p = isLogit ? 1 / (1 + Math.exp(-output)) : output;
+  return [1 - p, p];
+}
+
+/**
+ * A network of layers one after the other.
+ *
+ * @example
+ * const model = sequential({ input: [784], seed: 7 }, [dense(128, { activation: "relu" }), dropout(0.2), dense(10)]);
+ */
+export const sequential = (options: ModelOptions, layers: readonly Layer[]): Model => new Model(options, layers);
+
+/** A model from the bytes of a file that `save` wrote. */
+export function fromBytes(bytes: Uint8Array, options: { backend?: Backend; file?: string } = {}): Model {
+  const file = decodeModelFile(bytes, options.file);
+  const { input, seed, layers } = file.architecture;
+  let model: Model;
+  try {
+    model = new Model({ input, seed, ...(options.backend && { backend: options.backend }) }, layers);
+  } catch (error) {
+    if (error instanceof ChainruleError) throw error;
+    throw new DataError(
+      `${options.file ?? "The model"}: a layer's configuration makes no sense (${error}); the file is damaged.`,
+      { file: options.file },
+      { cause: error },
+    );
+  }
+  model.restore(file, options.file);
+  Object.assign(model.details, file.details);
+  return model;
+}
+
+/** Reads a model file. */
+export async function load(path: string, options: { backend?: Backend } = {}): Promise<Model> {
+  const { readFile } = await import("../data/node/files.ts");
+  return fromBytes(await readFile(path), { ...options, file: path });
+}

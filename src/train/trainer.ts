@@ -1,0 +1,374 @@
+/**
+ * The training loop: shuffles, runs steps in series, sums up epochs, evaluates, and can be stopped and resumed at any
+ * step with the same bits. It owns the data set and the optimiser's state inside the engine while it lives.
+ */
+import type { Executable, Run, Session } from "../backends/backend.ts";
+import { ArgumentError, DivergenceError } from "../errors.ts";
+import { variable } from "../graph/leaf.ts";
+import type { Node } from "../graph/node.ts";
+import { sizeOf } from "../graph/shape.ts";
+import { type Loss, lossNamed } from "../nn/losses.ts";
+import type { Network } from "../nn/network.ts";
+import type { Optimizer } from "../optim/optimizer.ts";
+import { RandomStream } from "../random.ts";
+import { diagnose } from "./diagnose.ts";
+import type { Rows, Targets } from "./inputs.ts";
+import { metricNamed } from "./metrics.ts";
+import {
+  type DataVariables,
+  evaluationPlan,
+  type Objective,
+  type OptimizerState,
+  type TrainingGraph,
+  trainingGraph,
+  trainingPlan,
+} from "./program.ts";
+
+/** What is measured over a data set: the loss, and each metric under its name. */
+export interface Scores {
+  readonly loss: number;
+  readonly [metric: string]: number;
+}
+
+/** Examples ready for the engine. */
+export interface Examples {
+  readonly x: Rows;
+  readonly y: Targets;
+}
+
+/** Where a training run stands: enough, with the arrays, to go on as if it had never stopped. */
+export interface Position {
+  /** Steps done since the beginning. */
+  readonly step: number;
+  /** Epochs finished. */
+  readonly epoch: number;
+  /** Rows of the current epoch that are done. */
+  readonly row: number;
+  /** Sums over those rows of the loss and of each metric. */
+  readonly sums: readonly number[];
+}
+
+export interface TrainerOptions {
+  readonly loss: string | Loss;
+  readonly optimizer: Optimizer;
+  readonly batchSize: number;
+  readonly metrics: readonly string[];
+}
+
+/** An engine's run should last about this long, so that the event loop stays responsive: milliseconds. */
+const SERIES_TIME = 15;
+/** Weights are copied this often, for the case that the run diverges: milliseconds. */
+const SNAPSHOT_INTERVAL = 2000;
+
+const upload = (session: Session, name: string, rows: Rows, rowShape: readonly number[]): Node => {
+  const dtype = rows.values instanceof Uint8Array ? "byte" : "float";
+  const node = variable(name, [rows.count, ...rowShape], dtype);
+  session.write(node, rows.values);
+  return node;
+};
+
+/** Puts examples into the engine. */
+export function uploadExamples(session: Session, network: Network, { x, y }: Examples): DataVariables {
+  const xNode = upload(session, "data.x", x, network.inputShape);
+  const yShape = y.kind === "classes" ? [] : network.outputShape;
+  const yNode = variable("data.y", [x.count, ...yShape], y.kind === "classes" ? "int" : "float");
+  session.write(yNode, y.values);
+  return { x: xNode, y: yNode };
+}
+
+export function freeExamples(session: Session, data: DataVariables): void {
+  session.free(data.x);
+  session.free(data.y);
+}
+
+export const objectiveOf = (loss: string | Loss, metrics: readonly string[]): Objective => ({
+  loss: typeof loss === "string" ? lossNamed(loss) : loss,
+  metrics: metrics.map(metricNamed),
+});
+
+/** The scores of sums over `count` rows. */
+const scoresOf = (sums: readonly number[], count: number, metrics: readonly string[]): Scores => ({
+  ...Object.fromEntries(metrics.map((name, i) => [name, sums[i + 1] / count])),
+  loss: sums[0] / count,
+});
+
+/** Lets timers, input and other work run. */
+const breathe = (): Promise<void> =>
+  new Promise((resolve) => {
+    if (typeof setImmediate === "function") {
+      setImmediate(resolve);
+    } else {
+      const { port1, port2 } = new MessageChannel();
+      port1.onmessage = () => {
+        port1.close();
+        resolve();
+      };
+      port2.postMessage(0);
+    }
+  });
+
+/** How many steps fit into one series, judged by the last one. */
+const seriesLength = (length: number, milliseconds: number): number =>
+  Math.max(1, Math.min(length * 4, Math.floor((length * SERIES_TIME) / Math.max(milliseconds, 0.01))));
+
+/** Loss and metrics of a network over a whole data set. */
+export class Evaluator {
+  readonly #session: Session;
+  readonly #network: Network;
+  readonly #objective: Objective;
+  readonly #metrics: readonly string[];
+  readonly #data: DataVariables;
+  readonly #count: number;
+  readonly #executables = new Map<number, Executable>();
+
+  constructor(session: Session, network: Network, examples: Examples, loss: string | Loss, metrics: readonly string[]) {
+    this.#session = session;
+    this.#network = network;
+    this.#objective = objectiveOf(loss, metrics);
+    this.#metrics = metrics;
+    this.#data = uploadExamples(session, network, examples);
+    this.#count = examples.x.count;
+  }
+
+  async run(signal?: AbortSignal): Promise<Scores> {
+    const batchSize = Math.min(256, this.#count);
+    const sums = new Array<number>(1 + this.#metrics.length).fill(0);
+    let length = 1;
+    for (let row = 0; row < this.#count; ) {
+      signal?.throwIfAborted();
+      const whole = Math.floor((this.#count - row) / batchSize);
+      const [size, count] = whole > 0 ? [batchSize, Math.min(whole, length)] : [this.#count - row, 1];
+      const start = performance.now();
+      const from = row;
+      const { outputs } = await this.#executable(size).run(
+        [Int32Array.from({ length: size * count }, (_, i) => from + i)],
+        count,
+      );
+      for (const [i, values] of outputs.entries()) for (const value of values) sums[i] += value;
+      length = seriesLength(count, performance.now() - start);
+      row += size * count;
+      await breathe();
+    }
+    return scoresOf(sums, this.#count, this.#metrics);
+  }
+
+  #executable(size: number): Executable {
+    let found = this.#executables.get(size);
+    if (!found) {
+      found = this.#session.compile(evaluationPlan(this.#network, this.#objective, this.#data, size));
+      this.#executables.set(size, found);
+    }
+    return found;
+  }
+
+  free(): void {
+    for (const executable of this.#executables.values()) executable.free();
+    freeExamples(this.#session, this.#data);
+  }
+}
+
+export class Trainer {
+  readonly #session: Session;
+  readonly #network: Network;
+  readonly #options: TrainerOptions;
+  readonly #objective: Objective;
+  readonly #data: DataVariables;
+  readonly #count: number;
+  readonly #programs = new Map<number, { graph: TrainingGraph; executable: Executable }>();
+  readonly states: readonly OptimizerState[];
+  #position: Position = { step: 0, epoch: 0, row: 0, sums: [] };
+  #order: { epoch: number; rows: Uint32Array } | undefined;
+  #snapshot: { at: number; position: Position; values: Map<Node, Float32Array> } | undefined;
+  #series = 1;
+
+  constructor(session: Session, network: Network, examples: Examples, options: TrainerOptions) {
+    const { batchSize, loss, metrics, optimizer } = options;
+    if (!Number.isInteger(batchSize) || batchSize < 1) {
+      throw new ArgumentError(`The batch size must be a whole number ≥ 1; it is ${batchSize}.`);
+    }
+    this.#session = session;
+    this.#network = network;
+    this.#options = options;
+    this.#objective = objectiveOf(loss, metrics);
+    this.#count = examples.x.count;
+    const trainable = network.parameters.filter((parameter) => parameter.trainable);
+    this.states = trainable.map((parameter) => ({
+      parameter,
+      state: Object.fromEntries(
+        optimizer.state.map((name) => [
+          name,
+          variable(`${optimizer.name}.${name}.${parameter.name}`, parameter.node.shape),
+        ]),
+      ),
+    }));
+    // Building the graph before anything is uploaded lets mistakes of shape come out without leaving memory behind.
+    this.#data = uploadExamples(session, network, examples);
+    for (const node of this.#stateNodes()) session.write(node, new Float32Array(sizeOf(node.shape)));
+    this.#position = { step: 0, epoch: 0, row: 0, sums: this.#noSums() };
+  }
+
+  #noSums(): number[] {
+    return new Array<number>(1 + this.#options.metrics.length).fill(0);
+  }
+
+  #stateNodes(): Node[] {
+    return this.states.flatMap(({ state }) => Object.values(state));
+  }
+
+  get position(): Position {
+    return this.#position;
+  }
+
+  /** Steps per epoch; the last one may have a smaller batch. */
+  get stepsPerEpoch(): number {
+    return Math.ceil(this.#count / this.#options.batchSize);
+  }
+
+  /** Goes on from a position; the arrays must have been put back before. */
+  seek(position: Position): void {
+    this.#position = position;
+    this.#snapshot = undefined;
+  }
+
+  /** The rows in the order of an epoch: the same for the same seed, whatever was done before. */
+  #rows(epoch: number): Uint32Array {
+    if (this.#order?.epoch !== epoch) {
+      const stream = new RandomStream(this.#network.seed, `shuffle ${epoch}`);
+      this.#order = { epoch, rows: stream.permutation(this.#count) };
+    }
+    return this.#order.rows;
+  }
+
+  #program(batchSize: number) {
+    let found = this.#programs.get(batchSize);
+    if (!found) {
+      const graph = trainingGraph(
+        this.#network,
+        this.#objective,
+        this.#options.optimizer,
+        this.states,
+        this.#data,
+        batchSize,
+      );
+      found = { graph, executable: this.#session.compile(trainingPlan(graph)) };
+      this.#programs.set(batchSize, found);
+    }
+    return found;
+  }
+
+  /** The inputs of `count` steps that begin at `row` of the epoch. */
+  #inputs(graph: TrainingGraph, row: number, batchSize: number, count: number) {
+    const { epoch, step } = this.#position;
+    const indices = Int32Array.from(this.#rows(epoch).subarray(row, row + batchSize * count));
+    const numbers = Int32Array.from({ length: count }, (_, i) => step + i);
+    const scalars = Array.from({ length: count }, (_, i) => this.#options.optimizer.scalars(step + i + 1));
+    const names = Object.keys(graph.inputs.scalars);
+    return [indices, numbers, ...names.map((name) => Float32Array.from(scalars, (values) => values[name]))];
+  }
+
+  /** Runs up to `limit` steps of the current epoch, all with batches of one size. */
+  async #advance(limit: number): Promise<void> {
+    const { batchSize } = this.#options;
+    const { row } = this.#position;
+    const whole = Math.floor((this.#count - row) / batchSize);
+    const [size, count] = whole > 0 ? [batchSize, Math.min(whole, limit)] : [this.#count - row, 1];
+    const { graph, executable } = this.#program(size);
+    const inputs = this.#inputs(graph, row, size, count);
+    const run = await executable.run(inputs, count);
+    this.#account(run, size);
+    if (run.completed < count) await this.#diverged(size);
+  }
+
+  #account({ outputs, completed }: Run, size: number): void {
+    const { step, epoch, row, sums } = this.#position;
+    const added = sums.map((sum, i) => {
+      let total = sum;
+      for (let k = 0; k < completed; k++) total += outputs[i][k] * size;
+      return total;
+    });
+    this.#position = { step: step + completed, epoch, row: row + completed * size, sums: added };
+  }
+
+  /**
+   * Runs to the end of the current epoch and gives its scores.
+   * @param progress called after each series of steps
+   */
+  async finishEpoch(signal: AbortSignal | undefined, progress?: () => void | Promise<void>): Promise<Scores> {
+    while (this.#position.row < this.#count) {
+      signal?.throwIfAborted();
+      this.#keepSnapshot();
+      const before = this.#position.step;
+      const start = performance.now();
+      await this.#advance(this.#series);
+      this.#series = seriesLength(this.#position.step - before, performance.now() - start);
+      await progress?.();
+      await breathe();
+    }
+    if (!this.#allFinite()) await this.#diverged(Math.min(this.#options.batchSize, this.#count));
+    const scores = scoresOf(this.#position.sums, this.#count, this.#options.metrics);
+    this.#position = { step: this.#position.step, epoch: this.#position.epoch + 1, row: 0, sums: this.#noSums() };
+    return scores;
+  }
+
+  /** The loss so far in the current epoch. */
+  get runningScores(): Scores {
+    return scoresOf(this.#position.sums, Math.max(1, this.#position.row), this.#options.metrics);
+  }
+
+  #arrays(): Node[] {
+    return [...this.#network.parameters.map(({ node }) => node), ...this.#stateNodes()];
+  }
+
+  #keepSnapshot(): void {
+    const now = performance.now();
+    if (this.#snapshot && now - this.#snapshot.at < SNAPSHOT_INTERVAL) return;
+    if (!this.#allFinite()) return;
+    const values = new Map(this.#arrays().map((node) => [node, this.#session.read(node) as Float32Array]));
+    this.#snapshot = { at: now, position: this.#position, values };
+  }
+
+  #allFinite(): boolean {
+    return this.#arrays().every((node) => (this.#session.read(node) as Float32Array).every(Number.isFinite));
+  }
+
+  /**
+   * Goes back to the last good weights, repeats the steps one by one to the one that broke, and says what broke there.
+   * Always throws; the model keeps the weights from before that step.
+   */
+  async #diverged(lastSize: number): Promise<never> {
+    const snapshot = this.#snapshot;
+    const broken = this.#position;
+    if (snapshot) {
+      for (const [node, values] of snapshot.values) this.#session.write(node, values);
+      this.#position = snapshot.position;
+      this.#order = undefined;
+    }
+    let good = new Map(this.#arrays().map((node) => [node, this.#session.read(node) as Float32Array]));
+    let size = lastSize;
+    while (this.#position.step <= broken.step) {
+      if (this.#position.row >= this.#count) {
+        this.#position = { step: this.#position.step, epoch: this.#position.epoch + 1, row: 0, sums: this.#noSums() };
+      }
+      const { batchSize } = this.#options;
+      size = Math.min(batchSize, this.#count - this.#position.row);
+      const before = this.#position;
+      const { graph, executable } = this.#program(size);
+      const run = await executable.run(this.#inputs(graph, before.row, size, 1), 1);
+      if (run.completed === 0 || !this.#allFinite()) {
+        for (const [node, values] of good) this.#session.write(node, values);
+        const inputs = this.#inputs(graph, before.row, size, 1);
+        throw diagnose(graph, inputs, before.step + 1, before.epoch + 1, (node) => this.#session.read(node));
+      }
+      this.#account(run, size);
+      good = new Map(this.#arrays().map((node) => [node, this.#session.read(node) as Float32Array]));
+    }
+    throw new DivergenceError("The loss or a weight became NaN or infinite.", broken.step);
+  }
+
+  /** Gives back the engine's memory. The parameters stay. */
+  free(): void {
+    for (const { executable } of this.#programs.values()) executable.free();
+    for (const node of this.#stateNodes()) this.#session.free(node);
+    freeExamples(this.#session, this.#data);
+  }
+}

@@ -1,0 +1,265 @@
+/** CSV text to records, records to features: what is inferred, what is refused, and what a schema brings back. */
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { type CsvSource, parseCsv } from "../../src/data/csv.ts";
+import { statistics } from "../../src/data/dataset.ts";
+import { encodeCsv, readCsv } from "../../src/data/node/table.ts";
+import { parseSchema } from "../../src/data/schema.ts";
+import { encodeRows, encodeTable, readTable, type TableOptions } from "../../src/data/table.ts";
+import { ArgumentError, DataError, FileError } from "../../src/errors.ts";
+
+async function records(source: CsvSource, delimiter?: string): Promise<[number, ...string[]][]> {
+  const all: [number, ...string[]][] = [];
+  for await (const batch of parseCsv(source, delimiter === undefined ? {} : { delimiter }))
+    for (const { row, fields } of batch) all.push([row, ...fields]);
+  return all;
+}
+
+test("quotes, line ends, byte order mark, empty lines; rows are lines of the file", async () => {
+  const text = '\uFEFFa,b\r\n"x, ""y""","two\nlines"\r\n\n1,\r2,"3"';
+  expect(await records(text)).toEqual([
+    [1, "a", "b"],
+    [2, 'x, "y"', "two\nlines"],
+    [5, "1", ""],
+    [6, "2", "3"],
+  ]);
+});
+
+test.each(["a\tb\n1\t2\n", "a;b\n1;2\n", "a|b\n1|2", '"a,b";c\n1;2'])("the delimiter of %j is found", async (text) => {
+  expect((await records(text)).map((record) => record.length)).toEqual([3, 3]);
+});
+
+test("any table comes back, in pieces cut anywhere", async () => {
+  const field = fc.string({ unit: fc.constantFrom("a", "é", "😀", ",", '"', "\n", "\r", " ") });
+  const table = fc
+    .integer({ min: 2, max: 4 })
+    .chain((width) =>
+      fc.array(fc.array(field, { minLength: width, maxLength: width }), { minLength: 1, maxLength: 6 }),
+    );
+  const quote = (text: string) => `"${text.replaceAll('"', '""')}"`;
+  await fc.assert(
+    fc.asyncProperty(
+      table,
+      fc.constantFrom("\n", "\r\n", "\r"),
+      fc.array(fc.nat(60), { maxLength: 4 }),
+      async (rows, end, cuts) => {
+        const bytes = new TextEncoder().encode(rows.map((row) => row.map(quote).join(",")).join(end));
+        const places = [0, ...cuts.filter((cut) => cut < bytes.length).sort((a, b) => a - b), bytes.length];
+        const pieces = places.slice(1).map((to, i) => bytes.subarray(places[i], to));
+        expect((await records(pieces, ",")).map(([, ...fields]) => fields)).toEqual(rows);
+      },
+    ),
+    { numRuns: 300 },
+  );
+});
+
+const FLOWERS = `petal,colour,wild,found,species
+1.5,red,yes,1970-01-02,rose
+2,blue,no,1970-01-01T12:00,iris
+-3e-1,red,yes,1969-12-31T23:00:00-01:00,rose
+`;
+
+test("numbers, categories, booleans and dates become features", async () => {
+  const data = await readTable(FLOWERS, { target: "species" });
+  expect(data.features).toEqual(["petal", "colour=blue", "colour=red", "wild", "found"]);
+  expect([...data.x]).toEqual([1.5, 0, 1, 1, 1, 2, 1, 0, 0, 0.5, -0.3, 0, 1, 1, 0].map(Math.fround));
+  expect([data.task, data.classes, [...data.y]]).toEqual(["classification", ["iris", "rose"], [1, 0, 1]]);
+  expect([data.count, data.inputShape]).toEqual([3, [5]]);
+  const { mean, std } = statistics(data);
+  expect([mean[1], std[1], mean[3], std[3]]).toEqual([0, 1, 0, 1]);
+  expect(mean[0]).toBeCloseTo(3.2 / 3, 6);
+  expect(std[0]).toBeCloseTo(0.987702, 6); // numpy.std([1.5, 2, -0.3])
+});
+
+test("the schema survives JSON and encodes later rows alike", async () => {
+  const data = await readTable(FLOWERS, { target: "species" });
+  const schema = parseSchema(JSON.parse(JSON.stringify(data.schema)));
+  expect(schema).toEqual(data.schema);
+  const again = await encodeTable(schema, FLOWERS);
+  expect([again.x, again.y, again.count, again.features]).toEqual([data.x, data.y, 3, data.features]);
+  const moved = "wild,extra,petal,found,colour\nno,?,1,1970-01-03,blue\n";
+  const fresh = await encodeTable(schema, moved);
+  expect([[...fresh.x], fresh.y]).toEqual([[1, 1, 0, 0, 2], undefined]);
+  const row = { petal: 1, colour: "blue", wild: false, found: new Date(2 * 86_400_000) };
+  expect([...encodeRows(schema, [row])]).toEqual([1, 1, 0, 0, 2]);
+  await expect(encodeTable(schema, moved, { target: true })).rejects.toThrow(
+    /no column "species"; the columns are "wild"/,
+  );
+  await expect(encodeTable(schema, "petal\n1\n")).rejects.toThrow(/no column "colour"/);
+  expect(() => encodeRows(schema, [row, { ...row, colour: "green" }])).toThrow(
+    'row 2, column "colour": the category is "green", which the training data did not have; known are "blue", "red"',
+  );
+  expect(() => encodeRows(schema, [{ ...row, petal: null }])).toThrow(/row 1, column "petal": the value is missing/);
+});
+
+const column = (values: (string | number)[]) => `x,y\n${values.map((value, i) => `${i}.5,${value}`).join("\n")}`;
+test.each<[string, (string | number)[], Partial<TableOptions>, string[] | undefined]>([
+  ["words", ["a", "b", "a"], {}, ["a", "b"]],
+  ["booleans, no before yes", ["Yes", "no", "Yes"], {}, ["no", "Yes"]],
+  ["few whole numbers", [10, 9, 10, 9], {}, ["9", "10"]],
+  ["whole numbers that hardly repeat", [1, 2, 3], {}, undefined],
+  ["fractions", [0.5, 1, 0.5, 1], {}, undefined],
+  ["whole numbers, by wish", [1, 2, 1, 2], { task: "regression" }, undefined],
+  ["fractions, by wish", [0.5, 1], { task: "classification" }, ["0.5", "1"]],
+  ["dates", ["2024-01-01", "2024-01-02"], {}, undefined],
+])("the task for a target of %s", async (_, values, options, classes) => {
+  const data = await readTable(column(values), { target: "y", ...options });
+  expect([data.classes, data.task]).toEqual([classes, classes ? "classification" : "regression"]);
+});
+
+test("missing values are filled in or left out when asked", async () => {
+  const text = "n,c,b,y\n1,a,yes,u\n,b,yes,v\n4,NA,?,u\nnull,b,no,v\n";
+  const filled = await readTable(text, { target: "y", missing: "mean" });
+  expect([...filled.x]).toEqual([1, 1, 0, 1, 2.5, 0, 1, 1, 4, 0, 1, 1, 2.5, 0, 1, 0]);
+  expect([...encodeRows(filled.schema, [{}])]).toEqual([2.5, 0, 1, 1]);
+  const dropped = await readTable("n,y\n1,u\n,v\n4,\n5,v\n", { target: "y", missing: "drop" });
+  expect([[...dropped.x], [...dropped.y]]).toEqual([[1, 5], [0, 1]]); // biome-ignore format: one line
+  expect((await encodeTable(dropped.schema, "n,y\n,v\n7,u\n")).count).toBe(1);
+  await expect(encodeTable(dropped.schema, 'n\n" "\n7\n')).rejects.toThrow(/row 2, column "n": the value is missing/);
+});
+
+const lines = (...rows: string[]) => `${rows.join("\n")}\n`;
+test.each<
+  [string, string | Uint8Array, Partial<TableOptions>, RegExp, number | undefined, string | number | undefined]
+>([
+  ["empty file", "", {}, /the file is empty/, undefined, undefined],
+  ["header only", "x,y\n", {}, /header but no rows/, undefined, undefined],
+  ["ragged row", lines("x,y", "1,a", "2", "3,b"), {}, /there are 1 fields, but 2 names/, 3, undefined],
+  [
+    "text among numbers",
+    lines("x,y", "1,a", "2,b", "abc,b"),
+    {},
+    /the value is "abc", but the column holds numbers/,
+    4,
+    "x",
+  ],
+  [
+    "text in a declared column",
+    lines("x,y", "1,a", "u,b", "v,b"),
+    { columns: { x: "numeric" } },
+    /the value is "u"/,
+    3,
+    "x",
+  ],
+  ["infinity", lines("x,y", "1,a", "2,b", "inf,b"), {}, /the value is "inf"/, 4, "x"],
+  ["too large", lines("x,y", "1,a", "1e39,b"), {}, /too large for a 32-bit float/, 3, "x"],
+  ["NaN is missing", lines("x,y", "1,a", "NaN,b"), {}, /the value is missing/, 3, "x"],
+  ["missing target", lines("x,y", "1,a", "2,", "3,b"), {}, /the target is missing/, 3, "y"],
+  ["no such target", lines("x,z", "1,a"), {}, /no column "y"; the columns are "x", "z"/, undefined, undefined],
+  ["one class", lines("x,y", "1,a", "2,a"), {}, /every row has the class "a"/, undefined, "y"],
+  [
+    "words for regression",
+    lines("x,y", "1,a", "2,b"),
+    { task: "regression" },
+    /holds words such as "a"/,
+    undefined,
+    "y",
+  ],
+  [
+    "text among target numbers",
+    lines("x,y", "1,1", "2,2", "3,2", "4,q"),
+    { task: "classification" },
+    /the value is "q"/,
+    5,
+    "y",
+  ],
+  ["doubled name", lines("x,x,y", "1,2,a"), {}, /this name twice/, 1, "x"],
+  ["no name", lines(",y", "1,a"), {}, /gives it no name/, 1, 1],
+  ["a column without values", lines("x,w,y", "1,,a", "2,NA,b"), {}, /has no values/, undefined, "w"],
+  [
+    "too many categories",
+    lines("x,y", "p,a", "q,b", "r,a"),
+    { maxCategories: 2 },
+    /3 different values, more than the 2/,
+    undefined,
+    "x",
+  ],
+  ["nothing but the target", lines("y", "a", "b"), {}, /no column but the target/, undefined, undefined],
+  ["all rows dropped", lines("x,y", ",a", "1,"), { missing: "drop" }, /so none is left/, undefined, undefined],
+  [
+    "date that is none",
+    lines("x,y", "2024-01-01,a", "2024-02-29,b", "2023-02-29,b"),
+    {},
+    /but the column holds dates/,
+    4,
+    "x",
+  ],
+  ["open quote", lines("x,y", "1,a", '"2,b'), {}, /never closed/, 3, undefined],
+  ["text after a quote", lines("x,y", '"1"2,a'), {}, /after a closing quote/, 2, undefined],
+  ["not UTF-8", new Uint8Array([120, 44, 121, 10, 0xff, 44, 97, 10]), {}, /not UTF-8/, 1, undefined],
+  [
+    "a missing quote in a large file",
+    `x,y\n"${"1,a\n".repeat(1_100_000)}`,
+    {},
+    /longer than 4000000 characters|never closed/,
+    2,
+    undefined,
+  ],
+])("%s is a DataError that says where", async (_, text, options, message, row, where) => {
+  const error = await readTable(text, { target: "y", file: "t.csv", ...options }).catch((reason: unknown) => reason);
+  expect(error).toBeInstanceOf(DataError);
+  expect((error as DataError).message).toMatch(message);
+  expect((error as DataError).at).toEqual({
+    file: "t.csv",
+    ...(row === undefined ? {} : { row }),
+    ...(where === undefined ? {} : { column: where }),
+  });
+});
+
+test("what is asked wrongly is an ArgumentError or names the columns", async () => {
+  await expect(readTable("x,y\n1,a\n", {} as TableOptions)).rejects.toThrow(ArgumentError);
+  await expect(readTable("x,y\n1,a\n", { target: "y", ignore: ["q"] })).rejects.toThrow(/no column "q"/);
+  await expect(readTable("x,y\n1,a\n", { target: "y", ignore: ["y"] })).rejects.toThrow(/also to be ignored/);
+  const { features } = await readTable("id,x,y\nq,1,a\nr,2,b\n", { target: "y", ignore: ["id"] });
+  expect(features).toEqual(["x"]);
+});
+
+test.each([
+  ["null", null],
+  ["no columns", { columns: [], target: { name: "y", kind: "numeric" }, missing: "error" }],
+  [
+    "a kind unknown",
+    { columns: [{ name: "x", kind: "code" }], target: { name: "y", kind: "numeric" }, missing: "error" },
+  ],
+  [
+    "a category twice",
+    {
+      columns: [{ name: "x", kind: "categorical", categories: ["a", "a"] }],
+      target: { name: "y", kind: "numeric" },
+      missing: "error",
+    },
+  ],
+  [
+    "a name twice",
+    { columns: [{ name: "y", kind: "numeric" }], target: { name: "y", kind: "numeric" }, missing: "error" },
+  ],
+  [
+    "fields in a prototype",
+    JSON.parse('{"__proto__": {"columns": [{"name": "x", "kind": "numeric"}], "missing": "error"}}'),
+  ],
+  [
+    "a fill that is no number",
+    { columns: [{ name: "x", kind: "date", fill: "1" }], target: { name: "y", kind: "numeric" }, missing: "error" },
+  ],
+])("a schema with %s is refused", (_, value) => {
+  expect(() => parseSchema(value, "m.safetensors")).toThrow(DataError);
+});
+
+test("files: streamed, named in messages, FileError when not there", async () => {
+  const directory = mkdtempSync(join(tmpdir(), "chainrule-csv-"));
+  const path = join(directory, "big.csv");
+  writeFileSync(
+    path,
+    `x,c,y\n${Array.from({ length: 20_000 }, (_, i) => `${i / 8},"c ${i % 3}",${i % 2 ? "odd" : "even"}`).join("\r\n")}`,
+  );
+  const data = await readCsv(path, { target: "y" });
+  expect([data.count, data.x[4 * 12_345], data.y[12_345]]).toEqual([20_000, 12_345 / 8, 1]);
+  expect((await encodeCsv(data.schema, path)).x).toEqual(data.x);
+  await expect(readCsv(path, { target: "z" })).rejects.toThrow(`${path}: there is no column "z"`);
+  await expect(readCsv(join(directory, "none.csv"), { target: "y" })).rejects.toThrow(FileError);
+  await expect(readCsv(directory, { target: "y" })).rejects.toThrow(/it is a directory/);
+  rmSync(directory, { recursive: true });
+});
