@@ -6,10 +6,12 @@ import type { Node } from "../graph/node.ts";
 import { add } from "./arithmetic.ts";
 
 export * from "./arithmetic.ts";
+export { type ConvolutionOptions, conv1d, conv2d, conv2dTranspose } from "./conv.ts";
 export { elementwise, type Value } from "./elementwise.ts";
 export * from "./functions.ts";
 export * from "./gather.ts";
 export { matmul } from "./matmul.ts";
+export { averagePool2d, maxPool2d, type PoolingOptions, upsample2d } from "./pool.ts";
 export * from "./random.ts";
 export { max, mean, sum, sumTo } from "./reduce.ts";
 export * from "./shape.ts";

@@ -1,0 +1,145 @@
+/**
+ * What kernels that multiply matrices have in common: the cut of the result into tiles that fit in registers, one
+ * multiplication step of a tile, its epilogue, and the panels from which its right-hand operand is read.
+ */
+import type { Step } from "../../../plan/fuse.ts";
+import { type FunctionBuilder, type I32, i32, type Local, type V128, v128 } from "../assembler.ts";
+import { type Fused, locateInRows } from "../fused.ts";
+import type { KernelContext, Madd } from "../kernel.ts";
+
+/** The sums of a tile: rows of vectors. */
+export type Tile = readonly (readonly Local<"v128">[])[];
+
+/** How many vectors wide tiles are: the fewer rows there are, the wider, so that enough sums are under way at once. */
+export const vectorsFor = (rows: number): number => (rows === 1 ? 8 : rows <= 3 ? 4 : 2);
+
+/** A tile of zeros. */
+export const newTile = (f: FunctionBuilder, rows: number, vectors: number): Tile =>
+  Array.from({ length: rows }, () => Array.from({ length: vectors }, () => f.local("v128", v128.constF32(0))));
+
+/** Adds x · b to each sum of a tile: x differs from row to row (and, if it is not splat, from vector to vector). */
+export function multiply(
+  f: FunctionBuilder,
+  madd: Madd,
+  sums: Tile,
+  x: (row: number, vector: number) => V128,
+  b: (vector: number) => V128,
+  splat: boolean,
+): void {
+  const bs = sums[0].map((_, v) => f.let(b(v)));
+  for (const [r, row] of sums.entries()) {
+    const first = splat ? f.let(x(r, 0)) : undefined;
+    for (const [v, sum] of row.entries()) f.set(sum, madd(first ?? x(r, v), bs[v], sum));
+  }
+}
+
+/**
+ * Does the step's elementwise ops on a finished tile and stores what is needed. `row` and `column` say where the tile
+ * begins in a result of `n` columns; its rows are `rowStep` apart.
+ */
+export function finish(
+  f: FunctionBuilder,
+  step: Step,
+  fused: Fused,
+  sums: Tile,
+  { row, column, n, rowStep, columnCount }: { row: I32; column: I32; n: number; rowStep: number; columnCount: number },
+): void {
+  const at = {
+    full: f.let(i32.mul(i32.add(i32.mul(row, n), column), 4)),
+    row: f.let(i32.mul(row, 4)),
+    column: f.let(i32.mul(column, 4)),
+  };
+  const columnAt = (plus: number) => locateInRows(step, at, { full: 0, row: 0, column: plus });
+  for (let v = 0; v < sums[0].length; v++) {
+    const hoisted = fused.hoist(
+      f,
+      (shape) => {
+        const { offset } = columnAt(0)(shape);
+        return offset !== at.full && offset !== at.row;
+      },
+      columnAt(v * 16),
+    );
+    const lanes = Math.min(4, columnCount - v * 4);
+    for (const [r, row] of sums.entries()) {
+      const plus = { full: r * rowStep * n * 4 + v * 16, row: r * rowStep * 4, column: v * 16 };
+      const locate = locateInRows(step, at, plus);
+      fused.emit(f, locate, { full: at.full, plus: plus.full }, { root: row[v], lanes, hoisted });
+    }
+  }
+}
+
+/** Goes through `strips` strips of `width` columns, the last of each `perGroup` maybe narrower: writes code for both. */
+export function byWidth(
+  f: FunctionBuilder,
+  strip: I32,
+  { columns, width, perGroup }: { columns: number; width: number; perGroup: number },
+  body: (columnCount: number) => void,
+): void {
+  const rest = columns % width;
+  if (rest === 0) body(width);
+  else if (perGroup === 1) body(rest);
+  else
+    f.if(
+      i32.eq(i32.remU(strip, perGroup), perGroup - 1),
+      () => body(rest),
+      () => body(width),
+    );
+}
+
+/**
+ * Fills a panel (k rows of `width` floats) from an array in which the columns lie in rows of `rowBytes`, transposing four
+ * by four; `source` and `target` move on, past k elements and past the panel.
+ */
+export function packTransposed(
+  f: FunctionBuilder,
+  { k, rowBytes, width, columnCount }: { k: number; rowBytes: number; width: number; columnCount: number },
+  source: Local<"i32">,
+  target: Local<"i32">,
+): void {
+  const groups = Math.ceil(columnCount / 4);
+  const rows = (count: number): void => {
+    for (let g = 0; g < groups; g++) {
+      // Columns past the last repeat it; what they give is never stored.
+      const [p, q, r, s] = [0, 1, 2, 3].map((i) =>
+        f.let(v128.load(source, Math.min(g * 4 + i, columnCount - 1) * rowBytes)),
+      );
+      const low = (x: V128, y: V128) => f.let(v128.shuffle32(x, y, [0, 4, 1, 5]));
+      const high = (x: V128, y: V128) => f.let(v128.shuffle32(x, y, [2, 6, 3, 7]));
+      const [pr, qs, PR, QS] = [low(p, r), low(q, s), high(p, r), high(q, s)];
+      const transposed = [low(pr, qs), high(pr, qs), low(PR, QS), high(PR, QS)];
+      for (let i = 0; i < count; i++) f.emit(v128.store(target, transposed[i], i * width * 4 + g * 16));
+    }
+    f.add(source, count * 4);
+    f.add(target, count * width * 4);
+  };
+  f.repeat(Math.floor(k / 4), () => rows(4));
+  if (k % 4 > 0) rows(k % 4);
+}
+
+/** Copies k rows of `width` floats that lie `rowBytes` apart into a panel; `source` and `target` move on past them. */
+export function packRows(
+  f: FunctionBuilder,
+  { k, rowBytes, width }: { k: I32 | number; rowBytes: number; width: number },
+  source: Local<"i32">,
+  target: Local<"i32">,
+): void {
+  const end = f.let(i32.add(target, i32.mul(k, width * 4)));
+  f.while(i32.ltU(target, end), () => {
+    for (let v = 0; v < width / 4; v++) f.emit(v128.store(target, v128.load(source, v * 16), v * 16));
+    f.add(source, rowBytes);
+    f.add(target, width * 4);
+  });
+}
+
+const aligned = (bytes: number): number => Math.ceil(bytes / 64) * 64;
+
+/** Scratch memory in two parts: one that all threads see, and one for each thread alone. */
+export function divideScratch(
+  context: KernelContext,
+  sharedBytes: number,
+  ownBytes: number,
+): { shared: number; own: (f: FunctionBuilder, thread: I32) => Local<"i32"> } {
+  const shared = context.scratch(aligned(sharedBytes / context.threads) + aligned(ownBytes));
+  const first = shared + aligned(sharedBytes);
+  return { shared, own: (f, thread) => f.let(i32.add(i32.mul(thread, aligned(ownBytes)), first)) };
+}

@@ -1,0 +1,377 @@
+/**
+ * Convolution of images [B, H, W, I] with kernels [KH, KW, I / groups, O]. Three ops, each of which is the derivative of
+ * another: the form Σ x · w · dy is linear in all three, so their backwards are again these three.
+ */
+import { ShapeError } from "../errors.ts";
+import type { Node } from "../graph/node.ts";
+import { applyOp, type Case, defineOp } from "../graph/op.ts";
+import { uniform } from "../graph/samples.ts";
+import { type Shape, showShape, sizeOf } from "../graph/shape.ts";
+import { toFloat } from "./functions.ts";
+import { reshape, transpose } from "./shape.ts";
+import {
+  checkSliding,
+  imageSizes,
+  type Padding,
+  type PaddingOption,
+  type Pair,
+  placesOf,
+  type Sliding,
+  spanOf,
+  toPadding,
+  toPair,
+} from "./window.ts";
+
+/** How a kernel goes over images. With groups, channels of a group see only their own group's. */
+export interface Convolution extends Sliding {
+  readonly groups: number;
+}
+
+/** `size`: of what the gradient is for, images (H, W) or a kernel (KH, KW). */
+export type ConvolutionGradient = Convolution & { readonly size: Pair };
+
+/** Visits every product of y = conv2d(x, w): the places of its factors x and w, and of the y that it is added to. */
+function eachProduct(
+  [x, w, y]: readonly [Shape, Shape, Shape],
+  { stride, padding, dilation, groups }: Convolution,
+  visit: (x: number, w: number, y: number) => void,
+): void {
+  const [kh, kw, inputs, outputs] = w;
+  const outputsPerGroup = outputs / groups;
+  for (let pixel = 0; pixel < y[0] * y[1] * y[2]; pixel++) {
+    const b = Math.floor(pixel / (y[1] * y[2]));
+    const oy = Math.floor(pixel / y[2]) % y[1];
+    const ox = pixel % y[2];
+    for (let tap = 0; tap < kh * kw; tap++) {
+      const iy = oy * stride[0] - padding[0][0] + Math.floor(tap / kw) * dilation[0];
+      const ix = ox * stride[1] - padding[1][0] + (tap % kw) * dilation[1];
+      if (iy < 0 || iy >= x[1] || ix < 0 || ix >= x[2]) continue;
+      const xStart = ((b * x[1] + iy) * x[2] + ix) * x[3];
+      for (let o = 0; o < outputs; o++) {
+        const xGroup = xStart + Math.floor(o / outputsPerGroup) * inputs;
+        for (let i = 0; i < inputs; i++) visit(xGroup + i, (tap * inputs + i) * outputs + o, pixel * outputs + o);
+      }
+    }
+  }
+}
+
+const flops = ([b, oh, ow]: Shape, w: Shape): number => 2 * b * oh * ow * sizeOf(w);
+
+/** The shape of conv2d(x, w); throws if the two do not fit. */
+function resultShape(op: string, x: Node, w: Node, convolution: Convolution): Shape {
+  const { b, h, w: width, c } = imageSizes(op, "images", x);
+  const { groups } = convolution;
+  checkSliding(op, convolution);
+  if (w.shape.length !== 4) {
+    throw new ShapeError(
+      `${op}: a kernel must have shape [KH, KW, I / groups, O]; ${showShape(w.shape)} came. A 3 × 3 kernel from 1 channel to 32 is [3, 3, 1, 32].`,
+    );
+  }
+  const [kh, kw, inputs, outputs] = w.shape;
+  if (inputs * groups !== c || outputs % groups !== 0) {
+    const inGroups = groups === 1 ? "" : ` in ${groups} groups`;
+    throw new ShapeError(
+      `${op}: images ${showShape(x.shape)} have ${c} channels; the kernel ${showShape(w.shape)}${inGroups} takes ${inputs * groups} and gives ${outputs}. ` +
+        "The kernel's third length must be the images' channels divided by groups, and its last a multiple of groups.",
+    );
+  }
+  return [b, ...placesOf(op, [h, width], [kh, kw], convolution), outputs];
+}
+
+/** Like `node`, but of another shape: to ask for the shape of a result that does not exist yet. */
+const shaped = (node: Node, shape: Shape): Node => ({ ...node, shape });
+
+function wantGradientOf(op: string, dy: Node, result: Shape): void {
+  if (showShape(dy.shape) !== showShape(result)) {
+    throw new ShapeError(
+      `${op}: the gradient has shape ${showShape(dy.shape)}, but the convolution it belongs to gives ${showShape(result)}. Give the same sizes, stride, padding, dilation and groups as there.`,
+    );
+  }
+}
+
+const SAME_3: Padding = [
+  [1, 1],
+  [1, 1],
+];
+
+/** Convolutions of all kinds, as [x, w, how]: what the cases of the three ops are made from. */
+const EXAMPLES: readonly (readonly [Shape, Shape, Partial<Convolution>?])[] = [
+  [
+    [2, 4, 5, 2],
+    [2, 3, 2, 3],
+  ],
+  [
+    [1, 7, 8, 1],
+    [3, 3, 1, 10],
+  ],
+  [[1, 6, 9, 3], [3, 3, 3, 17], { padding: SAME_3 }],
+  [
+    [1, 5, 6, 4],
+    [3, 2, 4, 9],
+    {
+      padding: [
+        [2, 0],
+        [0, 2],
+      ],
+      dilation: [2, 2],
+    },
+  ],
+  [
+    [1, 8, 9, 3],
+    [3, 3, 3, 8],
+    {
+      padding: [
+        [0, 1],
+        [1, 1],
+      ],
+      stride: [2, 2],
+    },
+  ],
+  [[2, 7, 7, 2], [2, 1, 2, 4], { stride: [3, 2] }],
+  [
+    [1, 9, 11, 2],
+    [3, 3, 2, 3],
+    {
+      padding: [
+        [2, 1],
+        [3, 2],
+      ],
+      stride: [3, 2],
+      dilation: [2, 3],
+    },
+  ],
+  [[1, 5, 6, 6], [3, 3, 2, 12], { padding: SAME_3, groups: 3 }],
+  [[1, 6, 5, 4], [2, 2, 2, 2], { stride: [1, 2], groups: 2 }],
+  [[2, 5, 6, 5], [3, 3, 1, 5], { padding: SAME_3, groups: 5 }],
+  [[1, 7, 7, 9], [3, 3, 1, 9], { padding: SAME_3, stride: [2, 2], groups: 9 }],
+  [[1, 5, 5, 3], [3, 3, 1, 6], { groups: 3 }],
+  [
+    [2, 3, 4, 5],
+    [1, 1, 5, 9],
+  ],
+  [
+    [1, 1, 20, 3],
+    [1, 5, 3, 4],
+    {
+      padding: [
+        [0, 0],
+        [2, 2],
+      ],
+    },
+  ],
+  [
+    [1, 4, 3, 2],
+    [3, 3, 2, 3],
+    {
+      padding: [
+        [3, 3],
+        [3, 3],
+      ],
+    },
+  ],
+  [
+    [1, 13, 4, 12],
+    [3, 3, 12, 6],
+  ],
+];
+
+const EVERYWHERE: Convolution = {
+  stride: [1, 1],
+  padding: [
+    [0, 0],
+    [0, 0],
+  ],
+  dilation: [1, 1],
+  groups: 1,
+};
+
+/** Cases of an op, from the examples: `use` gives its operands' shapes and attributes. */
+const casesOf = <A>(use: (x: Shape, w: Shape, y: Shape, convolution: Convolution) => [Shape, Shape, A]): Case<A>[] =>
+  EXAMPLES.map(([x, w, how]) => {
+    const convolution = { ...EVERYWHERE, ...how };
+    const y = [x[0], ...placesOf("conv2d", [x[1], x[2]], [w[0], w[1]], convolution), w[3]];
+    const [first, second, attributes] = use(x, w, y, convolution);
+    return { inputs: [uniform(...first), uniform(...second)], attributes };
+  });
+
+const conv2dOp = defineOp<Convolution>({
+  name: "conv2d",
+  meaning: {
+    kind: "structural",
+    epilogue: () => 3,
+    reference: ([x, w], y, convolution) => {
+      y.data.fill(0);
+      eachProduct([x.shape, w.shape, y.shape], convolution, (i, j, k) => {
+        y.data[k] += x.data[i] * w.data[j];
+      });
+    },
+    flops: ([, w], y) => flops(y, w.shape),
+  },
+  shape: ([x, w], convolution) => ({ shape: resultShape("conv2d", x, w, convolution), dtype: "float" }),
+  backward: ({ inputs: [x, w], dy, attributes }) => [
+    conv2dInputGradient(dy, w, [x.shape[1], x.shape[2]], attributes),
+    conv2dKernelGradient(x, dy, [w.shape[0], w.shape[1]], attributes),
+  ],
+  explain: {
+    forward: "z[h, w, o] = Σ over the window: x[h + kh, w + kw, i] · k[kh, kw, i, o]",
+    derivative: "∂L/∂x = ∂L/∂z spread back through k; ∂L/∂k = Σ over all places of the window: x · ∂L/∂z",
+  },
+  cases: casesOf((x, w, _, convolution) => [x, w, convolution]),
+});
+
+const inputGradientOp = defineOp<ConvolutionGradient>({
+  name: "conv2dInputGradient",
+  meaning: {
+    kind: "structural",
+    epilogue: () => 3,
+    reference: ([dy, w], dx, convolution) => {
+      dx.data.fill(0);
+      eachProduct([dx.shape, w.shape, dy.shape], convolution, (i, j, k) => {
+        dx.data[i] += dy.data[k] * w.data[j];
+      });
+    },
+    flops: ([dy, w]) => flops(dy.shape, w.shape),
+  },
+  shape: ([dy, w], attributes) => {
+    const { b } = imageSizes("conv2dInputGradient", "the gradient", dy);
+    const shape = [b, ...attributes.size, w.shape[2] * attributes.groups];
+    wantGradientOf("conv2dInputGradient", dy, resultShape("conv2dInputGradient", shaped(dy, shape), w, attributes));
+    return { shape, dtype: "float" };
+  },
+  backward: ({ inputs: [g, w], dy, attributes }) => [
+    conv2d(dy, w, attributes),
+    conv2dKernelGradient(dy, g, [w.shape[0], w.shape[1]], attributes),
+  ],
+  explain: {
+    forward: "∂L/∂x[h, w, i] = Σ over the windows that saw x: ∂L/∂z · k",
+    derivative: "linear in ∂L/∂z and in k",
+  },
+  cases: casesOf((x, w, y, convolution) => [y, w, { ...convolution, size: [x[1], x[2]] }]),
+});
+
+const kernelGradientOp = defineOp<ConvolutionGradient>({
+  name: "conv2dKernelGradient",
+  meaning: {
+    kind: "structural",
+    reference: ([x, dy], dw, convolution) => {
+      dw.data.fill(0);
+      eachProduct([x.shape, dw.shape, dy.shape], convolution, (i, j, k) => {
+        dw.data[j] += x.data[i] * dy.data[k];
+      });
+    },
+    flops: ([, dy], dw) => flops(dy.shape, dw),
+  },
+  shape: ([x, dy], attributes) => {
+    const { c } = imageSizes("conv2dKernelGradient", "images", x);
+    const { c: outputs } = imageSizes("conv2dKernelGradient", "the gradient", dy);
+    const shape = [...attributes.size, Math.floor(c / attributes.groups), outputs];
+    const y = resultShape("conv2dKernelGradient", x, shaped(dy, shape), attributes);
+    wantGradientOf("conv2dKernelGradient", dy, y);
+    return { shape, dtype: "float" };
+  },
+  backward: ({ inputs: [x, g], dy, attributes }) => [
+    conv2dInputGradient(g, dy, [x.shape[1], x.shape[2]], attributes),
+    conv2d(x, dy, attributes),
+  ],
+  explain: {
+    forward: "∂L/∂k[kh, kw, i, o] = Σ over all places of the window: x[h + kh, w + kw, i] · ∂L/∂z[h, w, o]",
+    derivative: "linear in x and in ∂L/∂z",
+  },
+  cases: casesOf((x, w, y, convolution) => [x, y, { ...convolution, size: [w[0], w[1]] }]),
+});
+
+export interface ConvolutionOptions {
+  /** How far the window moves, in pixels. Default 1. */
+  readonly stride?: number | Pair;
+  /** Default `"valid"`: none. */
+  readonly padding?: PaddingOption;
+  /** The distance between neighbouring cells of the kernel. Default 1. */
+  readonly dilation?: number | Pair;
+  /** Default 1. As many groups as channels make a depthwise convolution. */
+  readonly groups?: number;
+}
+
+function writeOut(size: Pair, window: Pair, options: ConvolutionOptions): Convolution {
+  const [stride, dilation] = [toPair(options.stride ?? 1), toPair(options.dilation ?? 1)];
+  const padding = toPadding(options.padding ?? "valid", size, window, stride, dilation);
+  return { stride, padding, dilation, groups: options.groups ?? 1 };
+}
+
+/**
+ * Convolves images [B, H, W, I] with kernels w [KH, KW, I / groups, O] → [B, OH, OW, O]. As everywhere in this field it
+ * is a cross-correlation: the kernel is not flipped.
+ *
+ * @example
+ * const z = conv2d(input("x", [64, 28, 28, 1]), variable("w", [3, 3, 1, 32]), { padding: "same" }); // [64, 28, 28, 32]
+ */
+export function conv2d(x: Node, w: Node, options: ConvolutionOptions = {}): Node {
+  const convolution = writeOut([x.shape[1], x.shape[2]], [w.shape[0], w.shape[1]], options);
+  return applyOp(conv2dOp, [toFloat(x), toFloat(w)], convolution);
+}
+
+/** ∂L/∂x of y = conv2d(x, w), from dy = ∂L/∂y [B, OH, OW, O]; `size` is the (H, W) of x. */
+export const conv2dInputGradient = (dy: Node, w: Node, size: Pair, convolution: Convolution): Node =>
+  applyOp(inputGradientOp, [dy, w], { ...convolution, size });
+
+/** ∂L/∂w of y = conv2d(x, w), from dy = ∂L/∂y [B, OH, OW, O]; `size` is the (KH, KW) of w. */
+export const conv2dKernelGradient = (x: Node, dy: Node, size: Pair, convolution: Convolution): Node =>
+  applyOp(kernelGradientOp, [x, dy], { ...convolution, size });
+
+/**
+ * Convolves sequences [B, L, I] with kernels w [K, I / groups, O] → [B, OL, O]: a conv2d over images of one row.
+ * `padding` may be one number, or the numbers before and after.
+ */
+export function conv1d(
+  x: Node,
+  w: Node,
+  options: { stride?: number; padding?: "valid" | "same" | number | Pair; dilation?: number; groups?: number } = {},
+): Node {
+  if (x.shape.length !== 3 || w.shape.length !== 3) {
+    throw new ShapeError(
+      `conv1d: sequences must have shape [B, L, I] and kernels [K, I / groups, O]; ${showShape(x.shape)} and ${showShape(w.shape)} came.`,
+    );
+  }
+  const { stride = 1, padding = 0, dilation = 1, groups } = options;
+  const [b, length, inputs] = x.shape;
+  const y = conv2d(reshape(x, [b, 1, length, inputs]), reshape(w, [1, ...w.shape]), {
+    stride: [1, stride],
+    padding: typeof padding === "string" ? padding : [[0, 0], toPair(padding)],
+    dilation: [1, dilation],
+    groups,
+  });
+  return reshape(y, [b, y.shape[2], y.shape[3]]);
+}
+
+/**
+ * The transposed convolution of images [B, H, W, I] with kernels w [KH, KW, I, O] → [B, OH, OW, O]: what conv2d's
+ * backward does to a gradient, used forwards to make images larger. OH = (H − 1) · stride + span − padding + outputPadding,
+ * where span is the kernel's (dilated) height; `"same"` gives OH = H · stride, as in Keras.
+ */
+export function conv2dTranspose(
+  x: Node,
+  w: Node,
+  options: Omit<ConvolutionOptions, "groups"> & { readonly outputPadding?: number | Pair } = {},
+): Node {
+  const op = "conv2dTranspose";
+  const { h, w: width, c } = imageSizes(op, "images", x);
+  if (w.shape.length !== 4 || w.shape[2] !== c) {
+    throw new ShapeError(
+      `${op}: images ${showShape(x.shape)} need a kernel of shape [KH, KW, ${c}, O]; ${showShape(w.shape)} came.`,
+    );
+  }
+  const [stride, window] = [toPair(options.stride ?? 1), [w.shape[0], w.shape[1]] as Pair];
+  const extra = toPair(options.outputPadding ?? 0);
+  const enlarged: Pair = [h * stride[0], width * stride[1]];
+  const convolution = writeOut(enlarged, window, options);
+  const { padding, dilation } = convolution;
+  const along = (axis: 0 | 1, length: number): number =>
+    options.padding === "same"
+      ? enlarged[axis]
+      : (length - 1) * stride[axis] +
+        spanOf(window[axis], dilation[axis]) -
+        padding[axis][0] -
+        padding[axis][1] +
+        extra[axis];
+  const flipped = transpose(toFloat(w), [0, 1, 3, 2]); // [KH, KW, O, I]
+  return conv2dInputGradient(toFloat(x), flipped, [along(0, h), along(1, width)], convolution);
+}
