@@ -3,6 +3,9 @@
  * the graph: here an array is flat numbers beside a shape, last axis fastest.
  */
 
+import { ArgumentError } from "../errors.ts";
+import { show } from "./fail.ts";
+
 /** Typed arrays whose elements are ordinary numbers: what a network can be trained on. */
 export type NumberArray =
   | Float64Array
@@ -39,8 +42,83 @@ export function countElements(shape: readonly unknown[]): number | undefined {
   return empty ? 0 : count;
 }
 
+/** One type of elements: the bytes of one, and how they are read from a file. */
+export interface ElementType<A extends TypedArray = TypedArray> {
+  readonly size: number;
+  read(bytes: Uint8Array, bigEndian?: boolean): A;
+}
+
+/** The types of elements that files hold, by the names NumPy gives them. Half floats are read as `Float32Array`. */
+export const ELEMENT_TYPES = {
+  f8: elementType(Float64Array),
+  f4: elementType(Float32Array),
+  f2: {
+    size: 2,
+    read: (bytes: Uint8Array, bigEndian?: boolean) => halfToFloat(elements(Uint16Array, bytes, bigEndian)),
+  },
+  bf16: {
+    size: 2,
+    read: (bytes: Uint8Array, bigEndian?: boolean) => bfloatToFloat(elements(Uint16Array, bytes, bigEndian)),
+  },
+  i8: elementType(BigInt64Array),
+  u8: elementType(BigUint64Array),
+  i4: elementType(Int32Array),
+  u4: elementType(Uint32Array),
+  i2: elementType(Int16Array),
+  u2: elementType(Uint16Array),
+  i1: elementType(Int8Array),
+  u1: elementType(Uint8Array),
+} satisfies Record<string, ElementType>;
+
+/** The name of a type of elements. */
+export type ElementName = keyof typeof ELEMENT_TYPES;
+
+const NAMES = new Map<string, ElementName>([
+  ["Float64Array", "f8"],
+  ["Float32Array", "f4"],
+  ["BigInt64Array", "i8"],
+  ["BigUint64Array", "u8"],
+  ["Int32Array", "i4"],
+  ["Uint32Array", "u4"],
+  ["Int16Array", "i2"],
+  ["Uint16Array", "u2"],
+  ["Int8Array", "i1"],
+  ["Uint8Array", "u1"],
+]);
+
+/** The type of the elements of an array that is to be written. Throws `ArgumentError` when it is no typed array of numbers. */
+export function elementName(data: TypedArray, what: string): ElementName {
+  const name = NAMES.get(Object.prototype.toString.call(data).slice(8, -1));
+  if (name === undefined)
+    throw new ArgumentError(`${what} is ${show(data)}; give a typed array (${[...NAMES.keys()].join(", ")}).`);
+  return name;
+}
+
+interface ArrayKind<A extends TypedArray> {
+  readonly BYTES_PER_ELEMENT: number;
+  new (buffer: ArrayBuffer, offset: number, length: number): A;
+}
+
+function elementType<A extends TypedArray>(kind: ArrayKind<A>) {
+  return {
+    size: kind.BYTES_PER_ELEMENT,
+    read: (bytes: Uint8Array, bigEndian?: boolean) => elements(kind, bytes, bigEndian),
+  };
+}
+
+/** A copy of the elements in `bytes`, which may stand in either order of bytes. */
+function elements<A extends TypedArray>(kind: ArrayKind<A>, bytes: Uint8Array, bigEndian = false): A {
+  const copy = new Uint8Array(bytes); // not bytes.slice(): that of Node's Buffer is no copy
+  const size = kind.BYTES_PER_ELEMENT;
+  if (bigEndian)
+    for (let i = 0; i < copy.length; i += size)
+      for (let low = i, high = i + size - 1; low < high; low++, high--)
+        [copy[low], copy[high]] = [copy[high], copy[low]];
+  return new kind(copy.buffer, 0, copy.length / size);
+}
+
 /** Sixteen-bit floats (IEEE 754 binary16, as bits) as 32-bit floats. */
-export function halfToFloat(bits: Uint16Array): Float32Array {
+function halfToFloat(bits: Uint16Array): Float32Array {
   const out = new Float32Array(bits.length);
   for (let i = 0; i < bits.length; i++) {
     const sign = bits[i] & 0x8000 ? -1 : 1;
@@ -53,16 +131,8 @@ export function halfToFloat(bits: Uint16Array): Float32Array {
   return out;
 }
 
-/** The elements of `bytes` as `kind`, from a file in big-endian (most significant byte first) or little-endian order. */
-export function elementsOf<A extends TypedArray>(kind: ArrayKind<A>, bytes: Uint8Array, bigEndian = false): A {
-  const copy = new Uint8Array(bytes); // not bytes.slice(): that of Node's Buffer is no copy
-  const size = kind.BYTES_PER_ELEMENT;
-  if (bigEndian && size > 1) for (let i = 0; i < copy.length; i += size) copy.subarray(i, i + size).reverse();
-  return new kind(copy.buffer, 0, copy.length / size);
-}
-
-/** The constructor of a typed array over a buffer. */
-export interface ArrayKind<A extends TypedArray> {
-  readonly BYTES_PER_ELEMENT: number;
-  new (buffer: ArrayBuffer, offset: number, length: number): A;
+/** bfloat16, the upper half of a 32-bit float, as 32-bit floats. */
+function bfloatToFloat(bits: Uint16Array): Float32Array {
+  const words = Uint32Array.from(bits, (value) => value << 16);
+  return new Float32Array(words.buffer);
 }

@@ -50,9 +50,12 @@ export async function* parseCsv(source: CsvSource, options: CsvOptions = {}): As
       throw parser.fail("the text is not UTF-8; save the file as UTF-8 (CSV), or it is no CSV file.", cause);
     }
   };
-  for await (const piece of typeof source === "string" || source instanceof Uint8Array ? [source] : source)
-    yield parser.push(typeof piece === "string" ? piece : decode(piece));
-  yield parser.push(decode(), true);
+  for await (const piece of typeof source === "string" || source instanceof Uint8Array ? [source] : source) {
+    const records = parser.push(typeof piece === "string" ? piece : decode(piece));
+    if (records.length > 0) yield records;
+  }
+  const last = parser.push(decode(), true);
+  if (last.length > 0) yield last;
 }
 
 /** Holds what is left of the text until its record is whole. */

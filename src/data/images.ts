@@ -34,7 +34,7 @@ export interface DecodeOptions {
  * @example
  * import { decodeImage } from "chainrule/data";
  * const dot = Uint8Array.from(atob(
- *   "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGP4DwABAQEAG7buVgAAAABJRU5ErkJggg==",
+ *   "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGP4DwABAQEAsTj2FAAAAABJRU5ErkJggg==",
  * ), (c) => c.charCodeAt(0));
  * console.log((await decodeImage(dot)).data); // Uint8Array(1) [ 255 ]
  */
@@ -101,7 +101,13 @@ export function toGrey(image: Image): Image {
   return { width, height, channels: 1, data: grey };
 }
 
-/** The image in three channels. */
+/**
+ * The image in three channels, all equal where it was grey.
+ *
+ * @example
+ * import { toColour } from "chainrule/data";
+ * console.log(toColour({ width: 1, height: 1, channels: 1, data: new Uint8Array([7]) }).data); // Uint8Array(3) [ 7, 7, 7 ]
+ */
 export function toColour(image: Image): Image {
   if (image.channels === 3) return image;
   return {
@@ -127,8 +133,8 @@ export function resize(image: Image, width: number, height: number): Image {
   checkInteger("height", height, 1, 65535);
   const { channels } = image;
   if (width === image.width && height === image.height) return image;
-  const scaled = resample(Float32Array.from(image.data), image.width, image.height, channels, width, height);
-  return { width, height, channels, data: Uint8Array.from(scaled, Math.round) };
+  const scaled = resample(new Float32Array(image.data), image.width, image.height, channels, width, height);
+  return { width, height, channels, data: new Uint8Array(scaled.map(Math.round)) };
 }
 
 /** Resizes rows, then columns; [H, W, C] in and out. */
@@ -246,7 +252,7 @@ function inkOf(data: Uint8Array, width: number, height: number): Float32Array | 
   const peak = dark ? background - darkest : lightest - background;
   const floor = Math.max(0.05 * peak, 6 * noise); // 6 median deviations: 4 standard deviations of ordinary noise
   if (peak < 16 || peak <= floor) return undefined;
-  return Float32Array.from(data, (value) => {
+  return new Float32Array(data).map((value) => {
     const ink = dark ? background - value : value - background;
     return ink > floor ? ink : 0;
   });

@@ -3,20 +3,29 @@
  * file system is in node.ts. No logic.
  */
 export type { NumberArray, ShapedArray, TypedArray } from "./arrays.ts";
+export { type AugmentOptions, augment, augmentImage } from "./augment.ts";
 export { type CsvOptions, type CsvRecord, type CsvSource, parseCsv } from "./csv.ts";
 export {
   checkDataset,
   type Dataset,
-  type PlainData,
+  rowSize,
   type SplitOptions,
   type Statistics,
   split,
   statistics,
   type Task,
   take,
-  toDataset,
 } from "./dataset.ts";
-export { decodeIdx, labelledArrays } from "./idx.ts";
+export type { TableDataset } from "./encoder.ts";
+export {
+  arraysToDataset,
+  type NamedArray,
+  type Nested,
+  type PlainData,
+  type TargetOptions,
+  toDataset,
+} from "./from-arrays.ts";
+export { decodeIdx } from "./idx.ts";
 export {
   type DecodeOptions,
   decodeImage,
@@ -26,6 +35,7 @@ export {
   toColour,
   toGrey,
 } from "./images.ts";
+export { decodeNpy, decodeNpz, encodeNpy, npzToDatasets } from "./npy.ts";
 export { decodeSafetensors, encodeSafetensors, type SafetensorsFile, type StoredTensor } from "./safetensors.ts";
 export { type ColumnKind, type ColumnSchema, type MissingPolicy, parseSchema, type TableSchema } from "./schema.ts";
 export {
@@ -35,6 +45,6 @@ export {
   encodeTable,
   type PlainRow,
   readTable,
-  type TableDataset,
   type TableOptions,
 } from "./table.ts";
+export { circles, curve, iris, moons, spirals, type ToyOptions, xor } from "./toy.ts";

@@ -31,7 +31,7 @@ export async function decodeJpeg(bytes: Uint8Array, file?: string): Promise<Pixe
       useTArray: true,
       tolerantDecoding: false,
       maxResolutionInMP: MAX_PIXELS / 1e6,
-      maxMemoryUsageInMB: 2048,
+      maxMemoryUsageInMB: 64 + (pixels * 32) / 2 ** 20,
     });
     return { width, height, rgba: data };
   } catch (cause) {

@@ -5,4 +5,5 @@
 export { readFile, type WriteOptions, writeFileAtomically } from "./node/files.ts";
 export { mnist, readIdx, readIdxDirectory, type TrainAndTest } from "./node/idx.ts";
 export { type ImageFolderOptions, readImage, readImageFolder } from "./node/images.ts";
+export { readNpy, readNpz } from "./node/npy.ts";
 export { encodeCsv, readCsv } from "./node/table.ts";

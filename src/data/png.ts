@@ -2,6 +2,7 @@
  * Decodes PNG images (ISO/IEC 15948): every colour type, bit depth and interlacing, to 8 bits per sample with alpha.
  * Colour profiles and gamma are left aside. What is done with the picture is for images.ts.
  */
+import { crc32 } from "./crc32.ts";
 import { dataError } from "./fail.ts";
 import { type InflateError, inflate } from "./inflate.ts";
 
@@ -61,7 +62,10 @@ export async function decodePng(bytes: Uint8Array, file?: string): Promise<Pixel
   const header = readHeader(chunks, fail);
   const passes = (header.interlaced ? ADAM7 : [[0, 0, 1, 1]])
     .map(([x, y, dx, dy]) => ({
-      ...{ x, y, dx, dy },
+      x,
+      y,
+      dx,
+      dy,
       columns: Math.ceil((header.width - x) / dx),
       rows: Math.ceil((header.height - y) / dy),
     }))
@@ -80,8 +84,7 @@ export async function decodePng(bytes: Uint8Array, file?: string): Promise<Pixel
     for (let row = 0; row < rows; row++) {
       const line = raw.subarray(from + 1, from + 1 + length) as Uint8Array<ArrayBuffer>;
       unfilter(raw[from], line, above, Math.max(1, bits >> 3), fail);
-      for (let column = 0; column < columns; column++)
-        putPixel(line, column, header, palette, rgba, ((y + row * dy) * header.width + x + column * dx) * 4, fail);
+      putLine(line, header, palette, rgba, (y + row * dy) * header.width + x, dx, columns, fail);
       above = line;
       from += 1 + length;
     }
@@ -188,45 +191,46 @@ function sampleAt(line: Uint8Array, index: number, depth: number): number {
   return (line[bit >> 3] >> (8 - depth - (bit & 7))) & ((1 << depth) - 1);
 }
 
-function putPixel(
+/** Writes the pixels of a line to `rgba`, the first at pixel `start`, each `step` pixels after the one before. */
+function putLine(
   line: Uint8Array,
-  column: number,
-  { depth, colourType, samples }: Header,
-  { colours, alpha }: Palette,
+  header: Header,
+  palette: Palette,
   rgba: Uint8Array,
-  to: number,
+  start: number,
+  step: number,
+  columns: number,
   fail: Fail,
 ): void {
-  const first = column * samples;
-  if (colourType === 3) {
-    const index = sampleAt(line, first, depth);
-    if (3 * index >= colours.length) throw fail(`is damaged: a pixel has colour ${index} of ${colours.length / 3}.`);
-    rgba.set(colours.subarray(3 * index, 3 * index + 3), to);
-    rgba[to + 3] = index < alpha.length ? alpha[index] : 255;
-    return;
-  }
-  const most = 2 ** depth - 1;
+  const { depth, colourType, samples } = header;
+  const { colours, alpha } = palette;
   const hasColour = colourType === 2 || colourType === 6;
   const channels = hasColour ? 3 : 1;
-  let transparent = alpha.length >= 2 * channels && samples === channels; // the one transparent colour, if there is one
-  for (let c = 0; c < 3; c++) {
-    const sample = sampleAt(line, first + (hasColour ? c : 0), depth);
-    if (c < channels && transparent) transparent = sample === ((alpha[2 * c] << 8) | alpha[2 * c + 1]);
-    rgba[to + c] = Math.round((sample * 255) / most);
+  const scale = 255 / (2 ** depth - 1);
+  const oneTransparent = samples === channels && alpha.length >= 2 * channels;
+  for (let column = 0; column < columns; column++) {
+    const to = 4 * (start + column * step);
+    const first = column * samples;
+    const sample = sampleAt(line, first, depth);
+    if (colourType === 3) {
+      if (3 * sample >= colours.length)
+        throw fail(`is damaged: a pixel has colour ${sample} of ${colours.length / 3}.`);
+      for (let c = 0; c < 3; c++) rgba[to + c] = colours[3 * sample + c];
+      rgba[to + 3] = sample < alpha.length ? alpha[sample] : 255;
+      continue;
+    }
+    const green = hasColour ? sampleAt(line, first + 1, depth) : sample;
+    const blue = hasColour ? sampleAt(line, first + 2, depth) : sample;
+    rgba[to] = Math.round(sample * scale);
+    rgba[to + 1] = Math.round(green * scale);
+    rgba[to + 2] = Math.round(blue * scale);
+    if (samples > channels) rgba[to + 3] = Math.round(sampleAt(line, first + channels, depth) * scale);
+    else rgba[to + 3] = oneTransparent && isColour(alpha, channels, sample, green, blue) ? 0 : 255;
   }
-  if (samples > channels) rgba[to + 3] = Math.round((sampleAt(line, first + channels, depth) * 255) / most);
-  else rgba[to + 3] = transparent ? 0 : 255;
 }
 
-const CRC_TABLE = Uint32Array.from({ length: 256 }, (_, byte) => {
-  let value = byte;
-  for (let bit = 0; bit < 8; bit++) value = value & 1 ? 0xedb88320 ^ (value >>> 1) : value >>> 1;
-  return value;
-});
-
-/** CRC-32, as PNG and ZIP use it. */
-export function crc32(bytes: Uint8Array): number {
-  let value = 0xffffffff;
-  for (let i = 0; i < bytes.length; i++) value = CRC_TABLE[(value ^ bytes[i]) & 255] ^ (value >>> 8);
-  return ~value >>> 0;
+/** Whether these samples are those in `wanted`, two bytes each. */
+function isColour(wanted: Uint8Array, channels: number, red: number, green: number, blue: number): boolean {
+  const at = (c: number) => (wanted[2 * c] << 8) | wanted[2 * c + 1];
+  return red === at(0) && (channels === 1 || (green === at(1) && blue === at(2)));
 }

@@ -5,7 +5,14 @@
  * Writing is deterministic: the same content gives the same bytes. It knows nothing of models or of the file system.
  */
 import { ArgumentError } from "../errors.ts";
-import { countElements, elementsOf, halfToFloat, type ShapedArray, type TypedArray } from "./arrays.ts";
+import {
+  countElements,
+  ELEMENT_TYPES,
+  type ElementName,
+  elementName,
+  type ShapedArray,
+  type TypedArray,
+} from "./arrays.ts";
 import { dataError, isObject, list, own, show } from "./fail.ts";
 
 /** An array from a safetensors file. Half floats (F16, BF16) arrive as `Float32Array`, BOOL as `Uint8Array` of 0 and 1. */
@@ -22,35 +29,21 @@ export interface SafetensorsFile {
   readonly metadata: Record<string, string>;
 }
 
-/** Element types: bytes of one element, and the elements out of a file's bytes. */
-const DTYPES = new Map<string, { size: number; read: (bytes: Uint8Array) => TypedArray }>([
-  ["F64", { size: 8, read: (bytes) => elementsOf(Float64Array, bytes) }],
-  ["F32", { size: 4, read: (bytes) => elementsOf(Float32Array, bytes) }],
-  ["F16", { size: 2, read: (bytes) => halfToFloat(elementsOf(Uint16Array, bytes)) }],
-  ["BF16", { size: 2, read: (bytes) => bfloatToFloat(elementsOf(Uint16Array, bytes)) }],
-  ["I64", { size: 8, read: (bytes) => elementsOf(BigInt64Array, bytes) }],
-  ["U64", { size: 8, read: (bytes) => elementsOf(BigUint64Array, bytes) }],
-  ["I32", { size: 4, read: (bytes) => elementsOf(Int32Array, bytes) }],
-  ["U32", { size: 4, read: (bytes) => elementsOf(Uint32Array, bytes) }],
-  ["I16", { size: 2, read: (bytes) => elementsOf(Int16Array, bytes) }],
-  ["U16", { size: 2, read: (bytes) => elementsOf(Uint16Array, bytes) }],
-  ["I8", { size: 1, read: (bytes) => elementsOf(Int8Array, bytes) }],
-  ["U8", { size: 1, read: (bytes) => elementsOf(Uint8Array, bytes) }],
-  ["BOOL", { size: 1, read: (bytes) => elementsOf(Uint8Array, bytes) }],
-]);
-
-/** The dtype that each typed array is written as. */
-const DTYPE_OF = new Map<string, string>([
-  ["Float64Array", "F64"],
-  ["Float32Array", "F32"],
-  ["BigInt64Array", "I64"],
-  ["BigUint64Array", "U64"],
-  ["Int32Array", "I32"],
-  ["Uint32Array", "U32"],
-  ["Int16Array", "I16"],
-  ["Uint16Array", "U16"],
-  ["Int8Array", "I8"],
-  ["Uint8Array", "U8"],
+/** What the format calls each type of elements; where two names mean one, the first is written. */
+const DTYPES = new Map<string, ElementName>([
+  ["F64", "f8"],
+  ["F32", "f4"],
+  ["F16", "f2"],
+  ["BF16", "bf16"],
+  ["I64", "i8"],
+  ["U64", "u8"],
+  ["I32", "i4"],
+  ["U32", "u4"],
+  ["I16", "i2"],
+  ["U16", "u2"],
+  ["I8", "i1"],
+  ["U8", "u1"],
+  ["BOOL", "u1"],
 ]);
 
 /** The longest header that is read, as in the format's own implementation. */
@@ -76,11 +69,8 @@ export function encodeSafetensors(
   const named =
     tensors instanceof Map ? [...tensors] : Object.entries<ShapedArray>(tensors as Record<string, ShapedArray>);
   const entries = named.map(([name, { shape, data }]) => {
-    const dtype = DTYPE_OF.get(data?.constructor?.name);
-    if (dtype === undefined)
-      throw new ArgumentError(
-        `Tensor ${show(name)} holds ${show(data)}; give a typed array (${[...DTYPE_OF.keys()].join(", ")}).`,
-      );
+    const element = elementName(data, `Tensor ${show(name)}`);
+    const dtype = [...DTYPES].find(([, other]) => other === element)![0];
     if (countElements(shape) !== data.length)
       throw new ArgumentError(
         `Tensor ${show(name)} has ${data.length} elements, but shape ${show([...shape])}; make them agree.`,
@@ -194,9 +184,10 @@ function readMetadata(value: unknown, fail: Fail): Record<string, string> {
 function readEntry(name: string, entry: unknown, available: number, fail: Fail) {
   if (!isObject(entry)) throw fail(`describes tensor ${show(name)} as ${show(entry)}; the format wants an object.`);
   const dtype = own(entry, "dtype");
-  const kind = typeof dtype === "string" ? DTYPES.get(dtype) : undefined;
-  if (typeof dtype !== "string" || kind === undefined)
+  const element = typeof dtype === "string" ? DTYPES.get(dtype) : undefined;
+  if (typeof dtype !== "string" || element === undefined)
     throw fail(`has tensor ${show(name)} of dtype ${show(dtype)}; known are ${[...DTYPES.keys()].join(", ")}.`);
+  const { size, read } = ELEMENT_TYPES[element];
   const shape = own(entry, "shape");
   const count = Array.isArray(shape) ? countElements(shape) : undefined;
   if (count === undefined)
@@ -209,11 +200,11 @@ function readEntry(name: string, entry: unknown, available: number, fail: Fail) 
     throw fail(
       `has tensor ${show(name)} up to byte ${end}, but only ${available} bytes of elements: it is cut short. Save or copy it again.`,
     );
-  if (end - begin !== count * kind.size)
+  if (end - begin !== count * size)
     throw fail(
-      `has tensor ${show(name)} with ${end - begin} bytes, but shape ${show(shape)} of ${dtype} takes ${count * kind.size}: it is damaged.`,
+      `has tensor ${show(name)} with ${end - begin} bytes, but shape ${show(shape)} of ${dtype} takes ${count * size}: it is damaged.`,
     );
-  return { name, dtype, shape: shape as number[], begin, end, read: kind.read };
+  return { name, dtype, shape: shape as number[], begin, end, read };
 }
 
 function isOffset(value: unknown): value is number {
@@ -240,10 +231,4 @@ function checkPlaces(entries: { name: string; begin: number; end: number }[], av
 
 function compare(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
-}
-
-/** bfloat16 is the upper half of a 32-bit float. */
-function bfloatToFloat(bits: Uint16Array): Float32Array {
-  const words = Uint32Array.from(bits, (value) => value << 16);
-  return new Float32Array(words.buffer);
 }

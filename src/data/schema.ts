@@ -89,11 +89,15 @@ export function parseSchema(value: unknown, file?: string): TableSchema {
   const names = [...columns.map((came) => (isObject(came) ? own(came, "name") : came)), own(target, "name")];
   const double = names.find((name, i) => names.indexOf(name) < i);
   if (double !== undefined) throw fail("twice the name", double, "every name once");
+  const targetKind = kind(own(target, "kind"));
+  if (classes === undefined && (targetKind === "categorical" || targetKind === "boolean"))
+    throw fail("classes", classes, "a list of strings");
+  if (targetKind === "boolean" && Array.isArray(classes) && classes.length !== 2) throw fail("classes", classes, "two");
   return {
     columns: columns.map(column),
     target: {
       name: text("the target's name", own(target, "name")),
-      kind: kind(own(target, "kind")),
+      kind: targetKind,
       ...(classes === undefined ? {} : { classes: texts("classes", classes) }),
     },
     missing: missing as MissingPolicy,

@@ -1,13 +1,15 @@
 /**
  * Turns tables (CSV, TSV, plain records) into numbers: finds what each column holds, makes the data set for training
- * and the schema that encodes later rows in the same way. Cutting the text into cells is in csv.ts; nothing is
- * standardised here (see `statistics`).
+ * and the schema that encodes later rows in the same way. Cutting the text into fields is in csv.ts, one cell in
+ * cells.ts, one row in encoder.ts; nothing is standardised here (see `statistics`).
  */
-import { ArgumentError, type DataError, type DataLocation } from "../errors.ts";
+import { ArgumentError } from "../errors.ts";
+import { type Cell, category, parseBoolean, parseCell, parseDate } from "./cells.ts";
 import { type CsvOptions, type CsvSource, parseCsv } from "./csv.ts";
 import type { Dataset, Task } from "./dataset.ts";
+import { Encoder, numberFor, type Place, type TableDataset, wrongKind } from "./encoder.ts";
 import { dataError, list, show } from "./fail.ts";
-import { type ColumnKind, type ColumnSchema, featureNames, type MissingPolicy, type TableSchema } from "./schema.ts";
+import type { ColumnKind, ColumnSchema, MissingPolicy, TableSchema } from "./schema.ts";
 
 /** Options of `readTable`. */
 export interface TableOptions extends CsvOptions {
@@ -35,14 +37,8 @@ export interface EncodeOptions extends CsvOptions {
   readonly target?: boolean;
 }
 
-/** A data set from a table, with its schema. */
-export type TableDataset = Dataset & { readonly schema: TableSchema; readonly features: string[] };
-
 /** Rows encoded by a schema; `y` is there when the target was read. */
 export type EncodedTable = Omit<TableDataset, "y"> & { readonly y?: Dataset["y"] };
-
-/** A cell: a number, other text, or missing. */
-type Cell = number | string | undefined;
 
 /** The most numbers that a table may become: 4 GiB of 32-bit floats. */
 const MAX_NUMBERS = 2 ** 30;
@@ -184,49 +180,6 @@ export function encodeRows(schema: TableSchema, rows: readonly PlainRow[]): Floa
   return x;
 }
 
-// Cells --------------------------------------------------------------------------------------------------------------
-
-const NUMBER = /^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$/;
-const MISSING = new Set(["", "na", "n/a", "nan", "null", "none", "?"]);
-const TRUE = new Set(["true", "yes", "t", "y"]);
-const FALSE = new Set(["false", "no", "f", "n"]);
-const DATE = /^(\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d(?:\.\d+)?))?\s*(Z|[+-]\d\d:?\d\d)?)?$/;
-
-function parseCell(field: string): Cell {
-  const text = field.trim();
-  if (NUMBER.test(text)) return Number(text);
-  return text.length <= 4 && MISSING.has(text.toLowerCase()) ? undefined : text;
-}
-
-function parseBoolean(cell: Cell): 0 | 1 | undefined {
-  if (cell === 0 || cell === 1) return cell;
-  const word = typeof cell === "string" ? cell.toLowerCase() : "";
-  return TRUE.has(word) ? 1 : FALSE.has(word) ? 0 : undefined;
-}
-
-/** Days since 1970-01-01 (UTC); `undefined` when the text is no date or names a day that does not exist. */
-function parseDate(cell: Cell): number | undefined {
-  const match = typeof cell === "string" ? DATE.exec(cell) : null;
-  if (match === null) return undefined;
-  const [year, month, day, hour, minute, second] = match.slice(1, 7).map((part) => Number(part ?? 0));
-  const date = new Date(0);
-  date.setUTCFullYear(year, month - 1, day);
-  if (date.getUTCMonth() !== month - 1 || date.getUTCDate() !== day) return undefined;
-  if (hour > 23 || minute > 59 || second >= 61) return undefined;
-  const zone = /([+-])(\d\d):?(\d\d)/.exec(match[7] ?? "");
-  const shift = zone === null ? 0 : (zone[1] === "-" ? -1 : 1) * (Number(zone[2]) * 60 + Number(zone[3]));
-  return date.getTime() / 86_400_000 + (hour * 60 + minute - shift + second / 60) / 1440;
-}
-
-/** The name of a category or class: numbers in their shortest form, so that 1, 1.0 and 01 are one. */
-function category(cell: number | string): string {
-  return typeof cell === "number" ? String(cell) : cell;
-}
-
-// Reading ------------------------------------------------------------------------------------------------------------
-
-type Place = { readonly file?: string };
-
 /** Calls `visit` for every record after the header, whose names are checked, as the number of fields is. */
 async function eachRecord(
   source: CsvSource,
@@ -362,8 +315,6 @@ class Column {
   }
 }
 
-// What a column holds ------------------------------------------------------------------------------------------------
-
 /** What describing a column needs to know of the table. */
 interface Table {
   readonly at: Place;
@@ -451,142 +402,31 @@ function describeTarget(column: Column, table: Table, options: TableOptions): Ta
   const at = { ...table.at, column: name };
   const kind = options.columns?.[name] ?? findKind(column, table);
   const counts = countValues(column, table);
+  const values = [...counts.keys()];
   const few = counts.size <= MAX_CLASSES_OF_NUMBERS && counts.size * 2 <= table.kept.length;
-  const whole = [...counts.keys()].every((value) => Number.isInteger(value));
+  const whole = values.every((value) => Number.isInteger(value));
   const words = kind === "categorical" || kind === "boolean";
   const task = options.task ?? (words || (kind === "numeric" && few && whole) ? "classification" : "regression");
   if (task === "regression") {
     if (words)
       throw dataError(
-        `the target holds words such as ${show([...counts.keys()][0])}; regression wants numbers. Choose another target, or task: "classification".`,
+        `the target holds words such as ${show(values[0])}; regression wants numbers. Choose another target, or task: "classification".`,
         at,
       );
     return { name, kind };
   }
-  if (kind === "numeric") {
-    const text = table.kept.find((i) => typeof column.cell(i) === "string");
-    if (text !== undefined) throw wrongKind(kind, column.cell(text), { ...at, row: table.rows.at(text) });
+  if (kind === "numeric" || kind === "boolean") {
+    const wrong = table.kept.find((i) => column.cell(i) !== undefined && numberFor(kind, column.cell(i)) === undefined);
+    if (wrong !== undefined) throw wrongKind(kind, column.cell(wrong), { ...at, row: table.rows.at(wrong) });
   }
-  const classes = categoriesOf(counts, column, table);
-  if (kind === "boolean") classes.sort((a, b) => (parseBoolean(a) ?? 0) - (parseBoolean(b) ?? 0)); // no before yes
+  const classes =
+    kind === "boolean"
+      ? [0, 1].flatMap((truth) => values.find((value) => parseBoolean(value) === truth) ?? []).map(category)
+      : categoriesOf(counts, column, table);
   if (classes.length < 2)
     throw dataError(
       `every row has the class ${show(classes[0])}; there is nothing to tell apart. Add rows of another class.`,
       at,
     );
   return { name, kind, classes };
-}
-
-// Encoding -----------------------------------------------------------------------------------------------------------
-
-const WANTED = {
-  numeric: "numbers",
-  boolean: "true/false, yes/no, t/f, y/n or 0/1",
-  date: "dates such as 2024-01-31 or 2024-01-31T12:00:00Z",
-};
-
-function numberFor(kind: "numeric" | "boolean" | "date", cell: Cell): number | undefined {
-  if (kind === "boolean") return parseBoolean(cell);
-  if (kind === "date") return parseDate(cell);
-  return typeof cell === "number" ? cell : undefined;
-}
-
-function wrongKind(kind: keyof typeof WANTED, cell: Cell, at: DataLocation): DataError {
-  return dataError(
-    `the value is ${show(cell)}, but the column holds ${WANTED[kind]}; correct it, or declare the column "categorical".`,
-    at,
-  );
-}
-
-/** Writes rows as a schema says. */
-class Encoder {
-  readonly #schema: TableSchema;
-  readonly #at: Place;
-  /** For each column the place of its first feature and, for categories, their order. */
-  readonly #layout: { offset: number; order: Map<string, number> | undefined }[] = [];
-  readonly #classes: Map<string, number> | undefined;
-  /** Number of features. */
-  readonly size: number;
-  /** What the encoded data set says of itself. */
-  readonly description: Omit<TableDataset, "x" | "y" | "count">;
-
-  constructor(schema: TableSchema, at: Place) {
-    this.#schema = schema;
-    this.#at = at;
-    const orderOf = (names: readonly string[]) => new Map(names.map((name, i) => [name, i]));
-    let offset = 0;
-    for (const column of schema.columns) {
-      const order = column.kind === "categorical" ? orderOf(column.categories) : undefined;
-      this.#layout.push({ offset, order });
-      offset += order?.size ?? 1;
-    }
-    this.size = offset;
-    const { classes } = schema.target;
-    if (classes) this.#classes = orderOf(classes);
-    this.description = {
-      inputShape: [offset],
-      task: classes ? "classification" : "regression",
-      features: featureNames(schema),
-      schema,
-      ...(classes ? { classes: [...classes] } : {}),
-    };
-  }
-
-  /** Writes the features of one row, whose cell in column c is `cell(c)`, to `out` (zeros so far) from `offset`. */
-  row(cell: (c: number) => Cell, out: Float32Array, offset: number, row: number): void {
-    for (let c = 0; c < this.#layout.length; c++) {
-      const column = this.#schema.columns[c];
-      const { offset: feature, order } = this.#layout[c];
-      const value = cell(c) ?? column.fill;
-      if (value === undefined)
-        throw dataError(
-          'the value is missing; fill it in, or use missing: "mean" (fill in) or "drop" (leave rows out) in training.',
-          this.#place(row, column.name),
-        );
-      if (column.kind !== "categorical") {
-        out[offset + feature] = this.#number(column.kind, value, row, column.name);
-        continue;
-      }
-      const index = order!.get(category(value));
-      if (index === undefined)
-        throw dataError(
-          `the category is ${show(category(value))}, which the training data did not have; known are ${list(column.categories)}.`,
-          this.#place(row, column.name),
-        );
-      out[offset + feature + index] = 1;
-    }
-  }
-
-  /** The label or the target of a row. */
-  target(cell: Cell, row: number): number {
-    const { name, kind, classes } = this.#schema.target;
-    if (cell === undefined)
-      throw dataError(
-        'the target is missing; fill it in, or leave such rows out with missing: "drop".',
-        this.#place(row, name),
-      );
-    if (this.#classes === undefined) return this.#number(kind as "numeric" | "date", cell, row, name);
-    const label = this.#classes.get(category(cell));
-    if (label === undefined)
-      throw dataError(
-        `the class is ${show(category(cell))}, which the training data did not have; known are ${list(classes!)}.`,
-        this.#place(row, name),
-      );
-    return label;
-  }
-
-  #place(row: number, column: string) {
-    return { ...this.#at, row, column };
-  }
-
-  #number(kind: "numeric" | "boolean" | "date", cell: number | string, row: number, column: string): number {
-    const number = numberFor(kind, cell);
-    if (number === undefined) throw wrongKind(kind, cell, this.#place(row, column));
-    if (!Number.isFinite(Math.fround(number)))
-      throw dataError(
-        `the value is ${number}, too large for a 32-bit float (at most 3.4e38); correct it, or use another unit.`,
-        this.#place(row, column),
-      );
-    return number;
-  }
 }

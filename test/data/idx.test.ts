@@ -90,7 +90,7 @@ test("sets that do not fit together are named", async () => {
   await expect(readIdxDirectory(directoryOf({ [names.images]: good }))).rejects.toThrow(/no train-labels-idx3-ubyte/);
   await expect(
     readIdxDirectory(directoryOf({ [names.images]: good, [names.labels]: idx(8, [3], [0, 1, 2]) })),
-  ).rejects.toThrow(/3 labels for 2 images/);
+  ).rejects.toThrow(/3 labels for 2 rows/);
   await expect(
     readIdxDirectory(directoryOf({ [names.images]: good, [names.labels]: idx(9, [2], [0, 255]) })),
   ).rejects.toThrow(/row 2: the label is -1/);

@@ -77,7 +77,7 @@ let digits: Dataset;
 beforeAll(async () => {
   digits = take(
     (await mnist()).test!,
-    Array.from({ length: 300 }, (_, i) => i),
+    Array.from({ length: 100 }, (_, i) => i),
   );
 });
 const digit = (i: number): Image => ({

@@ -99,6 +99,7 @@ const column = (values: (string | number)[]) => `x,y\n${values.map((value, i) =>
 test.each<[string, (string | number)[], Partial<TableOptions>, string[] | undefined]>([
   ["words", ["a", "b", "a"], {}, ["a", "b"]],
   ["booleans, no before yes", ["Yes", "no", "Yes"], {}, ["no", "Yes"]],
+  ["booleans in several spellings", ["Yes", "no", "yes", "NO"], {}, ["no", "Yes"]],
   ["few whole numbers", [10, 9, 10, 9], {}, ["9", "10"]],
   ["whole numbers that hardly repeat", [1, 2, 3], {}, undefined],
   ["fractions", [0.5, 1, 0.5, 1], {}, undefined],
@@ -115,6 +116,8 @@ test("missing values are filled in or left out when asked", async () => {
   const filled = await readTable(text, { target: "y", missing: "mean" });
   expect([...filled.x]).toEqual([1, 1, 0, 1, 2.5, 0, 1, 1, 4, 0, 1, 1, 2.5, 0, 1, 0]);
   expect([...encodeRows(filled.schema, [{}])]).toEqual([2.5, 0, 1, 1]);
+  const dates = await readTable("d,y\n2024-01-01,u\n,v\n2024-01-03,u\n", { target: "y", missing: "mean" });
+  expect([...dates.x]).toEqual([19723, 19724, 19725]);
   const dropped = await readTable("n,y\n1,u\n,v\n4,\n5,v\n", { target: "y", missing: "drop" });
   expect([[...dropped.x], [...dropped.y]]).toEqual([[1, 5], [0, 1]]); // biome-ignore format: one line
   expect((await encodeTable(dropped.schema, "n,y\n,v\n7,u\n")).count).toBe(1);
@@ -239,6 +242,10 @@ test.each([
   [
     "fields in a prototype",
     JSON.parse('{"__proto__": {"columns": [{"name": "x", "kind": "numeric"}], "missing": "error"}}'),
+  ],
+  [
+    "a target of words without classes",
+    { columns: [{ name: "x", kind: "date" }], target: { name: "y", kind: "boolean" }, missing: "error" },
   ],
   [
     "a fill that is no number",

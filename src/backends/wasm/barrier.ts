@@ -2,7 +2,7 @@
  * Where the threads of one plan wait for each other. A thread that arrives early spins for some microseconds, since the
  * others are rarely further away than that, and then sleeps.
  */
-import { type FunctionBuilder, i32 } from "./assembler.ts";
+import { type FunctionBuilder, type Int, i32 } from "./assembler.ts";
 
 /** Two words of memory: how many have arrived, and the number of the meeting. */
 export const BARRIER_BYTES = 128;
@@ -10,10 +10,10 @@ const GENERATION = 64;
 
 const SPINS = 2000;
 
-export function emitBarrier(f: FunctionBuilder, address: number, threads: number): void {
+export function emitBarrier(f: FunctionBuilder, address: number, threads: Int): void {
   const generation = f.let(i32.atomicLoad(address + GENERATION));
   f.if(
-    i32.eq(i32.atomicAdd(address, 1), threads - 1),
+    i32.eq(i32.add(i32.atomicAdd(address, 1), 1), threads),
     () => {
       f.emit(i32.atomicStore(address, 0));
       f.drop(i32.atomicAdd(address + GENERATION, 1));

@@ -4,19 +4,11 @@
  */
 import { PlatformError } from "../../errors.ts";
 import type { Node } from "../../graph/node.ts";
+import { sizeOf } from "../../graph/shape.ts";
 import { bytesOf } from "../../plan/allocate.ts";
 import { type Step, storageOf } from "../../plan/fuse.ts";
-import type { Plan } from "../../plan/plan.ts";
-import {
-  type Callable,
-  type FunctionBuilder,
-  f32,
-  f32x4,
-  i32,
-  type Local,
-  ModuleBuilder,
-  type Type,
-} from "./assembler.ts";
+import { type Plan, stepFlops } from "../../plan/plan.ts";
+import { f32, f32x4, type I32, i32, type Local, ModuleBuilder, type Type } from "./assembler.ts";
 import { emitBarrier } from "./barrier.ts";
 import type { KernelContext, Madd, Phase } from "./kernel.ts";
 import { KERNELS } from "./kernels/index.ts";
@@ -24,6 +16,7 @@ import { loop } from "./kernels/loop.ts";
 
 export interface CompileOptions {
   readonly relaxedSimd: boolean;
+  /** The most threads that can take part in a run. */
   readonly threads: number;
   /** The most pages of the shared memory; undefined if the memory is not shared. */
   readonly sharedMaximum: number | undefined;
@@ -49,8 +42,8 @@ function phasesOf(step: Step, context: KernelContext): Phase[] {
 }
 
 /**
- * The module's bytes. It exports `run(thread, count, …addresses of the inputs' values, …addresses for the outputs')`,
- * which gives the number of finished runs.
+ * The module's bytes. It exports `run(thread, threads, count, …addresses of the inputs' values, …addresses for the
+ * outputs')`, which gives the number of finished runs. All threads of a run call it with the same arguments but the first.
  */
 export function compilePlan(plan: Plan, options: CompileOptions): Uint8Array<ArrayBuffer> {
   const madd = options.relaxedSimd ? f32x4.relaxedMadd : multiplyThenAdd;
@@ -74,6 +67,7 @@ export function compilePlan(plan: Plan, options: CompileOptions): Uint8Array<Arr
   const compiled = plan.steps.map((step) =>
     phasesOf(step, contextOf(step)).map((phase) => ({
       units: phase.units,
+      shared: options.threads > 1 && phase.units > 1 && stepWork(step) >= SHARED_WORK,
       code: module.function({ parameters: ["i32", "i32", "i32"], result: "none" }, (f, begin, end, thread) =>
         phase.emit(f, begin, end, thread),
       ),
@@ -81,14 +75,18 @@ export function compilePlan(plan: Plan, options: CompileOptions): Uint8Array<Arr
   );
 
   const ports = [...plan.inputs, ...plan.outputs];
-  const parameters: Type[] = ["i32", "i32", ...ports.map((): Type => "i32")];
+  const parameters: Type[] = ["i32", "i32", "i32", ...ports.map((): Type => "i32")];
   module.function({ parameters, result: "i32", export: "run" }, (f, ...locals) => {
-    const [thread, count, ...pointers] = locals as Local<"i32">[];
+    const [thread, threads, count, ...pointers] = locals as Local<"i32">[];
     const inputs = pointers.slice(0, plan.inputs.length);
     const outputs = pointers.slice(plan.inputs.length);
     const onOneThread = (body: () => void) => (options.threads > 1 ? f.if(i32.eqz(thread), body) : body());
-    const barrier = () => {
-      if (options.threads > 1) emitBarrier(f, options.barrierAddress, options.threads);
+    // Thread 0 alone needs to meet nobody; what it does alone, between two meetings, needs no meeting in between.
+    let apart = false;
+    const meet = () => {
+      if (options.threads > 1 && apart)
+        f.if(i32.gtU(threads, 1), () => emitBarrier(f, options.barrierAddress, threads));
+      apart = false;
     };
     const move = (pointer: Local<"i32">, node: Node, direction: "in" | "out") => {
       const [place, bytes] = [options.address(storageOf(node)), bytesOf(node)];
@@ -102,13 +100,21 @@ export function compilePlan(plan: Plan, options: CompileOptions): Uint8Array<Arr
       onOneThread(() => {
         for (const [i, node] of plan.inputs.entries()) move(inputs[i], node, "in");
       });
-      barrier();
+      apart = true;
       for (const [i, phases] of compiled.entries()) {
-        for (const { units, code } of phases) {
-          callPhase(f, code, units, thread, options.threads);
-          barrier();
+        for (const { units, shared, code } of phases) {
+          if (shared) {
+            meet();
+            f.call(code, share(units, thread, threads), share(units, i32.add(thread, 1), threads), thread);
+            apart = true;
+            meet();
+          } else {
+            onOneThread(() => f.call(code, 0, units, thread));
+            apart = true;
+          }
         }
         if (plan.guard && plan.steps[i].writes.includes(storageOf(plan.guard))) {
+          meet();
           const value = f.let(f32.load(0, options.address(storageOf(plan.guard))));
           f.if(f32.ne(f32.sub(value, value), f32.const(0)), () => f.return(done));
         }
@@ -118,22 +124,24 @@ export function compilePlan(plan: Plan, options: CompileOptions): Uint8Array<Arr
         for (const { variable, value } of plan.copies)
           f.copyMemory(options.address(variable), options.address(value), bytesOf(value));
       });
-      barrier();
+      apart = true;
+      // The next run may overwrite what another thread still reads, and the caller reads the outputs.
+      meet();
     });
     f.return(done);
   });
   return module.encode();
 }
 
-/** Deals out the units: thread t of T does those from ⌊units · t / T⌋ up to ⌊units · (t + 1) / T⌋. */
-function callPhase(f: FunctionBuilder, code: Callable, units: number, thread: Local<"i32">, threads: number): void {
-  if (threads === 1) {
-    f.call(code, 0, units, thread);
-  } else if (units === 1) {
-    f.if(i32.eqz(thread), () => f.call(code, 0, 1, thread));
-  } else {
-    const from = i32.divU(i32.mul(thread, units), threads);
-    const to = i32.divU(i32.mul(i32.add(thread, 1), units), threads);
-    f.call(code, from, to, thread);
-  }
-}
+/** Where thread t of T begins: unit ⌊units · t / T⌋. It ends where the next one begins. */
+const share = (units: number, thread: I32, threads: I32): I32 => i32.divU(i32.mul(thread, units), threads);
+
+/** A rough count of a step's work, in floating-point operations; moving a number counts as one. */
+const stepWork = (step: Step): number =>
+  stepFlops(step) + [...step.reads, ...step.writes].reduce((sum, node) => sum + sizeOf(node.shape), 0);
+
+/** Less work than this is done by one thread sooner than by several that have to meet: some five microseconds of it. */
+const SHARED_WORK = 60_000;
+
+/** Whether any step of a plan is worth sharing between threads. */
+export const worthSharing = (plan: Plan): boolean => plan.steps.some((step) => stepWork(step) >= SHARED_WORK);

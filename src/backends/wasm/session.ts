@@ -12,8 +12,9 @@ import type { Plan } from "../../plan/plan.ts";
 import type { ImmediateBackend, ImmediateExecutable, ImmediateSession, Run } from "../backend.ts";
 import { Allocator } from "./allocator.ts";
 import { BARRIER_BYTES } from "./barrier.ts";
-import { compilePlan } from "./compile.ts";
+import { compilePlan, worthSharing } from "./compile.ts";
 import { detectFeatures, type Features } from "./features.ts";
+import { availableThreads, CONTROL_BYTES, Helpers, MOST_PORTS, threadsUnavailable } from "./threads.ts";
 
 const PAGE = 65536;
 /** 4 GB, all that 32-bit addresses reach. */
@@ -24,7 +25,14 @@ const SLACK = 256;
 export interface WasmOptions {
   /** Use fused multiply-add; by default where there is any. */
   readonly relaxedSimd?: boolean;
+  /**
+   * Threads for large plans; by default as many as the machine has processors, up to 8. The results are the same bits
+   * for any number.
+   */
+  readonly threads?: number;
 }
+
+const DEFAULT_THREADS = 8;
 
 /** The WebAssembly engine. */
 export const wasm = (options: WasmOptions = {}): ImmediateBackend => ({
@@ -32,21 +40,35 @@ export const wasm = (options: WasmOptions = {}): ImmediateBackend => ({
   open: () => new WasmSession(options),
 });
 
+/** Ends the threads of sessions that nobody holds any more. */
+const abandoned = new FinalizationRegistry<Helpers>((helpers) => helpers.close());
+
 class WasmSession implements ImmediateSession {
   readonly description: string;
   readonly #features: Features;
   readonly #memory: WebAssembly.Memory;
   readonly #allocator: Allocator;
   readonly #barrier: number;
+  readonly #threads: number;
+  readonly #control: number;
+  #helpers: Helpers | undefined;
   readonly #variables = new Map<Node, number>();
 
-  constructor({ relaxedSimd }: WasmOptions) {
+  constructor({ relaxedSimd, threads = Math.min(availableThreads(), DEFAULT_THREADS) }: WasmOptions) {
+    if (!Number.isInteger(threads) || threads < 1) {
+      throw new ArgumentError(`The number of threads must be a whole number ≥ 1; ${threads} came.`);
+    }
     const available = detectFeatures();
     this.#features = { ...available, relaxedSimd: relaxedSimd ?? available.relaxedSimd };
-    this.#memory = new WebAssembly.Memory({ initial: 1, maximum: MAXIMUM_PAGES });
+    const hindrance = threads > 1 ? threadsUnavailable() : undefined;
+    this.#threads = hindrance ? 1 : threads;
+    this.#memory = new WebAssembly.Memory({ initial: 1, maximum: MAXIMUM_PAGES, shared: this.#threads > 1 });
     this.#allocator = new Allocator(64, (end) => this.#reach(end + SLACK));
     this.#barrier = this.#allocator.allocate(BARRIER_BYTES);
-    this.description = `wasm, ${this.#features.relaxedSimd ? "relaxed SIMD" : "SIMD"}, 1 thread`;
+    this.#control = this.#allocator.allocate(CONTROL_BYTES);
+    const simd = this.#features.relaxedSimd ? "relaxed SIMD" : "SIMD";
+    const count = this.#threads === 1 ? "1 thread" : `${this.#threads} threads`;
+    this.description = `wasm, ${simd}, ${count}${hindrance ? ` (${hindrance})` : ""}`;
   }
 
   #reach(end: number): void {
@@ -89,6 +111,9 @@ class WasmSession implements ImmediateSession {
   }
 
   close(): void {
+    this.#helpers?.close();
+    this.#helpers = undefined;
+    abandoned.unregister(this);
     this.#variables.clear();
   }
 
@@ -105,6 +130,27 @@ class WasmSession implements ImmediateSession {
     return address;
   }
 
+  /** Gives a module to the helper threads. They take part in runs from when all of them have it. */
+  #enlist(module: WebAssembly.Module, ports: number, ready: number) {
+    const word = () => new Int32Array(this.#memory.buffer, ready, 1);
+    word()[0] = 0;
+    if (!this.#helpers) {
+      this.#helpers = new Helpers(this.#memory, this.#control, this.#threads - 1);
+      abandoned.register(this, this.#helpers, this);
+    }
+    const helpers = this.#helpers;
+    const job = helpers.load(module, ports, ready);
+    return {
+      /** The number of threads that the coming run has. */
+      join: (count: number, places: readonly number[]): number => {
+        if (Atomics.load(word(), 0) < this.#threads - 1) return 1;
+        helpers.start(job, count, places);
+        return this.#threads;
+      },
+      leave: () => helpers.free(job),
+    };
+  }
+
   compile(plan: Plan): ImmediateExecutable {
     const allocated: number[] = [];
     const allocate = (bytes: number): number => {
@@ -117,10 +163,11 @@ class WasmSession implements ImmediateSession {
       const slot = plan.slots.get(node);
       return slot ? arena + slot.offset : this.#addressOf(node);
     };
+    const shared = this.#threads > 1 && plan.inputs.length + plan.outputs.length <= MOST_PORTS && worthSharing(plan);
     const code = compilePlan(plan, {
       relaxedSimd: this.#features.relaxedSimd,
-      threads: 1,
-      sharedMaximum: undefined,
+      threads: shared ? this.#threads : 1,
+      sharedMaximum: this.#threads > 1 ? MAXIMUM_PAGES : undefined,
       barrierAddress: this.#barrier,
       address: addressOf,
       allocateScratch: allocate,
@@ -129,8 +176,15 @@ class WasmSession implements ImmediateSession {
       const values = constantArray(node);
       if (values) this.#view(node.dtype, addressOf(node), values.length).set(values);
     }
-    const instance = new WebAssembly.Instance(new WebAssembly.Module(code), { env: { memory: this.#memory } });
-    const start = instance.exports.run as (thread: number, count: number, ...ports: number[]) => number;
+    const module = new WebAssembly.Module(code);
+    const instance = new WebAssembly.Instance(module, { env: { memory: this.#memory } });
+    const start = instance.exports.run as (
+      thread: number,
+      threads: number,
+      count: number,
+      ...ports: number[]
+    ) => number;
+    const crew = shared ? this.#enlist(module, plan.inputs.length + plan.outputs.length, allocate(4)) : undefined;
 
     // Inputs and outputs of many runs pass through memory of their own, which grows with the longest series of runs.
     const ports = [...plan.inputs, ...plan.outputs];
@@ -149,13 +203,15 @@ class WasmSession implements ImmediateSession {
         for (const [i, node] of plan.inputs.entries()) {
           this.#view(node.dtype, places[i], sizeOf(node.shape) * count).set(inputs[i]);
         }
-        const completed = start(0, count, ...places);
+        const threads = crew?.join(count, places) ?? 1;
+        const completed = start(0, threads, count, ...places);
         const outputs = plan.outputs.map((node, i) =>
           this.#view(node.dtype, places[plan.inputs.length + i], sizeOf(node.shape) * count).slice(),
         );
         return { outputs, completed };
       },
       free: () => {
+        crew?.leave();
         for (const address of [...places, ...allocated]) this.#allocator.free(address);
       },
     };

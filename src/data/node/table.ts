@@ -3,23 +3,33 @@
  * the columns mean is for ../table.ts. Node only.
  */
 import { createReadStream } from "node:fs";
+import type { TableDataset } from "../encoder.ts";
 import type { TableSchema } from "../schema.ts";
-import {
-  type EncodedTable,
-  type EncodeOptions,
-  encodeTable,
-  readTable,
-  type TableDataset,
-  type TableOptions,
-} from "../table.ts";
+import { type EncodedTable, type EncodeOptions, encodeTable, readTable, type TableOptions } from "../table.ts";
 import { fileError } from "./files.ts";
 
-/** The data set in a CSV or TSV file with a header; see `readTable`. Throws `FileError` and `DataError`. */
+/**
+ * The data set in a CSV or TSV file with a header; see `readTable`. Throws `FileError` and `DataError`.
+ *
+ * @example
+ * import { readCsv, writeFileAtomically } from "chainrule/data/node";
+ * await writeFileAtomically("fruit.csv", new TextEncoder().encode("size,ripe\n3,yes\n1,no\n"));
+ * console.log((await readCsv("fruit.csv", { target: "ripe" })).classes); // [ 'no', 'yes' ]
+ */
 export function readCsv(path: string, options: TableOptions): Promise<TableDataset> {
   return readTable(pieces(path), { file: path, ...options });
 }
 
-/** The rows of a CSV or TSV file, encoded by the schema of an earlier one; see `encodeTable`. */
+/**
+ * The rows of a CSV or TSV file, encoded by the schema of an earlier one; see `encodeTable`. Throws `FileError` and
+ * `DataError`.
+ *
+ * @example
+ * import { encodeCsv, readCsv, writeFileAtomically } from "chainrule/data/node";
+ * await writeFileAtomically("fruit.csv", new TextEncoder().encode("size,ripe\n3,yes\n1,no\n"));
+ * const { schema } = await readCsv("fruit.csv", { target: "ripe" });
+ * console.log((await encodeCsv(schema, "fruit.csv")).x); // Float32Array(2) [ 3, 1 ]
+ */
 export function encodeCsv(schema: TableSchema, path: string, options: EncodeOptions = {}): Promise<EncodedTable> {
   return encodeTable(schema, pieces(path), { file: path, ...options });
 }

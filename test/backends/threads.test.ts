@@ -1,0 +1,59 @@
+/** Several threads: the same bits as one, nothing left behind, and a process that ends by itself. */
+import { execFile } from "node:child_process";
+import { promisify } from "node:util";
+import { adam, dense, dropout, RandomStream, sequential, wasm } from "chainrule";
+import { expect, test } from "vitest";
+
+const stream = new RandomStream(1, "data");
+const data = {
+  x: Float32Array.from({ length: 512 * 64 }, () => stream.normal()),
+  y: Int32Array.from({ length: 512 }, () => stream.integer(10)),
+};
+
+/** Trains a net that is large enough to be shared; waits first until the helper threads surely take part. */
+async function train(threads: number): Promise<Float32Array> {
+  const backend = wasm({ threads });
+  const model = sequential({ input: [64], seed: 1, backend }, [
+    dense(256, { activation: "relu" }),
+    dropout(0.3),
+    dense(10),
+  ]);
+  for (let i = 0; i < 3; i++) {
+    await model.fit(data, { loss: "crossEntropy", optimizer: adam(), epochs: 3, batchSize: 128 });
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  const weights = model.weight("dense_1.kernel");
+  model.close();
+  return weights;
+}
+
+test("1, 2 and 4 threads give the same bits", async () => {
+  const one = await train(1);
+  expect(await train(2)).toEqual(one);
+  expect(await train(4)).toEqual(one);
+});
+
+test("the engine says how many threads it has", () => {
+  const engine = (threads: number) => sequential({ input: [2], backend: wasm({ threads }) }, [dense(1)]).engine;
+  expect(engine(1)).toMatch(/1 thread$/);
+  expect(engine(3)).toMatch(/3 threads$/);
+});
+
+test("a process that trained with helper threads ends by itself, also when the model is not closed", async () => {
+  const program = `
+    import { dense, sequential, wasm } from "./src/index.ts";
+    const model = sequential({ input: [64], backend: wasm({ threads: 2 }) }, [dense(512), dense(10)]);
+    const x = new Float32Array(64 * 512).fill(0.1);
+    for (let i = 0; i < 5; i++) {
+      await model.fit({ x, y: new Int32Array(512) }, { loss: "crossEntropy", batchSize: 256, epochs: 3 });
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    console.log("done");
+  `;
+  const { stdout } = await promisify(execFile)(
+    process.execPath,
+    ["--import", "tsx", "--input-type=module", "--eval", program],
+    { timeout: 30_000 },
+  );
+  expect(stdout.trim()).toBe("done");
+});
