@@ -9,7 +9,7 @@ export { defineLayer, type Layer, type LayerContext, type LayerKind } from "./nn
 export { type DenseOptions, dense } from "./nn/layers/dense.ts";
 export { activation, dropout, flatten, normalize, rescale } from "./nn/layers/simple.ts";
 export { defineLoss, type Loss, lossNames } from "./nn/losses.ts";
-export { type AdamOptions, adam, type Optimizer, type SgdOptions, sgd } from "./optim/optimizer.ts";
+export * from "./optim/index.ts";
 export { RandomStream } from "./random.ts";
 export type { EpochReport, Fit, FitOptions, Progress } from "./train/fit.ts";
 export { defineMetric, metricNames } from "./train/metrics.ts";
