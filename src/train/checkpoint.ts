@@ -85,6 +85,7 @@ function isPosition(x: unknown): x is Position {
     position !== null &&
     [position.step, position.epoch, position.row].every((n) => Number.isSafeInteger(n) && n >= 0) &&
     Array.isArray(position.sums) &&
-    position.sums.every((n) => typeof n === "number")
+    position.sums.every((n) => typeof n === "number") &&
+    Object.values(position.schedule ?? {}).every((n) => typeof n === "number")
   );
 }

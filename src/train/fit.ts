@@ -1,7 +1,7 @@
 /** One training run as users see it: an awaitable that gives the history, an iterable that gives the epochs. */
 import { ArgumentError } from "../errors.ts";
 import type { Loss } from "../nn/losses.ts";
-import { adam, type Optimizer } from "../optim/optimizer.ts";
+import { adam, type Optimizer } from "../optim/index.ts";
 import { encodeTraining, restoreTraining, type TrainingRecord } from "./checkpoint.ts";
 import type { Data, Model } from "./model.ts";
 import { Evaluator, type Scores, Trainer } from "./trainer.ts";
@@ -37,8 +37,8 @@ export interface FitOptions {
   readonly optimizer?: Optimizer;
   /** 1 unless said. */
   readonly epochs?: number;
-  /** 32 unless said. */
-  readonly batchSize?: number;
+  /** How many rows one step learns from; 32 unless said. `"all"` is gradient descent in the classical form. */
+  readonly batchSize?: number | "all";
   readonly validation?: Data;
   /** Names such as `accuracy`. */
   readonly metrics?: readonly string[];
@@ -89,7 +89,6 @@ export class Fit implements AsyncIterable<EpochReport>, PromiseLike<EpochReport[
       loss,
       optimizer = adam(),
       epochs = 1,
-      batchSize = 32,
       validation,
       metrics = [],
       signal,
@@ -100,6 +99,8 @@ export class Fit implements AsyncIterable<EpochReport>, PromiseLike<EpochReport[
       throw new ArgumentError(`epochs must be a whole number ≥ 0; it is ${epochs}.`);
     const model = this.#model;
     const examples = model.examples(this.#data, loss);
+    const { batchSize: asked = 32 } = this.#options;
+    const batchSize = asked === "all" ? examples.x.count : asked;
     const held = validation && model.examples(validation, loss, "validation ");
     const record: TrainingRecord = { loss, optimizer, batchSize, metrics, examples };
     const trainer = new Trainer(model.session, model.network, examples, record);
@@ -143,8 +144,15 @@ export class Fit implements AsyncIterable<EpochReport>, PromiseLike<EpochReport[
         }
         const seconds = (performance.now() - start) / 1000;
         const samplesPerSecond = speed(total);
+        let scored: Scores | undefined;
+        try {
+          scored = await evaluator?.run(signal);
+        } catch (error) {
+          if (signal?.aborted) await write();
+          throw error;
+        }
+        trainer.beginEpoch((scored ?? scores).loss);
         await write();
-        const scored = await evaluator?.run(signal);
         yield {
           ...scores,
           epoch: finished + 1,

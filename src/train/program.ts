@@ -7,7 +7,7 @@ import { inPhase, inScope, type Node } from "../graph/node.ts";
 import type { Loss } from "../nn/losses.ts";
 import type { Network, Parameter } from "../nn/network.ts";
 import { add, gather, gradientsOf, mean, reshape, sum } from "../ops/index.ts";
-import type { Optimizer } from "../optim/optimizer.ts";
+import type { Optimizer } from "../optim/index.ts";
 import { makePlan, type Plan } from "../plan/plan.ts";
 import type { Metric } from "./metrics.ts";
 
@@ -80,15 +80,15 @@ export function trainingGraph(
     states.map(({ parameter }) => parameter.node),
   );
   const scalars = Object.fromEntries(Object.keys(optimizer.scalars(1)).map((name) => [name, input(name, [])]));
-  const updates = inPhase("update", () =>
-    states.flatMap(({ parameter, state }, i) =>
-      inScope(parameter.name.slice(0, parameter.name.lastIndexOf(".")), () => {
-        const next = optimizer.rule({ w: parameter.node, dw: gradients[i], state, scalars });
-        const kept = Object.entries(next.state ?? {}).map(([name, value]) => ({ variable: state[name], value }));
-        return [{ variable: parameter.node, value: next.w }, ...kept];
-      }),
-    ),
-  );
+  const contexts = states.map(({ parameter, state }, i) => {
+    const scope = parameter.name.slice(0, parameter.name.lastIndexOf("."));
+    return { scope, w: parameter.node, dw: gradients[i], state, scalars };
+  });
+  const updates = inPhase("update", () => optimizer.update(contexts)).flatMap((next, i) => {
+    const { parameter, state } = states[i];
+    const kept = Object.entries(next.state ?? {}).map(([name, value]) => ({ variable: state[name], value }));
+    return [{ variable: parameter.node, value: next.w }, ...kept];
+  });
   return {
     inputs: { indices, step, scalars },
     x,
