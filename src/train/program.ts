@@ -2,7 +2,7 @@
  * The plans of a model: one training step (forward, loss, backward and update at once), evaluation, prediction. All of
  * them use the same graph of the network.
  */
-import { input } from "../graph/leaf.ts";
+import { input, variable } from "../graph/leaf.ts";
 import { inPhase, inScope, type Node } from "../graph/node.ts";
 import type { Loss } from "../nn/losses.ts";
 import type { Network, Parameter } from "../nn/network.ts";
@@ -30,10 +30,40 @@ export interface OptimizerState {
   readonly state: Readonly<Record<string, Node>>;
 }
 
-/** A batch by the numbers of its rows. */
-function batch(data: DataVariables, size: number) {
+/** Variables for what an optimiser keeps of each trainable parameter. */
+export function optimizerStates(network: Network, optimizer: Optimizer): OptimizerState[] {
+  const trainable = network.parameters.filter((parameter) => parameter.trainable);
+  return trainable.map((parameter) => ({
+    parameter,
+    state: Object.fromEntries(
+      optimizer.state.map((name) => [
+        name,
+        variable(`${optimizer.name}.${name}.${parameter.name}`, parameter.node.shape),
+      ]),
+    ),
+  }));
+}
+
+/** A batch and what has to be given to have it. */
+export interface Batch {
+  readonly inputs: readonly Node[];
+  /** [B, …input shape] */
+  readonly x: Node;
+  /** [B] of int, or [B, …] */
+  readonly y: Node;
+}
+
+/** A batch by the numbers of its rows, gathered inside the engine. */
+export function gatheredBatch(data: DataVariables, size: number): Batch {
   const indices = input("indices", [size], "int");
-  return { indices, x: gather(data.x, indices), y: gather(data.y, indices) };
+  return { inputs: [indices], x: gather(data.x, indices), y: gather(data.y, indices) };
+}
+
+/** A batch that is given as it is. */
+export function givenBatch(network: Network, size: number, targets: "classes" | "values", pixels = false): Batch {
+  const x = input("x", [size, ...network.inputShape], pixels ? "byte" : "float");
+  const y = targets === "classes" ? input("y", [size], "int") : input("y", [size, ...network.outputShape]);
+  return { inputs: [x, y], x, y };
 }
 
 /** Targets in the shape of the output, unless they are class numbers. */
@@ -50,7 +80,11 @@ function score({ loss, metrics }: Objective, output: Node, y: Node) {
 
 /** Everything about one training step, as a graph: what the plan is made from and what `explain` reads. */
 export interface TrainingGraph {
-  readonly inputs: { readonly indices: Node; readonly step: Node; readonly scalars: Readonly<Record<string, Node>> };
+  readonly inputs: {
+    readonly batch: readonly Node[];
+    readonly step: Node;
+    readonly scalars: Readonly<Record<string, Node>>;
+  };
   readonly x: Node;
   readonly y: Node;
   readonly output: Node;
@@ -67,11 +101,9 @@ export function trainingGraph(
   objective: Objective,
   optimizer: Optimizer,
   states: readonly OptimizerState[],
-  data: DataVariables,
-  batchSize: number,
+  { inputs, x, y }: Batch,
 ): TrainingGraph {
   const step = input("step", [], "int");
-  const { indices, x, y } = batch(data, batchSize);
   const applied = network.apply(x, { training: true, step });
   const scored = score(objective, applied.output, y);
   const loss = applied.penalty ? add(scored.loss, applied.penalty) : scored.loss;
@@ -90,7 +122,7 @@ export function trainingGraph(
     return [{ variable: parameter.node, value: next.w }, ...kept];
   });
   return {
-    inputs: { indices, step, scalars },
+    inputs: { batch: inputs, step, scalars },
     x,
     y,
     output: applied.output,
@@ -102,11 +134,14 @@ export function trainingGraph(
   };
 }
 
-/** Inputs: row numbers, number of the step, the optimiser's scalars. Outputs: the loss, then each metric. */
-export function trainingPlan({ inputs, loss, metrics, updates }: TrainingGraph): Plan {
+/**
+ * Inputs: the batch, the number of the step, the optimiser's scalars. Outputs: the loss, then each metric, then what
+ * else is asked for.
+ */
+export function trainingPlan({ inputs, loss, metrics, updates }: TrainingGraph, also: readonly Node[] = []): Plan {
   return makePlan({
-    inputs: [inputs.indices, inputs.step, ...Object.values(inputs.scalars)],
-    outputs: [loss, ...metrics],
+    inputs: [...inputs.batch, inputs.step, ...Object.values(inputs.scalars)],
+    outputs: [loss, ...metrics, ...also],
     updates,
     guard: loss,
   });
@@ -119,11 +154,11 @@ export function evaluationPlan(
   data: DataVariables,
   batchSize: number,
 ): Plan {
-  const { indices, x, y } = batch(data, batchSize);
+  const { inputs, x, y } = gatheredBatch(data, batchSize);
   const { output } = network.apply(x, { training: false });
   const target = fitTarget(y, output);
   const sums = [loss.perSample(output, target), ...metrics.map((metric) => metric.perSample(output, target, loss))];
-  return makePlan({ inputs: [indices], outputs: sums.map((values) => sum(values)) });
+  return makePlan({ inputs, outputs: sums.map((values) => sum(values)) });
 }
 
 /** Input: a batch of rows. Output: what the network gives for it. */

@@ -17,8 +17,10 @@ import { metricNamed } from "./metrics.ts";
 import {
   type DataVariables,
   evaluationPlan,
+  gatheredBatch,
   type Objective,
   type OptimizerState,
+  optimizerStates,
   type TrainingGraph,
   trainingGraph,
   trainingPlan,
@@ -193,17 +195,7 @@ export class Trainer {
     this.#options = options;
     this.#objective = objectiveOf(loss, metrics);
     this.#count = examples.x.count;
-    const trainable = network.parameters.filter((parameter) => parameter.trainable);
-    this.states = trainable.map((parameter) => ({
-      parameter,
-      state: Object.fromEntries(
-        optimizer.state.map((name) => [
-          name,
-          variable(`${optimizer.name}.${name}.${parameter.name}`, parameter.node.shape),
-        ]),
-      ),
-    }));
-    // Building the graph before anything is uploaded lets mistakes of shape come out without leaving memory behind.
+    this.states = optimizerStates(network, optimizer);
     this.#data = uploadExamples(session, network, examples);
     for (const node of this.#stateNodes()) session.write(node, new Float32Array(sizeOf(node.shape)));
     this.#position = { step: 0, epoch: 0, row: 0, sums: this.#noSums() };
@@ -249,8 +241,7 @@ export class Trainer {
         this.#objective,
         this.#options.optimizer,
         this.states,
-        this.#data,
-        batchSize,
+        gatheredBatch(this.#data, batchSize),
       );
       found = { graph, executable: this.#session.compile(trainingPlan(graph)) };
       this.#programs.set(batchSize, found);

@@ -10,9 +10,10 @@ import { type Step, storageOf } from "../../plan/fuse.ts";
 import { type Plan, stepFlops } from "../../plan/plan.ts";
 import { f32, f32x4, type I32, i32, type Local, ModuleBuilder, type Type } from "./assembler.ts";
 import { emitBarrier } from "./barrier.ts";
-import type { KernelContext, Madd, Phase } from "./kernel.ts";
+import type { KernelContext, Phase } from "./kernel.ts";
 import { KERNELS } from "./kernels/index.ts";
 import { loop } from "./kernels/loop.ts";
+import type { Madd } from "./math.ts";
 
 export interface CompileOptions {
   readonly relaxedSimd: boolean;

@@ -9,8 +9,18 @@ import type { Step } from "../../../plan/fuse.ts";
 import { type FunctionBuilder, f32x4, type I32, i32, type Local, v128 } from "../assembler.ts";
 import { Fused, storeFloats } from "../fused.ts";
 import type { KernelContext, Phase } from "../kernel.ts";
-import { rowTiles } from "./matmul.ts";
-import { byWidth, divideScratch, finish, multiply, newTile, packRows, packTransposed, vectorsFor } from "./tile.ts";
+import {
+  byWidth,
+  divideScratch,
+  finish,
+  multiply,
+  newTile,
+  packRows,
+  packTransposed,
+  rowTiles,
+  type Tile,
+  vectorsFor,
+} from "./tile.ts";
 
 /**
  * A sweep along one axis: results `start`, `start + step`, … of which there are `count`; the first reads the source from
@@ -241,7 +251,7 @@ function sweep(step: Step, context: KernelContext, task: Task): Phase[] {
     const tapRowBytes = h.taps.length * depth * width * 4;
 
     /** Adds what one run of `count` neighbouring elements of the source gives, from x; x and b move past it. */
-    const run = (sums: ReturnType<typeof newTile>, count: number): void => {
+    const run = (sums: Tile, count: number): void => {
       const unroll = count <= 9 ? count : ([4, 3, 2].find((n) => count % n === 0) ?? 1);
       f.repeat(count / unroll, () => {
         for (let u = 0; u < unroll; u++) {
@@ -263,7 +273,7 @@ function sweep(step: Step, context: KernelContext, task: Task): Phase[] {
     };
 
     /** Adds what one row of taps gives. */
-    const tapRow = (sums: ReturnType<typeof newTile>): void => {
+    const tapRow = (sums: Tile): void => {
       const taps = h.taps.length;
       if (taps === 0) return;
       const together = (depthwise || groups === 1) && (h.spacing === 1 || taps === 1);
@@ -575,10 +585,10 @@ export function conv2dKernelGradient(step: Step, context: KernelContext): Phase[
         });
         const target = f.let(i32.mul(i32.add(i32.mul(row, outputs), column), 4));
         for (const [r, vectors] of sums.entries()) {
-          for (const [v, sum] of vectors.entries()) {
-            const address = dwAddress + r * outputs * 4 + v * 16;
-            storeFloats(f, address, target, f32x4.add(sum, v128.load(target, address)), Math.min(4, lanes - v * 4));
-          }
+          const address = (v: number): number => dwAddress + r * outputs * 4 + v * 16;
+          const totals = vectors.map((sum, v) => f.let(f32x4.add(sum, v128.load(target, address(v)))));
+          for (const [v, total] of totals.entries())
+            storeFloats(f, address(v), target, total, Math.min(4, lanes - v * 4));
         }
         f.add(row, places.length);
       }

@@ -163,7 +163,7 @@ function pool(
           const root = result(f, f.let(i32.add(start, at)), inside, sizes);
           const full = f.let(i32.add(rowFull, at));
           const locate = locateInRows(step, { full, row, column: at }, { full: 0, row: 0, column: 0 });
-          fused.emit(f, locate, { full, plus: 0 }, { root, lanes });
+          fused.emit(f, { locate, full, plus: 0, root, lanes });
         });
       });
     });
@@ -231,7 +231,7 @@ function handOut(step: Step, context: KernelContext, dy: number, results: readon
 
     const finishAt = (column: Int, root: V128, lanes: number, plus = 0): void => {
       const locate = locateInRows(step, { full, row, column }, { full: plus, row: plus / c, column: 0 });
-      fused.emit(f, locate, { full, plus }, { root, lanes });
+      fused.emit(f, { locate, full, plus, root, lanes });
     };
 
     f.forUp(unit, end, 1, () => {
