@@ -12,7 +12,16 @@ export type { InitializerName } from "./nn/initializers.ts";
 export { defineLayer, type Layer, type LayerContext, type LayerKind } from "./nn/layer.ts";
 export { type DenseOptions, dense } from "./nn/layers/dense.ts";
 export { activation, dropout, flatten, normalize, rescale } from "./nn/layers/simple.ts";
-export { defineLoss, type Loss, lossNames } from "./nn/losses.ts";
+export {
+  binaryCrossEntropy,
+  crossEntropy,
+  defineLoss,
+  huber,
+  type Loss,
+  type LossOption,
+  lossNamed,
+  lossNames,
+} from "./nn/losses.ts";
 export * from "./ops/index.ts";
 export * from "./optim/index.ts";
 export { RandomStream } from "./random.ts";
