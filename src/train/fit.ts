@@ -1,8 +1,9 @@
 /** One training run as users see it: an awaitable that gives the history, an iterable that gives the epochs. */
 import { ArgumentError } from "../errors.ts";
-import type { Loss } from "../nn/losses.ts";
+import { type LossOption, lossOf } from "../nn/losses.ts";
 import { adam, type Optimizer } from "../optim/index.ts";
 import { encodeTraining, restoreTraining, type TrainingRecord } from "./checkpoint.ts";
+import { type ClassWeights, weighClasses } from "./class-weights.ts";
 import type { Data, Model } from "./model.ts";
 import { Evaluator, type Scores, Trainer } from "./trainer.ts";
 
@@ -31,8 +32,13 @@ export interface Progress {
 }
 
 export interface FitOptions {
-  /** A loss's name, such as `crossEntropy`, or one of your own. */
-  readonly loss: string | Loss;
+  /** A loss's name, such as `crossEntropy`, one with options such as `huber({ delta: 0.5 })`, or a function of your own. */
+  readonly loss: LossOption;
+  /**
+   * How much the rows of each class count in the loss, by class number; 1 for those left out. `"balanced"` gives every
+   * class the same share: rows / (classes · rows of the class).
+   */
+  readonly classWeights?: ClassWeights;
   /** Adam with its usual settings unless said. */
   readonly optimizer?: Optimizer;
   /** 1 unless said. */
@@ -98,14 +104,19 @@ export class Fit implements AsyncIterable<EpochReport>, PromiseLike<EpochReport[
     if (!Number.isInteger(epochs) || epochs < 0)
       throw new ArgumentError(`epochs must be a whole number ≥ 0; it is ${epochs}.`);
     const model = this.#model;
-    const examples = model.examples(this.#data, loss);
+    const examples = weighClasses(model.examples(this.#data, loss), this.#options.classWeights);
     const { batchSize: asked = 32 } = this.#options;
     const batchSize = asked === "all" ? examples.x.count : asked;
     const held = validation && model.examples(validation, loss, "validation ");
     const record: TrainingRecord = { loss, optimizer, batchSize, metrics, examples };
     const trainer = new Trainer(model.session, model.network, examples, record);
     const evaluator = held && new Evaluator(model.session, model.network, held, loss, metrics);
-    if (typeof loss === "string") model.details.loss = loss;
+    const { name: lossName, options: lossOptions = {} } = lossOf(loss);
+    if (lossName !== undefined) {
+      model.details.loss = lossName;
+      if (Object.keys(lossOptions).length > 0) model.details.lossOptions = lossOptions;
+      else delete model.details.lossOptions;
+    }
     try {
       if (resume !== undefined) await restoreTraining(resume, model, trainer, record);
       let savedAt = performance.now();

@@ -7,7 +7,7 @@ import { ArgumentError, DivergenceError } from "../errors.ts";
 import { variable } from "../graph/leaf.ts";
 import type { Node } from "../graph/node.ts";
 import { sizeOf } from "../graph/shape.ts";
-import { type Loss, lossNamed } from "../nn/losses.ts";
+import { type LossOption, lossOf } from "../nn/losses.ts";
 import type { Network } from "../nn/network.ts";
 import type { Optimizer, ScheduleMemory } from "../optim/index.ts";
 import { RandomStream } from "../random.ts";
@@ -36,6 +36,8 @@ export interface Scores {
 export interface Examples {
   readonly x: Rows;
   readonly y: Targets;
+  /** How much each row counts in the loss; all alike if absent. */
+  readonly weights?: Float32Array;
 }
 
 /** Where a training run stands: enough, with the arrays, to go on as if it had never stopped. */
@@ -53,7 +55,7 @@ export interface Position {
 }
 
 export interface TrainerOptions {
-  readonly loss: string | Loss;
+  readonly loss: LossOption;
   readonly optimizer: Optimizer;
   readonly batchSize: number;
   readonly metrics: readonly string[];
@@ -72,21 +74,23 @@ const upload = (session: Session, name: string, rows: Rows, rowShape: readonly n
 };
 
 /** Puts examples into the engine. */
-export function uploadExamples(session: Session, network: Network, { x, y }: Examples): DataVariables {
+export function uploadExamples(session: Session, network: Network, { x, y, weights }: Examples): DataVariables {
   const xNode = upload(session, "data.x", x, network.inputShape);
   const yShape = y.kind === "classes" ? [] : network.outputShape;
   const yNode = variable("data.y", [x.count, ...yShape], y.kind === "classes" ? "int" : "float");
   session.write(yNode, y.values);
-  return { x: xNode, y: yNode };
+  if (!weights) return { x: xNode, y: yNode };
+  const weightsNode = variable("data.weights", [x.count]);
+  session.write(weightsNode, weights);
+  return { x: xNode, y: yNode, weights: weightsNode };
 }
 
 export function freeExamples(session: Session, data: DataVariables): void {
-  session.free(data.x);
-  session.free(data.y);
+  for (const node of Object.values(data)) session.free(node);
 }
 
-export const objectiveOf = (loss: string | Loss, metrics: readonly string[]): Objective => ({
-  loss: typeof loss === "string" ? lossNamed(loss) : loss,
+export const objectiveOf = (loss: LossOption, metrics: readonly string[]): Objective => ({
+  loss: lossOf(loss),
   metrics: metrics.map(metricNamed),
 });
 
@@ -125,7 +129,7 @@ export class Evaluator {
   readonly #count: number;
   readonly #executables = new Map<number, Executable>();
 
-  constructor(session: Session, network: Network, examples: Examples, loss: string | Loss, metrics: readonly string[]) {
+  constructor(session: Session, network: Network, examples: Examples, loss: LossOption, metrics: readonly string[]) {
     this.#session = session;
     this.#network = network;
     this.#objective = objectiveOf(loss, metrics);
