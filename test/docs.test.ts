@@ -51,6 +51,7 @@ const PRELUDE: Record<string, string> = {
   model: 'const model = sequential({ input: [2], seed: 1 }, [dense(3, { activation: "tanh" }), dense(2)]);',
   x: "const x = [[0, 0], [0, 1], [1, 0], [1, 1]];",
   y: "const y = [0, 1, 1, 0];",
+  data: "const data = { x: [[0, 0], [0, 1], [1, 0], [1, 1]], y: [0, 1, 1, 0] };",
   batches: "const batches = [{ x: [[0, 1]], y: [1] }, { x: [[1, 1]], y: [0] }];",
   train: "const train = { x: [[0, 0], [0, 1], [1, 0], [1, 1]], y: [0, 1, 1, 0] };",
 };
@@ -65,10 +66,20 @@ const modules: [string, object][] = [
 function complete(code: string): string {
   const uses = (text: string, name: string) => new RegExp(`(?<![.\\w"'/])${name}\\b(?!\\s*[:=](?!=))`).test(text);
   const declares = (text: string, name: string) =>
-    new RegExp(
-      `(const|let|function|class)\\s+(\\{[^}]*\\b|\\[[^\\]]*\\b)?${name}\\b|import[^;]*\\b${name}\\b|\\(${name}\\)? =>|\\(${name}[,)]|, ${name}\\) =>`,
-    ).test(text);
-  const prelude = Object.entries(PRELUDE).filter(([name]) => uses(code, name) && !declares(code, name));
+    [
+      `(?:const|let|function|class)\\s+(?:\\{[^}]*\\b|\\[[^\\]]*\\b)?${name}\\b`,
+      `import[^;]*\\b${name}\\b`,
+      `\\([^()]*\\b${name}\\b[^()]*\\)\\s*=>`,
+    ].some((pattern) => new RegExp(pattern).test(text));
+  const wanted = new Set<string>();
+  // What the prelude declares may itself use what the prelude declares.
+  for (let text = code; ; ) {
+    const more = Object.keys(PRELUDE).filter((name) => !wanted.has(name) && uses(text, name) && !declares(code, name));
+    if (more.length === 0) break;
+    for (const name of more) wanted.add(name);
+    text = more.map((name) => PRELUDE[name]).join("\n");
+  }
+  const prelude = Object.entries(PRELUDE).filter(([name]) => wanted.has(name));
   const body = [...prelude.map(([, line]) => line), code].join("\n");
   const taken = new Set<string>();
   const imports = modules.map(([specifier, exported]) => {
