@@ -5,7 +5,8 @@
 import type { Step } from "../../../plan/fuse.ts";
 import { type FunctionBuilder, type I32, i32, type Local, type V128, v128 } from "../assembler.ts";
 import { type Fused, locateInRows, type Spot } from "../fused.ts";
-import type { KernelContext, Madd } from "../kernel.ts";
+import type { KernelContext } from "../kernel.ts";
+import type { Madd } from "../math.ts";
 
 /** The sums of a tile: rows of vectors. */
 export type Tile = readonly (readonly Local<"v128">[])[];
