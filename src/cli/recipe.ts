@@ -76,7 +76,7 @@ const relu = (units: number): Layer => dense(units, { activation: "relu" });
 /** About as many steps as 5 epochs of MNIST for pictures, fewer for tables. */
 function chooseEpochs(rows: number, isPicture: boolean): number {
   const wanted = isPicture ? 300_000 / rows : 100_000 / rows;
-  return Math.round(Math.min(isPicture ? 50 : 200, Math.max(5, wanted)));
+  return Math.floor(Math.min(isPicture ? 50 : 200, Math.max(5, wanted)));
 }
 
 // Loss and targets ---------------------------------------------------------------------------------------------------

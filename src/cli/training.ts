@@ -55,7 +55,7 @@ export async function train(source: string, options: TrainOptions): Promise<void
   const model = sequential({ input: data.train.inputShape, seed, backend: chooseBackend(options) }, recipe.layers);
   try {
     Object.assign(model.details, detailsOf(data, source, recipe), { loss: recipe.loss });
-    announce(display, source, parts, recipe, model, seed);
+    announce(display, source, parts, recipe, model, options);
     const run = { source, options, out, display, model, recipe, parts };
     const history = await runTraining(run);
     await save(run);
@@ -139,7 +139,14 @@ function rowsText({ x, inputShape, count: rows }: Dataset): string {
 const layerText = (model: Model): string =>
   model.network.layers.map(({ kind, description }) => `${kind} ${description.replaceAll(",", "")}`.trim()).join(", ");
 
-function announce(display: Display, source: string, parts: Parts, recipe: Recipe, model: Model, seed: number): void {
+function announce(
+  display: Display,
+  source: string,
+  parts: Parts,
+  recipe: Recipe,
+  model: Model,
+  { seed = 0, resume }: TrainOptions,
+): void {
   const { train, validation, test, testNote } = parts;
   const { classes, task, schema } = train;
   const { loss, optimizer, learningRate, epochs, batchSize, notes } = recipe;
@@ -159,6 +166,7 @@ function announce(display: Display, source: string, parts: Parts, recipe: Recipe
     `${loss}, ${optimizer.name} at ${measureRate(learningRate)}${schedule}, batches of ${batchSize}, ${plural(epochs, "epoch")}, seed ${seed}`,
   ]);
   lines.push(["engine", model.engine]);
+  if (resume !== undefined) lines.push(["resumes", resume]);
   for (const note of notes) lines.push(["note", note]);
   for (const [title, text] of lines) display.note(wrapped(title, text, paint));
   display.note("");
@@ -254,7 +262,7 @@ async function runTraining(run: Training): Promise<EpochReport[]> {
     if (stop.signal.aborted && !(error instanceof FileError)) {
       display.event({ event: "interrupted", checkpoint });
       throw new Interrupted(
-        `Interrupted. To go on where it stopped: ${commandName()} train --resume ${quote(checkpoint)}`,
+        `Interrupted. To go on where it stopped:\n  ${commandName()} train --resume ${quote(checkpoint)}`,
       );
     }
     if (error instanceof DivergenceError) throw await keptWeights(run, error);
@@ -348,7 +356,7 @@ async function finish(run: Training, history: readonly EpochReport[], data: Trai
   const tested = parts.test ?? parts.train;
   const scores = await measureModel(model, tested, recipe.loss);
   const seconds = history.reduce((sum, epoch) => sum + epoch.seconds, 0);
-  const rows = history.length * parts.train.count;
+  const rows = history.reduce((sum, epoch) => sum + epoch.samplesPerSecond * epoch.seconds, 0);
   display.event({
     event: "done",
     [parts.test ? "test" : "training"]: jsonScores(scores),
