@@ -21,6 +21,9 @@ export function lower(request: PlanRequest): Lowered {
     return identities.get(object)!;
   };
 
+  // A number that is the same everywhere has no memory to be read from; an op puts it there.
+  const stored = (node: Node): Node => (fillValue(node) === undefined ? node : copyOf(node));
+
   const keyOf = (node: Node): string => {
     const array = constantArray(node);
     const attributes = array ? `#${numberOf(array)}:${node.shape}` : JSON.stringify(node.attributes);
@@ -30,7 +33,8 @@ export function lower(request: PlanRequest): Lowered {
   const rewrite = (outputs: readonly Node[]): void => {
     for (const node of topologicalOrder(outputs)) {
       if (replaced.has(node)) continue;
-      const inputs = node.inputs.map((x) => replaced.get(x)!);
+      const ready = node.inputs.map((x) => replaced.get(x)!);
+      const inputs = readsMemory(node) ? ready.map(stored) : ready;
       const moved = inputs.every((x, i) => x === node.inputs[i]) ? node : withInputs(node, inputs);
       const { meaning } = node.op;
       if (meaning.kind === "leaf" && !isConstant(node)) {
@@ -60,8 +64,6 @@ export function lower(request: PlanRequest): Lowered {
     return replaced.get(node)!;
   };
 
-  // A number that is the same everywhere has no memory to be read from; an op puts it there.
-  const stored = (node: Node): Node => (fillValue(node) === undefined ? node : copyOf(node));
   const outputs = request.outputs.map((node) => stored(find(node)));
   // An update stores what a step computes: a leaf, a view, or a value that two variables take is copied by an op.
   const taken = new Set<Node>();
@@ -82,6 +84,9 @@ export function lower(request: PlanRequest): Lowered {
   ]);
   return { inputs: request.inputs, outputs, updates, guard, nodes };
 }
+
+/** Whether an op's kernel takes its operands from memory, rather than one element at a time. */
+const readsMemory = ({ op: { meaning } }: Node): boolean => meaning.kind === "structural" && !meaning.reduces;
 
 /** The op that gives back its operand. Applied to floats it is simplified away, so `copyOf` makes its node by hand. */
 const identity = toFloat(input("x", [], "int")).op;

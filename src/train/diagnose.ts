@@ -24,7 +24,7 @@ export function diagnose(
   epoch: number,
   read: (node: Node) => AnyArray,
 ): DivergenceError {
-  const leaves = [graph.inputs.indices, graph.inputs.step, ...Object.values(graph.inputs.scalars)];
+  const leaves = [...graph.inputs.batch, graph.inputs.step, ...Object.values(graph.inputs.scalars)];
   const plan = makePlan({ inputs: leaves, outputs: [graph.loss], updates: graph.updates });
   const given = new Map(leaves.map((leaf, i) => [leaf, inputs[i]]));
   const nodes = plan.steps.flatMap((planStep) => planStep.nodes).sort((a, b) => a.id - b.id);

@@ -240,16 +240,16 @@ export const f32x4 = {
   abs: vectorUnary(0xe0),
   neg: vectorUnary(0xe1),
   sqrt: vectorUnary(0xe3),
-  /** `b < a ? b : a`, lane by lane: one instruction, but a NaN in `b` is lost. */
-  pmin: vectorBinary(0xea),
-  /** `a < b ? b : a`, lane by lane: one instruction, but a NaN in `b` is lost. */
-  pmax: vectorBinary(0xeb),
   add: vectorBinary(0xe4),
   sub: vectorBinary(0xe5),
   mul: vectorBinary(0xe6),
   div: vectorBinary(0xe7),
   min: vectorBinary(0xe8),
   max: vectorBinary(0xe9),
+  /** b < a ? b : a, in one machine instruction: NaN in `a` stays NaN. */
+  pmin: vectorBinary(0xea),
+  /** a < b ? b : a, in one machine instruction: NaN in `a` stays NaN. */
+  pmax: vectorBinary(0xeb),
   /** a · b + c with one rounding where the processor has it (relaxed SIMD). */
   relaxedMadd: vectorTernary(0x105),
 };
@@ -269,6 +269,8 @@ interface Label {
 export class FunctionBuilder {
   readonly #parameterCount: number;
   readonly #locals: Type[] = [];
+  readonly #constants = new Map<string, Local>();
+  readonly #prologue: number[] = [];
   #code: number[] = [];
   #depth = 0;
 
@@ -287,6 +289,21 @@ export class FunctionBuilder {
   /** Computes `value` once, for use in several places. */
   let<T extends Type>(value: Value<T>): Local<T> {
     return value instanceof Local ? value : this.local(value.type, value);
+  }
+
+  /**
+   * A variable that has the value of a constant from the start of the function on; equal constants share one. Inside of
+   * loops it is faster than the constant itself, which V8 builds anew, with three instructions, at each use.
+   */
+  constant<T extends Type>(value: Value<T>): Local<T> {
+    const key = value.code.join();
+    let variable = this.#constants.get(key);
+    if (!variable) {
+      variable = this.local(value.type);
+      this.#constants.set(key, variable);
+      this.#prologue.push(...value.code, 0x21, ...unsigned(variable.index));
+    }
+    return variable as Local<T>;
   }
 
   set<T extends Type>(variable: Local<T>, value: Value<T>): void {
@@ -403,7 +420,7 @@ export class FunctionBuilder {
       count++;
       i = end;
     }
-    return [...vector(groups, count), ...this.#code, 0x0b];
+    return [...vector(groups, count), ...this.#prologue, ...this.#code, 0x0b];
   }
 }
 

@@ -4,10 +4,8 @@
  */
 import type { Node } from "../../graph/node.ts";
 import type { Step } from "../../plan/fuse.ts";
-import type { FunctionBuilder, Local, V128 } from "./assembler.ts";
-
-/** a · b + c on four lanes, with one rounding or two. */
-export type Madd = (a: V128, b: V128, c: V128) => V128;
+import type { FunctionBuilder, Local } from "./assembler.ts";
+import type { Madd } from "./math.ts";
 
 /** What a kernel may know of the plan it is compiled into. */
 export interface KernelContext {

@@ -1,24 +1,179 @@
+/**
+ * The transcendental functions of four float32 lanes, as instructions: each function emits code that computes itself.
+ * No branches, no tables: the argument is reduced, a polynomial evaluated, the result scaled.
+ * Every float is covered, subnormals, ±0, ±infinity and NaN too; for the accuracy see MATH_ERRORS_ULP.
+ *
+ * NaN takes care of itself: `pmin` and `pmax` keep it, and what becomes of its bits is multiplied with NaN or replaced.
+ */
 import { type FunctionBuilder, f32x4, i32x4, type V128, v128 } from "./assembler.ts";
-import type { Madd } from "./kernel.ts";
 
-const c = v128.constF32;
-export function exp(f: FunctionBuilder, x0: V128, madd: Madd): V128 {
-  const x = f.let(f32x4.pmin(f32x4.pmax(x0, c(-87)), c(88)));
-  const n = f.let(f32x4.nearest(f32x4.mul(x, c(Math.LOG2E))));
-  const r = f.let(madd(n, c(1.90821484e-10 * -1), madd(n, c(-0.693147182464599609375), x)));
-  let p: V128 = c(1 / 5040);
-  for (const k of [720, 120, 24, 6, 2, 1, 1]) p = madd(p, r, c(1 / k));
-  return f32x4.mul(p, i32x4.shl(i32x4.add(i32x4.truncSatF32x4(n), v128.constI32(127)), 23));
+/** a · b + c, with one rounding (`f32x4.relaxedMadd` on most processors) or two. */
+export type Madd = (a: V128, b: V128, c: V128) => V128;
+
+/** Emits a function of four lanes into `f`, and gives its result. */
+export type VectorFunction = (f: FunctionBuilder, x: V128, madd: Madd) => V128;
+
+/**
+ * The largest error over all 2³² arguments, against double precision, in units of the last place of the float32
+ * nearest to the true value (0.5 is the least possible).
+ */
+export const MATH_ERRORS_ULP = {
+  exp: 1.2,
+  expm1: 1.7,
+  log: 1.2,
+  log1p: 1.8,
+  tanh: 2.6,
+  sigmoid: 2.1,
+  erf: 3.2,
+};
+
+// Coefficients, lowest power first, from scripts/fit-polynomials.py.
+/** (e^r − 1 − r) / r² for |r| ≤ ln 2 / 2, in r. */
+const EXPM1 = [0.49999997, 0.16666545, 0.041667465, 0.008366424, 0.0013868316];
+/** (ln(1 + r) − r) / r² for 1/√2 ≤ 1 + r ≤ √2, in r. */
+const LOG1P = [-0.4999999, 0.33333945, -0.25001776, 0.1996224, -0.16570313, 0.14916356, -0.14307724, 0.08738792];
+/** (tanh r − r) / r³ for |r| ≤ ln 2 / 4, in r². */
+const TANH = [-0.33333322, 0.13331142, -0.052715287];
+/** (artanh(erf x) − x) / x for |x| ≤ 3.95, in x². */
+const ARTANH_ERF = [
+  0.1283792, 0.10277138, -0.00020231883, -0.000603505, 7.640077e-5, -1.8380923e-6, -5.1813794e-7, 5.4106625e-8,
+  -1.6449665e-9,
+];
+
+const constant = (f: FunctionBuilder, value: number): V128 => f.constant(v128.constF32(value));
+
+/** Horner's rule. */
+function polynomial(f: FunctionBuilder, coefficients: readonly number[], x: V128, madd: Madd): V128 {
+  return coefficients.map((c) => constant(f, c)).reduceRight((sum, c) => madd(sum, x, c));
 }
-export const expm1 = (f: FunctionBuilder, x: V128, m: Madd) => f32x4.sub(exp(f, x, m), c(1));
-export const sigmoid = (f: FunctionBuilder, x: V128, m: Madd) =>
-  f32x4.div(c(1), f32x4.add(c(1), exp(f, f32x4.neg(x), m)));
-export const tanh = (f: FunctionBuilder, x: V128, m: Madd) =>
-  f32x4.sub(f32x4.mul(c(2), sigmoid(f, f32x4.mul(c(2), x), m)), c(1));
-export const erf = tanh;
-export function log(f: FunctionBuilder, x: V128, m: Madd): V128 {
-  let y = f.let(f32x4.mul(c(0.6931472 / 2 ** 23), f32x4.sub(f32x4.convertI32x4(x), c(1064866805))));
-  for (let i = 0; i < 3; i++) y = f.let(f32x4.sub(y, f32x4.sub(c(1), f32x4.mul(x, exp(f, f32x4.neg(y), m)))));
-  return y;
+
+const atLeast = (f: FunctionBuilder, x: V128, low: number): V128 => f32x4.pmax(x, constant(f, low));
+const atMost = (f: FunctionBuilder, x: V128, high: number): V128 => f32x4.pmin(x, constant(f, high));
+
+/** The float whose exponent is the lowest bits of `bits`: 2^(bits − 127). */
+const power = (bits: V128): V128 => i32x4.shl(bits, 23);
+
+/** ln 2 in two parts; the first has so few bits that its product with an exponent is exact. */
+const LN2_HIGH = Math.round(Math.LN2 * 2 ** 15) / 2 ** 15;
+const LN2_LOW = Math.LN2 - LN2_HIGH;
+
+/**
+ * x = n · step + r with n whole and |r| ≤ |step| / 2 (Cody and Waite), where |n| < 2⁹ and `step` is a sum of parts.
+ * Adding 1.5 · 2²³ leaves no bits for a fraction: the sum is rounded to a whole number, its lowest bits are n + bias.
+ */
+function reduce(f: FunctionBuilder, x: V128, step: readonly number[], bias: number, madd: Madd) {
+  const shift = constant(f, 1.5 * 2 ** 23 + bias);
+  const perStep = constant(f, 1 / step.reduce((sum, part) => sum + part));
+  const bits = f.let(madd(x, perStep, shift));
+  const n = f.let(f32x4.sub(bits, shift));
+  const r = f.let(step.reduce((rest, part) => madd(n, constant(f, -part), rest), x));
+  return { bits, r };
 }
-export const log1p = (f: FunctionBuilder, x: V128, m: Madd) => log(f, f32x4.add(x, c(1)), m);
+
+/** e^x = 2ⁿ · e^r. The power is multiplied in as two, since neither 2¹²⁸ nor 2⁻¹⁵⁰ is a float. */
+export const exp: VectorFunction = (f, x, madd) => {
+  const within = f.let(atLeast(f, atMost(f, x, 89), -105));
+  const { bits, r } = reduce(f, within, [LN2_HIGH, LN2_LOW], 2 * 127, madd);
+  const half = f.let(i32x4.shrU(bits, 1));
+  const p = polynomial(f, [1, 1, ...EXPM1], r, madd);
+  return f32x4.mul(f32x4.mul(p, power(half)), power(i32x4.sub(bits, half)));
+};
+
+/** e^x − 1 = 2 · (2ⁿ⁻¹ · (e^r − 1) + (2ⁿ⁻¹ − ½)); so near to 0 that the square does not count, x itself. */
+export const expm1: VectorFunction = (f, x, madd) => {
+  const argument = f.let(x);
+  const within = f.let(atLeast(f, atMost(f, argument, 89), -18));
+  const { bits, r } = reduce(f, within, [LN2_HIGH, LN2_LOW], 127 - 1, madd);
+  const scale = f.let(power(bits));
+  const p = madd(f32x4.mul(r, r), polynomial(f, EXPM1, r, madd), r);
+  const half = f.let(madd(scale, p, f32x4.sub(scale, constant(f, 0.5))));
+  const tiny = f32x4.lt(f32x4.abs(argument), constant(f, 2 ** -24));
+  return v128.bitselect(argument, f32x4.add(half, half), tiny);
+};
+
+/**
+ * 1 / (1 + e^(−x)) = c / (c + c · 2ⁿ · e^(−r)) where x = −n · ln 2 + r. With c = 2⁻³² the power stays a float as long as
+ * the result is not 0.
+ */
+export const sigmoid: VectorFunction = (f, x, madd) => {
+  const within = f.let(atLeast(f, atMost(f, x, 60), -105));
+  const { bits, r } = reduce(f, within, [-LN2_HIGH, -LN2_LOW], 127 - 32, madd);
+  const alternating = [1, 1, ...EXPM1].map((a, k) => (k % 2 ? -a : a));
+  const c = constant(f, 2 ** -32);
+  return f32x4.div(c, madd(polynomial(f, alternating, r, madd), power(bits), c));
+};
+
+/**
+ * tanh a for a ≥ 0, by the theorem of addition: tanh(n · ln 2 / 2) = (2ⁿ − 1) / (2ⁿ + 1), and T = tanh r is a polynomial,
+ * hence ((2ⁿ − 1) + (2ⁿ + 1) · T) / ((2ⁿ + 1) + (2ⁿ − 1) · T).
+ * One part of the step is enough: its products are exact up to n = 8, and later errors of r hardly reach the result.
+ */
+function tanhOfPositive(f: FunctionBuilder, a: V128, madd: Madd): V128 {
+  const { bits, r } = reduce(f, f.let(a), [Math.LN2 / 2], 127, madd);
+  const square = f.let(f32x4.mul(r, r));
+  const t = f.let(madd(f32x4.mul(r, square), polynomial(f, TANH, square, madd), r));
+  const scale = f.let(power(bits));
+  const minus = f.let(f32x4.sub(scale, constant(f, 1)));
+  const plus = f.let(f32x4.add(scale, constant(f, 1)));
+  return f32x4.div(madd(plus, t, minus), madd(minus, t, plus));
+}
+
+/** An odd function, by what it is of the absolute value. */
+function odd(f: FunctionBuilder, x: V128, ofPositive: (a: V128) => V128): V128 {
+  const argument = f.let(x);
+  const sign = f.let(v128.and(argument, constant(f, -0)));
+  return v128.or(ofPositive(v128.xor(argument, sign)), sign);
+}
+
+export const tanh: VectorFunction = (f, x, madd) => odd(f, x, (a) => tanhOfPositive(f, atMost(f, a, 10), madd));
+
+/** erf x = tanh(artanh(erf x)), whose inner part is smooth and flat enough for a polynomial: x + x · p(x²). */
+export const erf: VectorFunction = (f, x, madd) =>
+  odd(f, x, (a) => {
+    const z = f.let(atMost(f, a, 3.95));
+    const p = polynomial(f, ARTANH_ERF, f.let(f32x4.mul(z, z)), madd);
+    return tanhOfPositive(f, madd(z, p, z), madd);
+  });
+
+/** The bits of 1/√2, where the interval [1/√2, √2) begins into which logarithms bring their argument. */
+const SQRT_HALF = 0x3f3504f3;
+const EXPONENT = 0xff800000;
+
+const integer = (f: FunctionBuilder, value: number): V128 => f.constant(v128.constI32(value));
+
+/** ln of `argument` = 2ⁿ · (1 + r), and what belongs at its ends: ln 0 = −∞, ln ∞ = ∞, NaN below 0 and of NaN. */
+function logarithm(f: FunctionBuilder, argument: V128, n: V128, r: V128, madd: Madd): V128 {
+  const e = f.let(f32x4.convertI32x4(n));
+  const curve = f32x4.mul(f32x4.mul(r, r), polynomial(f, LOG1P, r, madd));
+  const tail = madd(e, constant(f, LN2_LOW), curve);
+  const finite = madd(e, constant(f, LN2_HIGH), f32x4.add(r, tail));
+  const positive = v128.bitselect(finite, argument, f32x4.lt(argument, constant(f, Infinity)));
+  const defined = v128.bitselect(constant(f, -Infinity), positive, f32x4.eq(argument, constant(f, 0)));
+  return v128.or(defined, f32x4.lt(argument, constant(f, 0)));
+}
+
+/** ln x, of the bits of x; a subnormal is first made 2²³ times larger. */
+export const log: VectorFunction = (f, x, madd) => {
+  const argument = f.let(x);
+  const subnormal = f.let(f32x4.lt(argument, constant(f, 2 ** -126)));
+  const normal = v128.bitselect(f32x4.mul(argument, constant(f, 2 ** 23)), argument, subnormal);
+  const bits = f.let(i32x4.sub(normal, integer(f, SQRT_HALF)));
+  const n = i32x4.add(i32x4.shrS(bits, 23), v128.and(subnormal, integer(f, -23)));
+  const mantissa = i32x4.add(v128.andnot(bits, integer(f, EXPONENT)), integer(f, SQRT_HALF));
+  return logarithm(f, argument, n, f.let(f32x4.sub(mantissa, constant(f, 1))), madd);
+};
+
+/**
+ * ln(1 + x). The exponent n is that of the rounded 1 + x, but r = 2⁻ⁿ(1 + x) − 1 = 2⁻ⁿx + (2⁻ⁿ − 1) is made of x itself,
+ * so that nothing of it is lost. (Four times 2⁻ⁿ is at hand instead, because 2⁻¹²⁸ is no normal float.)
+ */
+export const log1p: VectorFunction = (f, x, madd) => {
+  const argument = f.let(x);
+  const sum = f.let(f32x4.add(argument, constant(f, 1)));
+  const bits = f.let(i32x4.sub(sum, integer(f, SQRT_HALF)));
+  const scale = f.let(i32x4.sub(integer(f, (127 + 2) << 23), v128.and(bits, integer(f, EXPONENT))));
+  const quarter = constant(f, 0.25);
+  const r = f.let(madd(f32x4.mul(argument, scale), quarter, madd(scale, quarter, constant(f, -1))));
+  const y = logarithm(f, sum, i32x4.shrS(bits, 23), r, madd);
+  return v128.or(y, v128.and(argument, constant(f, -0)));
+};

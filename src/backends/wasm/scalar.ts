@@ -1,8 +1,7 @@
 /** Renders scalar expressions to SIMD: the same expression that the reference renders to JavaScript. */
 import type { Scalar, ScalarFunction } from "../../graph/scalar.ts";
 import { type FunctionBuilder, f32x4, type V128, v128 } from "./assembler.ts";
-import type { Madd } from "./kernel.ts";
-import { erf, exp, expm1, log, log1p, sigmoid, tanh } from "./math.ts";
+import { erf, exp, expm1, log, log1p, type Madd, sigmoid, tanh } from "./math.ts";
 
 type Emit = (x: V128[], f: FunctionBuilder, madd: Madd) => V128;
 

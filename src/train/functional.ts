@@ -1,0 +1,126 @@
+/**
+ * Functions of arrays, compiled: `compile` runs a function that builds a graph as one plan, `grad` and `valueAndGrad`
+ * differentiate it. For those who need the parts without layers and models.
+ */
+import type { Backend, Executable, Session } from "../backends/backend.ts";
+import { wasm } from "../backends/wasm/session.ts";
+import { ArgumentError, ShapeError } from "../errors.ts";
+import { input } from "../graph/leaf.ts";
+import type { Node } from "../graph/node.ts";
+import type { AnyArray, Tensor } from "../graph/op.ts";
+import { type Shape, showShape, sizeOf } from "../graph/shape.ts";
+import { gradientsOf } from "../ops/index.ts";
+import { makePlan } from "../plan/plan.ts";
+import type { Numbers } from "./inputs.ts";
+import { toRows } from "./inputs.ts";
+
+export type { Tensor } from "../graph/op.ts";
+
+/** The shape of nested arrays, from their first elements. */
+function shapeOf(values: Numbers | number): Shape {
+  if (typeof values === "number") return [];
+  const first = values[0] as Numbers | number | undefined;
+  return [values.length, ...(first === undefined ? [] : shapeOf(first))];
+}
+
+/**
+ * An array with a shape: of a number, nested arrays, or a flat array and a shape.
+ *
+ * @example
+ * tensor([[1, 2], [3, 4]]); // shape [2, 2]
+ * tensor(new Float32Array(6), [2, 3]);
+ */
+export function tensor(values: Numbers | number, shape: Shape = shapeOf(values)): Tensor {
+  if (typeof values === "number") return { shape, data: Float32Array.from({ length: sizeOf(shape) }, () => values) };
+  const { values: data } = toRows(values, shape, "tensor");
+  if (data.length !== sizeOf(shape)) {
+    throw new ShapeError(`tensor: shape ${showShape(shape)} has ${sizeOf(shape)} elements; ${data.length} came.`);
+  }
+  return { shape, data };
+}
+
+/** A function from nodes to nodes. */
+type Build<R extends Node | readonly Node[]> = (...x: Node[]) => R;
+/** What comes back for a node: an array; for a list of nodes: a list. */
+type Result<R> = R extends readonly Node[] ? Tensor[] : Tensor;
+
+export interface CompileFunctionOptions {
+  /** What computes; the WebAssembly engine with one thread unless said. */
+  readonly backend?: Backend;
+}
+
+let shared: Session | undefined;
+const sessionOf = (backend: Backend | undefined): Session => {
+  if (backend) return backend.open();
+  shared ??= wasm({ threads: 1 }).open();
+  return shared;
+};
+
+/**
+ * Compiles a function that builds a graph of its arguments. It is traced once for each combination of shapes.
+ *
+ * @example
+ * const f = compile((x, w) => tanh(matmul(x, w)));
+ * const y = await f(tensor([[1, 2]]), tensor([[0.5], [0.25]]));
+ */
+export function compile<R extends Node | readonly Node[]>(
+  build: Build<R>,
+  { backend }: CompileFunctionOptions = {},
+): (...x: Tensor[]) => Promise<Result<R>> {
+  const session = sessionOf(backend);
+  const traced = new Map<string, { executable: Executable; shapes: Shape[]; single: boolean }>();
+  return async (...x) => {
+    const dtypes = x.map(({ data }) =>
+      data instanceof Int32Array ? "int" : data instanceof Uint8Array ? "byte" : "float",
+    );
+    const key = x.map(({ shape }, i) => `${dtypes[i]}${showShape(shape)}`).join();
+    let found = traced.get(key);
+    if (!found) {
+      const inputs = x.map(({ shape }, i) => input(`x${i}`, shape, dtypes[i] as "float"));
+      const built = build(...inputs);
+      const outputs = Array.isArray(built) ? (built as readonly Node[]) : [built as Node];
+      const executable = session.compile(makePlan({ inputs, outputs }));
+      found = { executable, shapes: outputs.map((node) => node.shape), single: !Array.isArray(built) };
+      traced.set(key, found);
+    }
+    const { executable, shapes, single } = found;
+    const { outputs } = await executable.run(x.map(({ data }) => data as AnyArray));
+    const tensors = outputs.map((data, i): Tensor => ({ shape: shapes[i], data }));
+    return (single ? tensors[0] : tensors) as Result<R>;
+  };
+}
+
+/** The value of a scalar function and its gradients with respect to all arguments, or to those whose numbers are given. */
+export function valueAndGrad(
+  build: Build<Node>,
+  { wrt, ...options }: CompileFunctionOptions & { readonly wrt?: readonly number[] } = {},
+): (...x: Tensor[]) => Promise<{ value: number; gradients: Tensor[] }> {
+  const run = compile((...x: Node[]) => {
+    const y = build(...x);
+    const which = (wrt ?? [...x.keys()]).map((i) => {
+      if (x[i] === undefined)
+        throw new ArgumentError(`wrt names argument ${i}, but the function was called with ${x.length}.`);
+      return x[i];
+    });
+    return [y, ...gradientsOf(y, which)];
+  }, options);
+  return async (...x) => {
+    const [y, ...gradients] = await run(...x);
+    return { value: y.data[0], gradients };
+  };
+}
+
+/**
+ * The gradients of a scalar function.
+ *
+ * @example
+ * const df = grad((x) => sum(mul(x, x)));
+ * const [dx] = await df(tensor([1, 2, 3])); // [2, 4, 6]
+ */
+export function grad(
+  build: Build<Node>,
+  options: CompileFunctionOptions & { readonly wrt?: readonly number[] } = {},
+): (...x: Tensor[]) => Promise<Tensor[]> {
+  const run = valueAndGrad(build, options);
+  return async (...x) => (await run(...x)).gradients;
+}

@@ -1,0 +1,87 @@
+/** Training by hand: one step at a time, with the user's own loop around it. */
+import type { Executable } from "../backends/backend.ts";
+import { ArgumentError, DivergenceError } from "../errors.ts";
+import { sizeOf } from "../graph/shape.ts";
+import type { LossOption } from "../nn/losses.ts";
+import { adam, type Optimizer } from "../optim/index.ts";
+import type { Data, Model } from "./model.ts";
+import { type BatchForm, givenBatch, optimizerStates, trainingGraph, trainingPlan } from "./program.ts";
+import { objectiveOf } from "./trainer.ts";
+
+export interface TrainStepOptions {
+  readonly loss: LossOption;
+  /** Adam with its usual settings unless said. */
+  readonly optimizer?: Optimizer;
+  /** Whether each step also gives ∂L/∂w of every parameter; costs a copy of each. */
+  readonly gradients?: boolean;
+}
+
+/** What one step did. */
+export interface StepResult {
+  /** Over the batch, at the weights from before the step. */
+  readonly loss: number;
+  /** ∂L/∂w by parameter name, if asked for. */
+  readonly gradients: Readonly<Record<string, Float32Array>>;
+}
+
+/** A function that does one step of training with each call. */
+export interface TrainStep {
+  (batch: Data): Promise<StepResult>;
+  /** Gives back the memory of the optimiser's state. */
+  free(): void;
+}
+
+/**
+ * Makes a function that trains a model on one batch per call: forward, loss, backward and update as one plan. The
+ * optimiser's state lives as long as the function. Batches may differ in size.
+ *
+ * @example
+ * const step = trainStep(model, { loss: "crossEntropy", optimizer: adam() });
+ * for (const batch of batches) console.log((await step(batch)).loss);
+ */
+export function trainStep(model: Model, { loss, optimizer = adam(), gradients = false }: TrainStepOptions): TrainStep {
+  const { network, session } = model;
+  const states = optimizerStates(network, optimizer);
+  const arrays = states.flatMap(({ state }) => Object.values(state));
+  for (const node of arrays) session.write(node, new Float32Array(sizeOf(node.shape)));
+  const executables = new Map<string, Executable>();
+  let steps = 0;
+  let freed = false;
+
+  const executable = (size: number, form: BatchForm): Executable => {
+    const key = `${size} ${JSON.stringify(form)}`;
+    let found = executables.get(key);
+    if (!found) {
+      const graph = trainingGraph(network, objectiveOf(loss, []), optimizer, states, givenBatch(network, size, form));
+      found = session.compile(trainingPlan(graph, gradients ? graph.gradients : []));
+      executables.set(key, found);
+    }
+    return found;
+  };
+
+  const step = async (batch: Data): Promise<StepResult> => {
+    if (freed) throw new ArgumentError("This train step has been freed; make another one with trainStep.");
+    const { x, y, weights } = model.examples(batch, loss);
+    const scalars = Object.values(optimizer.scalars(steps + 1)).map((value) => Float64Array.of(value));
+    const form = { targets: y.kind, pixels: x.values instanceof Uint8Array, weighted: weights !== undefined };
+    const arrays = weights ? [x.values, y.values, weights] : [x.values, y.values];
+    const { outputs, completed } = await executable(x.count, form).run([...arrays, Int32Array.of(steps), ...scalars]);
+    if (completed === 0) {
+      throw new DivergenceError(
+        `The loss of step ${steps + 1} is not a finite number. The model keeps the weights from before this step. Try a smaller learning rate.`,
+        steps + 1,
+      );
+    }
+    steps++;
+    const named = outputs.slice(1).map((values, i) => [states[i].parameter.name, values as Float32Array] as const);
+    return { loss: outputs[0][0], gradients: Object.fromEntries(named) };
+  };
+  return Object.assign(step, {
+    free: () => {
+      if (freed) return;
+      freed = true;
+      for (const program of executables.values()) program.free();
+      for (const node of arrays) session.free(node);
+    },
+  });
+}
