@@ -22,6 +22,7 @@ export {
   lossNamed,
   lossNames,
 } from "./nn/losses.ts";
+export { type NamedLayer, Network } from "./nn/network.ts";
 export * from "./ops/index.ts";
 export * from "./optim/index.ts";
 export { RandomStream } from "./random.ts";

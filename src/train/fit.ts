@@ -55,7 +55,10 @@ export interface FitOptions {
   /** Writes a file from which the run can go on with the same bits. */
   readonly checkpoint?: {
     readonly path: string;
-    /** How often, besides the end of each epoch and an abort; 30 s unless said. */
+    /**
+     * How often within an epoch; 30 s unless said. It is also written when the run is aborted, at the end, and after
+     * each epoch, but then not more than once a second.
+     */
     readonly everySeconds?: number;
   };
   /** A checkpoint file to go on from; data, network and options must be those it was written with. */
@@ -147,23 +150,20 @@ export class Fit implements AsyncIterable<EpochReport>, PromiseLike<EpochReport[
           if (performance.now() - savedAt > everySeconds * 1000) await write();
         };
         let scores: Scores;
-        try {
-          scores = await trainer.finishEpoch(signal, progress);
-        } catch (error) {
-          if (signal?.aborted) await write();
-          throw error;
-        }
-        const seconds = (performance.now() - start) / 1000;
-        const samplesPerSecond = speed(total);
+        let seconds: number;
+        let samplesPerSecond: number;
         let scored: Scores | undefined;
         try {
+          scores = await trainer.finishEpoch(signal, progress);
+          seconds = (performance.now() - start) / 1000;
+          samplesPerSecond = speed(total);
           scored = await evaluator?.run(signal);
         } catch (error) {
           if (signal?.aborted) await write();
           throw error;
         }
         trainer.beginEpoch((scored ?? scores).loss);
-        await write();
+        if (performance.now() - savedAt > 1000 || trainer.position.epoch >= epochs) await write();
         yield {
           ...scores,
           epoch: finished + 1,
