@@ -9,7 +9,7 @@ export { bytes, indices, nonzero, positive, type Sample, uniform } from "./graph
 export { s } from "./graph/scalar.ts";
 export type { Shape } from "./graph/shape.ts";
 export { activationNames, defineActivation } from "./nn/activations.ts";
-export type { InitializerName } from "./nn/initializers.ts";
+export { defineInitializer, type Initializer, type InitializerName, initializerNames } from "./nn/initializers.ts";
 export { defineLayer, type Layer, type LayerContext, type LayerKind } from "./nn/layer.ts";
 export { type DenseOptions, dense } from "./nn/layers/dense.ts";
 export { activation, dropout, flatten, normalize, rescale } from "./nn/layers/simple.ts";
