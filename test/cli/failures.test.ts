@@ -223,7 +223,7 @@ describe.concurrent("failures", () => {
       env: { TMPDIR: scratch.path },
     });
     expect(code).toBe(1);
-    const [, refuge] = /the disk is full.* The model is in (\S+) instead/.exec(stderr) ?? [];
+    const [, refuge] = /the disk is full.* The model as it is now is in (\S+)\.$/m.exec(stderr) ?? [];
     expect(refuge).toBeTruthy();
     expect((await scratch.run(["summary", refuge])).code).toBe(0);
   });
