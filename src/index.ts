@@ -59,7 +59,7 @@ export * from "./optim/index.ts";
 export { RandomStream } from "./random.ts";
 export type { EpochReport, Fit, FitOptions, Progress } from "./train/fit.ts";
 export { compile, grad, type Tensor, tensor, valueAndGrad } from "./train/functional.ts";
-export { defineMetric, metricNames } from "./train/metrics.ts";
+export { confusionMatrix, defineMetric, type Metric, metricNames, type Predictions } from "./train/metrics.ts";
 export {
   type Data,
   type EvaluateOptions,
