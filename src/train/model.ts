@@ -86,7 +86,7 @@ export class Model {
   /** Sets a parameter's values. */
   setWeight(name: string, values: Numbers): void {
     const { node } = this.#parameter(name);
-    const { values: flat } = toRows(values, node.shape, name);
+    const { values: flat } = toRows(values, node.shape.slice(1), name);
     if (flat.length !== sizeOf(node.shape)) {
       throw new ArgumentError(
         `${name} has shape ${showShape(node.shape)}, ${sizeOf(node.shape)} values; ${flat.length} came.`,

@@ -1,0 +1,90 @@
+/** Formulas as LaTeX, for amsmath: `a^{\text{dense\_1}} = \tanh\left(z^{\text{dense\_1}}\right)`. */
+import {
+  type BinaryOperator,
+  bindingOf,
+  type Formula,
+  type RenderOptions,
+  rightBinding,
+  shownLayer,
+} from "./formula.ts";
+import { scientific } from "./number.ts";
+
+const SIGNS: Readonly<Record<BinaryOperator, string>> = {
+  add: " + ",
+  sub: " - ",
+  mul: " \\cdot ",
+  product: "\\,",
+  div: "/",
+  lt: " < ",
+  gt: " > ",
+  le: " \\le ",
+  eq: " = ",
+};
+
+/** Functions that LaTeX has a command for. */
+const FUNCTIONS = new Set(["tanh", "max", "min", "exp", "log", "ln"]);
+
+const escaped = (text: string): string =>
+  text.replace(/[\\{}_$&#%^~]/g, (c) =>
+    c === "\\" ? "\\textbackslash{}" : c === "^" || c === "~" ? `\\${c}{}` : `\\${c}`,
+  );
+
+const word = (text: string): string => (text.length === 1 ? text : `\\mathrm{${escaped(text)}}`);
+
+/**
+ * Renders a formula to LaTeX, without the dollars.
+ *
+ * @example
+ * formulaLatex(partial(symbol("L"), symbol("kernel", "dense_1", [3, 5])));
+ */
+export function formulaLatex(formula: Formula, options: RenderOptions = {}): string {
+  const show = (part: Formula, least = 0): string => {
+    const text = formulaLatex(part, options);
+    return bindingOf(part) < least ? `\\left(${text}\\right)` : text;
+  };
+  switch (formula.kind) {
+    case "symbol": {
+      const { letter, index, prime } = formula;
+      const shown = shownLayer(formula, options.layer);
+      const upper = [prime ? "\\prime" : "", shown === "" ? "" : `\\text{${escaped(shown)}}`];
+      const above = upper.filter((part) => part !== "").join("\\,");
+      return `${word(letter)}${above && `^{${above}}`}${index && index.length > 0 ? `_{${index.join(",")}}` : ""}`;
+    }
+    case "number": {
+      const { mantissa, exponent } = scientific(formula.value, options.digits);
+      const digits = mantissa.replace("−", "-").replace("∞", "\\infty").replace("NaN", "\\mathrm{NaN}");
+      return exponent === undefined ? digits : `${digits} \\cdot 10^{${exponent}}`;
+    }
+    case "binary": {
+      const { operator, left, right } = formula;
+      if (operator === "div") return `\\frac{${show(left)}}{${show(right)}}`;
+      return show(left, bindingOf(formula)) + SIGNS[operator] + show(right, rightBinding(operator));
+    }
+    case "neg":
+      return `-${show(formula.of, 4)}`;
+    case "abs":
+      return `\\left|${show(formula.of)}\\right|`;
+    case "sqrt":
+      return `\\sqrt{${show(formula.of)}}`;
+    case "transpose":
+      return `{${show(formula.of, 6)}}^{\\top}`;
+    case "exp":
+      return `e^{${show(formula.of)}}`;
+    case "bracket":
+      return `\\left[${show(formula.of)}\\right]`;
+    case "power":
+      return `{${show(formula.of, 9)}}^{${formula.exponent}}`;
+    case "call": {
+      const name = FUNCTIONS.has(formula.name) ? `\\${formula.name}` : `\\operatorname{${escaped(formula.name)}}`;
+      return `${name}\\left(${formula.operands.map((x) => show(x)).join(", ")}\\right)`;
+    }
+    case "sum":
+      return `\\sum${formula.over ? `_{\\text{${escaped(formula.over)}}}` : ""} ${show(formula.of, 4)}`;
+    case "choice":
+      return `\\begin{cases}${show(formula.then)} & \\text{if } ${show(formula.condition)}\\\\${show(formula.otherwise)} & \\text{else}\\end{cases}`;
+    case "partial":
+      return `\\frac{\\partial ${show(formula.of, 9)}}{\\partial ${show(formula.by, 9)}}`;
+    case "equal":
+      return formula.sides.map((side) => show(side)).join(" = ");
+  }
+}
