@@ -27,12 +27,23 @@ export function lower(request: PlanRequest): Lowered {
     return `${node.op.name}(${node.inputs.map((x) => x.id)})${attributes}`;
   };
 
+  // A number that is the same everywhere has no memory to be read from; an op puts it there.
+  const copies = new Map<Node, Node>();
+  const stored = (node: Node): Node => {
+    if (fillValue(node) === undefined) return node;
+    const copy = copies.get(node) ?? copyOf(node);
+    copies.set(node, copy);
+    return copy;
+  };
+
   const rewrite = (outputs: readonly Node[]): void => {
     for (const node of topologicalOrder(outputs)) {
       if (replaced.has(node)) continue;
-      const inputs = node.inputs.map((x) => replaced.get(x)!);
-      const moved = inputs.every((x, i) => x === node.inputs[i]) ? node : withInputs(node, inputs);
       const { meaning } = node.op;
+      // Kernels read their operands from memory.
+      const operand = meaning.kind === "structural" ? stored : (x: Node) => x;
+      const inputs = node.inputs.map((x) => operand(replaced.get(x)!));
+      const moved = inputs.every((x, i) => x === node.inputs[i]) ? node : withInputs(node, inputs);
       if (meaning.kind === "leaf" && !isConstant(node)) {
         replaced.set(node, node);
         continue;
@@ -60,8 +71,6 @@ export function lower(request: PlanRequest): Lowered {
     return replaced.get(node)!;
   };
 
-  // A number that is the same everywhere has no memory to be read from; an op puts it there.
-  const stored = (node: Node): Node => (fillValue(node) === undefined ? node : copyOf(node));
   const outputs = request.outputs.map((node) => stored(find(node)));
   // An update stores what a step computes: a leaf, a view, or a value that two variables take is copied by an op.
   const taken = new Set<Node>();
