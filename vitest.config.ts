@@ -1,7 +1,12 @@
 import { defineConfig } from "vitest/config";
 
 export default defineConfig({
-  resolve: { alias: { chainrule: new URL("./src/index.ts", import.meta.url).pathname } },
+  resolve: {
+    alias: {
+      "chainrule/explain": new URL("./src/explain/index.ts", import.meta.url).pathname,
+      chainrule: new URL("./src/index.ts", import.meta.url).pathname,
+    },
+  },
   test: {
     include: ["test/**/*.test.ts"],
     testTimeout: 60_000,

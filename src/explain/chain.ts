@@ -6,7 +6,9 @@
 import { element as describeElement, withIndex } from "./arrays.ts";
 import type { ChainSum, ChainTerm, Element, Factor } from "./description.ts";
 import { diagonalFormulas } from "./diagonal.ts";
-import { partial, symbol } from "./formula/formula.ts";
+import { numbersAt } from "./element-formula.ts";
+import { number, partial, symbol } from "./formula/formula.ts";
+import { formulaOf } from "./formula/from-graph.ts";
 import type { Jacobians } from "./jacobian.ts";
 import type { Opened, Stop } from "./open.ts";
 import { indexOf } from "./place.ts";
@@ -62,10 +64,22 @@ export class Chains {
     return {
       of: this.elementOf(stop, flat),
       gradient: this.gradientOf(stop, flat),
+      ...this.#backwardFormula(stop, flat),
       terms,
       rest: { count: paths.length - listed.length, sum },
       total,
     };
+  }
+
+  /** How the backward pass made ∂L/∂stop[flat]. */
+  #backwardFormula(stop: Stop, flat: number): Pick<ChainSum, "formula" | "numbers"> {
+    if (stop.role === "loss") return { formula: number(1) };
+    const node = this.#opened.gradient(stop.node);
+    const own = JSON.stringify(partial(L, stop.symbol));
+    const named = this.#opened.bind(node);
+    const formula = named && JSON.stringify(named) !== own ? named : formulaOf(node, this.#opened.bind);
+    const numbers = numbersAt(this.#opened, node, flat, this.#opened.bind);
+    return { formula, ...(numbers && { numbers }) };
   }
 
   #term(

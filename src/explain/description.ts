@@ -114,6 +114,33 @@ export interface OpDescription {
   readonly statistics: Statistics;
 }
 
+/** One step of the plan: one pass over memory. */
+export interface PlanStep {
+  /** From 1. */
+  readonly number: number;
+  readonly phase: Phase;
+  /** The ops done in this pass. */
+  readonly ops: readonly string[];
+  /** What it stores, by name: `dense_1.z`, `∂L/∂dense_1.z`, `dense_1.kernel′`. */
+  readonly stores: readonly string[];
+  /** The named arrays that it reads from memory. */
+  readonly reads: readonly string[];
+  /** Memory that its results take, in bytes; what is written over a parameter takes none. */
+  readonly bytes: number;
+  readonly multiplyAdds: number;
+  /** Other floating-point operations: one for each element of each elementwise op. */
+  readonly operations: number;
+}
+
+export interface PlanDescription {
+  readonly steps: readonly PlanStep[];
+  /** Memory beside the parameters; results whose lives do not overlap share it. */
+  readonly bytes: number;
+  readonly multiplyAdds: number;
+  /** How many stored results no other step computes again: all of them, or the planner has a mistake. */
+  readonly computedOnce: boolean;
+}
+
 export interface StepDescription {
   readonly format: 1;
   readonly step: number;
@@ -164,6 +191,9 @@ export interface ChainSum {
   readonly of: Element;
   /** ∂L/∂of as the backward pass computed it. */
   readonly gradient: number;
+  /** How the backward pass computed it, and with its numbers where that goes element by element. */
+  readonly formula: Formula;
+  readonly numbers?: Formula;
   /** The largest terms first. */
   readonly terms: readonly ChainTerm[];
   /** The terms that are not listed. */

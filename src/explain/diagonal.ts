@@ -2,7 +2,7 @@
 import { constant } from "../graph/leaf.ts";
 import type { Node } from "../graph/node.ts";
 import { gradientsOf } from "../ops/index.ts";
-import { type Formula, number } from "./formula/formula.ts";
+import { type Formula, value } from "./formula/formula.ts";
 import { formulaOf } from "./formula/from-graph.ts";
 import type { Jacobians } from "./jacobian.ts";
 import type { Opened, Stop } from "./open.ts";
@@ -27,7 +27,7 @@ export function diagonalFormulas(
     const stop = stops.get(node);
     if (!stop) return undefined;
     const values = opened.values.get(stop.node);
-    return number(values[broadcastPlace(stop.node.shape, result.shape, place)]);
+    return value(values[broadcastPlace(stop.node.shape, result.shape, place)]);
   });
   return { formula, numbers };
 }

@@ -16,6 +16,7 @@ import type {
   LayerForward,
   LossDescription,
   OpDescription,
+  PlanDescription,
   StepDescription,
   UnitDescription,
   UpdateDescription,
@@ -29,6 +30,7 @@ import { Jacobians } from "./jacobian.ts";
 import { notesOn } from "./notes.ts";
 import { type Opened, type Stop, splitName } from "./open.ts";
 import { flatOf } from "./place.ts";
+import { describePlan } from "./plan.ts";
 import { explainUnitStep } from "./unit.ts";
 import { explainUpdate, updateLines } from "./update.ts";
 
@@ -239,6 +241,11 @@ export class Explanation {
     };
   }
 
+  /** The plan of the step: what runs in which order, with its memory and its multiply-adds. */
+  plan(): PlanDescription {
+    return describePlan(this.opened);
+  }
+
   /** The whole step as plain data. */
   toJSON(): StepDescription {
     const { step, batchSize, optimizer, scalars, engine } = this.opened;
@@ -285,7 +292,7 @@ export class Explanation {
 
   #derivativesOf(stop: Stop): Derivative[] {
     return [...this.#jacobians.cut(stop).leaves.keys()].flatMap((from) => {
-      if (from.role !== "result") return [];
+      if (from.role === "parameter") return [];
       const { formula } = diagonalFormulas(this.opened, this.#jacobians, stop, from);
       return formula ? [{ of: stop.name, by: from.name, formula }] : [];
     });

@@ -10,7 +10,7 @@ import { withIndex } from "./arrays.ts";
 import type { ChainOptions, Chains } from "./chain.ts";
 import type { Contribution, Element, Factor, InputShare, UnitStep } from "./description.ts";
 import { diagonalFormulas } from "./diagonal.ts";
-import { number, partial } from "./formula/formula.ts";
+import { partial, value } from "./formula/formula.ts";
 import { formulaOf } from "./formula/from-graph.ts";
 import type { Jacobians } from "./jacobian.ts";
 import type { Opened, Stop } from "./open.ts";
@@ -51,7 +51,7 @@ function numbersOf(opened: Opened, jacobians: Jacobians, stop: Stop, flat: numbe
       elementwise = false;
       return undefined;
     }
-    return number(opened.values.get(from.node)[broadcastPlace(from.node.shape, result.shape, flat)]);
+    return value(opened.values.get(from.node)[broadcastPlace(from.node.shape, result.shape, flat)]);
   });
   return elementwise ? { numbers } : {};
 }
@@ -152,7 +152,7 @@ function shares(jacobians: Jacobians, chains: Chains, stop: Stop, flat: number):
 /** The derivatives of the element with respect to what it is made from, one element by one. */
 function derivatives(opened: Opened, jacobians: Jacobians, stop: Stop, flat: number): Factor[] {
   return [...jacobians.cut(stop).leaves.keys()]
-    .filter((from) => from.role === "result" && from.node.dtype === "float" && jacobians.isDiagonal(stop, from))
+    .filter((from) => from.role !== "parameter" && from.node.dtype === "float" && jacobians.isDiagonal(stop, from))
     .map((from) => {
       const at = indexOf(stop.node.shape, flat);
       return {

@@ -3,6 +3,7 @@ import { isConstant } from "../graph/leaf.ts";
 import { type Node, nameOf, topologicalOrder } from "../graph/node.ts";
 import { element, withIndex } from "./arrays.ts";
 import type { ArithmeticStep, WeightUpdate } from "./description.ts";
+import { numbersAt } from "./element-formula.ts";
 import { type Formula, number, symbol } from "./formula/formula.ts";
 import { formulaOf } from "./formula/from-graph.ts";
 import type { Opened, Stop } from "./open.ts";
@@ -41,12 +42,11 @@ export function explainUpdate(opened: Opened, parameter: Stop, flat: number): We
   const steps = lines
     .filter(({ node }) => fits(node))
     .map(({ node }): ArithmeticStep => {
-      const elementwise = node.op.meaning.kind === "elementwise";
       const value = valueAt(node);
       return {
         symbol: named(node)!,
         formula: formulaOf(node, named),
-        numbers: elementwise ? formulaOf(node, (x) => (name(x) ? number(valueAt(x)) : undefined)) : number(value),
+        numbers: numbersAt(opened, node, broadcastPlace(node.shape, shape, flat), name) ?? number(value),
         value,
       };
     });

@@ -19,7 +19,8 @@ export type BinaryOperator = "add" | "sub" | "mul" | "div" | "product" | "lt" | 
 
 export type Formula =
   | SymbolFormula
-  | { readonly kind: "number"; readonly value: number }
+  /** `number` is part of the formula itself; `value` stands in the place of a name. */
+  | { readonly kind: "number" | "value"; readonly value: number }
   /** `product` is the matrix product, `mul` goes element by element. */
   | { readonly kind: "binary"; readonly operator: BinaryOperator; readonly left: Formula; readonly right: Formula }
   | { readonly kind: "neg" | "abs" | "sqrt" | "transpose" | "exp" | "bracket"; readonly of: Formula }
@@ -27,8 +28,8 @@ export type Formula =
   | { readonly kind: "call"; readonly name: string; readonly operands: readonly Formula[] }
   /** The sum of something over something: `Σ over the batch`. */
   | { readonly kind: "sum"; readonly over: string; readonly of: Formula }
-  /** `then` where the condition holds, else `otherwise`. */
-  | { readonly kind: "choice"; readonly condition: Formula; readonly then: Formula; readonly otherwise: Formula }
+  /** `yes` where the condition holds, else `no`. */
+  | { readonly kind: "choice"; readonly condition: Formula; readonly yes: Formula; readonly no: Formula }
   | { readonly kind: "partial"; readonly of: Formula; readonly by: Formula }
   /** left = right = right = … */
   | { readonly kind: "equal"; readonly sides: readonly Formula[] };
@@ -41,6 +42,9 @@ export const symbol = (letter: string, layer = "", index?: readonly number[]): S
 });
 
 export const number = (value: number): Formula => ({ kind: "number", value });
+
+/** The number that a name has, for a formula with its numbers put in. */
+export const value = (value: number): Formula => ({ kind: "value", value });
 
 export const binary = (operator: BinaryOperator, left: Formula, right: Formula): Formula => ({
   kind: "binary",
@@ -75,6 +79,7 @@ export function bindingOf(formula: Formula): number {
     case "neg":
       return 3.5;
     case "number":
+    case "value":
       return formula.value < 0 || Object.is(formula.value, -0) ? 3.5 : 9;
     case "partial":
       return 5;

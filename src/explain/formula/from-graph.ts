@@ -17,13 +17,14 @@ const partsOf = (formula: Formula): number => {
   switch (formula.kind) {
     case "symbol":
     case "number":
+    case "value":
       return 1;
     case "binary":
       return 1 + partsOf(formula.left) + partsOf(formula.right);
     case "call":
       return 1 + formula.operands.reduce((sum, x) => sum + partsOf(x), 0);
     case "choice":
-      return 1 + partsOf(formula.condition) + partsOf(formula.then) + partsOf(formula.otherwise);
+      return 1 + partsOf(formula.condition) + partsOf(formula.yes) + partsOf(formula.no);
     case "partial":
       return 1;
     case "equal":
@@ -57,8 +58,10 @@ export function formulaOf(node: Node, bind: Bind): Formula {
 /** 1/64 rather than 0.015625: means divide by counts. */
 function constantFormula(value: number): Formula {
   const count = 1 / value;
-  const isShort = String(value).length <= 5;
-  return !isShort && Math.abs(count - Math.round(count)) < 1e-9 * Math.abs(count)
+  // 1 − 0.9 is not quite 0.1, but that is what was meant.
+  const decimal = Number(value.toPrecision(12));
+  if (decimal.toExponential().split("e")[0].replace("-", "").length <= 5) return number(decimal);
+  return Math.abs(count - Math.round(count)) < 1e-9 * Math.abs(count)
     ? binary("div", number(1), number(Math.round(count)))
     : number(value);
 }
@@ -103,7 +106,8 @@ export function scalarFormula(e: Scalar, inputs: readonly Formula[]): Formula {
   const operands = e.operands.map((x) => scalarFormula(x, inputs));
   const [a, b, c] = operands;
   if (e.name === "select") return choice(a, b, c);
-  if (e.name === "mul" && same(a, b) && a.kind !== "number") return { kind: "power", of: a, exponent: 2 };
+  if (e.name === "mul" && same(a, b)) return { kind: "power", of: a, exponent: 2 };
+  if (e.name === "add" && same(a, b)) return scaled(2, a);
   if (e.name === "lt" && a.kind === "number" && b.kind !== "number") return binary("gt", b, a);
   // A number goes before what it multiplies.
   if (e.name === "mul" && b.kind === "number" && a.kind !== "number") return binary("mul", b, a);
@@ -112,6 +116,14 @@ export function scalarFormula(e: Scalar, inputs: readonly Formula[]): Formula {
   if (e.name === "neg" || e.name === "abs" || e.name === "sqrt" || e.name === "exp") return { kind: e.name, of: a };
   return { kind: "call", name: FUNCTION_NAMES[e.name] ?? e.name, operands };
 }
+
+/** factor · formula, with a number that stands there already taken into the factor. */
+const scaled = (factor: number, formula: Formula): Formula => {
+  const inner = formula.kind === "binary" && formula.operator === "mul" && formula.left.kind === "number";
+  if (!inner) return binary("mul", number(factor), formula);
+  const product = factor * (formula.left as { value: number }).value;
+  return product === 1 ? formula.right : binary("mul", number(product), formula.right);
+};
 
 const FUNCTION_NAMES: Partial<Readonly<Record<ScalarFunction, string>>> = { log: "ln" };
 
@@ -124,5 +136,5 @@ function choice(condition: Formula, then: Formula, otherwise: Formula): Formula 
     if (inner.kind === "bracket") return choice(inner.of, otherwise, then);
   }
   if (isNumber(otherwise, 0)) return binary("mul", then, { kind: "bracket", of: condition });
-  return { kind: "choice", condition, then, otherwise };
+  return { kind: "choice", condition, yes: then, no: otherwise };
 }

@@ -50,7 +50,8 @@ export function formulaLatex(formula: Formula, options: RenderOptions = {}): str
       const above = upper.filter((part) => part !== "").join("\\,");
       return `${word(letter)}${above && `^{${above}}`}${index && index.length > 0 ? `_{${index.join(",")}}` : ""}`;
     }
-    case "number": {
+    case "number":
+    case "value": {
       const { mantissa, exponent } = scientific(formula.value, options.digits);
       const digits = mantissa.replace("−", "-").replace("∞", "\\infty").replace("NaN", "\\mathrm{NaN}");
       return exponent === undefined ? digits : `${digits} \\cdot 10^{${exponent}}`;
@@ -81,7 +82,7 @@ export function formulaLatex(formula: Formula, options: RenderOptions = {}): str
     case "sum":
       return `\\sum${formula.over ? `_{\\text{${escaped(formula.over)}}}` : ""} ${show(formula.of, 4)}`;
     case "choice":
-      return `\\begin{cases}${show(formula.then)} & \\text{if } ${show(formula.condition)}\\\\${show(formula.otherwise)} & \\text{else}\\end{cases}`;
+      return `\\begin{cases}${show(formula.yes)} & \\text{if } ${show(formula.condition)}\\\\${show(formula.no)} & \\text{else}\\end{cases}`;
     case "partial":
       return `\\frac{\\partial ${show(formula.of, 9)}}{\\partial ${show(formula.by, 9)}}`;
     case "equal":

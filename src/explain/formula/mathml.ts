@@ -46,7 +46,8 @@ function body(formula: Formula, options: RenderOptions): string {
       if (upper) return `<msup>${mi(letter)}${upper}</msup>`;
       return below ? `<msub>${mi(letter)}${below}</msub>` : mi(letter);
     }
-    case "number": {
+    case "number":
+    case "value": {
       const { mantissa, exponent } = scientific(formula.value, options.digits);
       const negative = mantissa.startsWith("−");
       const digits = `<mn>${negative ? mantissa.slice(1) : mantissa}</mn>`;
@@ -85,8 +86,8 @@ function body(formula: Formula, options: RenderOptions): string {
     }
     case "choice": {
       const line = (value: Formula, when: string) => `<mtr><mtd>${show(value)}</mtd><mtd>${when}</mtd></mtr>`;
-      const cases = line(formula.then, row("<mtext>if </mtext>", show(formula.condition)));
-      return row(mo("{"), `<mtable>${cases}${line(formula.otherwise, "<mtext>else</mtext>")}</mtable>`);
+      const cases = line(formula.yes, row("<mtext>if </mtext>", show(formula.condition)));
+      return row(mo("{"), `<mtable>${cases}${line(formula.no, "<mtext>else</mtext>")}</mtable>`);
     }
     case "partial":
       return `<mfrac>${row(mo("∂"), show(formula.of, 9))}${row(mo("∂"), show(formula.by, 9))}</mfrac>`;

@@ -42,9 +42,10 @@ export function formulaText(formula: Formula, options: RenderOptions = {}): stri
       const { letter, index, prime } = formula;
       const shown = shownLayer(formula, options.layer);
       const name = shown === "" ? letter : `${shown}.${letter}`;
-      return `${name}${index && index.length > 0 ? `[${index.join(",")}]` : ""}${prime ? "′" : ""}`;
+      return `${name}${prime ? "′" : ""}${index && index.length > 0 ? `[${index.join(",")}]` : ""}`;
     }
     case "number":
+    case "value":
       return showNumber(formula.value, options.digits);
     case "binary": {
       const { operator, left, right } = formula;
@@ -69,7 +70,7 @@ export function formulaText(formula: Formula, options: RenderOptions = {}): stri
     case "sum":
       return `Σ${formula.over ? `[${formula.over}]` : ""} ${show(formula.of, 4)}`;
     case "choice":
-      return `${show(formula.then, 2)} where ${show(formula.condition)}, else ${show(formula.otherwise, 2)}`;
+      return `${show(formula.yes, 2)} where ${show(formula.condition)}, else ${show(formula.no, 2)}`;
     case "partial":
       return `∂${show(formula.of, 9)}/∂${show(formula.by, 9)}`;
     case "equal":
