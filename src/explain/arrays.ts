@@ -4,7 +4,7 @@ import type { Shape } from "../graph/shape.ts";
 import type { ArrayDescription, Element, Statistics } from "./description.ts";
 import type { Formula } from "./formula/formula.ts";
 
-export function statisticsOf(values: AnyArray): Statistics {
+export function statisticsOf(values: AnyArray | readonly number[]): Statistics {
   let [min, max, sum, zeros, nonFinite, squares] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, 0, 0, 0, 0];
   for (const x of values) {
     if (x < min) min = x;

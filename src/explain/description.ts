@@ -73,6 +73,9 @@ export interface LossDescription {
   readonly perSample: readonly number[];
   readonly output: ArrayDescription;
   readonly target: ArrayDescription;
+  /** ∂L/∂output, and what it is made of: p and y of p − y. */
+  readonly derivative: Computed | undefined;
+  readonly operands: readonly ArrayDescription[];
 }
 
 export interface LayerBackward {

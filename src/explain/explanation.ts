@@ -5,7 +5,7 @@
 import { ArgumentError } from "../errors.ts";
 import { isConstant } from "../graph/leaf.ts";
 import { type Node, nameOf, topologicalOrder } from "../graph/node.ts";
-import { showShape, sizeOf } from "../graph/shape.ts";
+import { sameShape, showShape, sizeOf } from "../graph/shape.ts";
 import { describeArray } from "./arrays.ts";
 import { type ChainOptions, Chains } from "./chain.ts";
 import type {
@@ -26,6 +26,7 @@ import { diagonalFormulas } from "./diagonal.ts";
 import { finiteDifference } from "./difference.ts";
 import { equal, type Formula, partial, symbol } from "./formula/formula.ts";
 import { formulaOf } from "./formula/from-graph.ts";
+import { formulaText } from "./formula/text.ts";
 import { Jacobians } from "./jacobian.ts";
 import { notesOn } from "./notes.ts";
 import { type Opened, type Stop, splitName } from "./open.ts";
@@ -46,6 +47,8 @@ const detail = ({ terms = 8, follow = 0 }: DetailOptions): ChainOptions => ({ te
 
 /** Arrays of at most so many elements are listed in full in descriptions. */
 const LISTED = 256;
+/** Those of the loss, where single samples are looked at. */
+const LISTED_OF_LOSS = 4096;
 
 export class Explanation {
   /** The step's graph and values, for views that draw it. */
@@ -95,25 +98,55 @@ export class Explanation {
       value: values.get(graph.loss)[0],
       formula: formulaOf(graph.loss, this.opened.bind),
       perSample: perSample ? Array.from(values.get(perSample)) : [],
-      output: this.#describe(output?.name ?? "output", output?.symbol ?? symbol("output"), graph.output),
-      target: this.#describe("target", target?.symbol ?? symbol("target"), graph.y),
+      output: this.#describe(
+        output?.name ?? "output",
+        output?.symbol ?? symbol("output"),
+        graph.output,
+        LISTED_OF_LOSS,
+      ),
+      target: this.#describe("target", target?.symbol ?? symbol("target"), graph.y, LISTED_OF_LOSS),
+      ...this.#lossDerivative(output),
+    };
+  }
+
+  /** ∂L/∂output with the arrays that its formula mentions and that have no name: softmax(z), say. */
+  #lossDerivative(output: Stop | undefined): Pick<LossDescription, "derivative" | "operands"> {
+    if (output?.node.dtype !== "float" || output.role !== "result") return { derivative: undefined, operands: [] };
+    const { gradient, bind } = this.opened;
+    const node = gradient(output.node);
+    const operands: ArrayDescription[] = [];
+    const visit = (x: Node): void => {
+      if (bind(x) && x !== node) return;
+      if (x.op.meaning.kind === "elementwise") for (const input of x.inputs) visit(input);
+      else if (!isConstant(x) && sameShape(x.shape, output.node.shape)) {
+        const own = formulaOf(x, bind);
+        operands.push(this.#describe(formulaText(own), own, x, LISTED_OF_LOSS));
+      }
+    };
+    visit(node);
+    const unique = operands.filter(({ name }, i) => operands.findIndex((each) => each.name === name) === i);
+    return {
+      derivative: this.#computed(output.name, partial(symbol("L"), output.symbol), node, LISTED_OF_LOSS),
+      operands: unique,
     };
   }
 
   /** Layer by layer, the last one first: ∂L/∂a, ∂L/∂z, ∂L/∂w, ∂L/∂b. */
   get backward(): readonly LayerBackward[] {
-    this.#backward ??= [...this.opened.model.network.layers].reverse().map(({ name }): LayerBackward => {
+    if (this.#backward) return this.#backward;
+    const layers = [...this.opened.model.network.layers].reverse().map(({ name }): LayerBackward => {
       const gradient = (stop: Stop): Computed =>
         this.#computed(stop.name, partial(symbol("L"), stop.symbol), this.opened.gradient(stop.node));
-      const depended = (stop: Stop): boolean => stop.node.dtype === "float" && this.#jacobians.usesOf(stop).length > 0;
+      const depended = (stop: Stop): boolean => this.opened.isTrained(stop.node);
       return {
         layer: name,
         results: this.#resultsOf(name).filter(depended).reverse().map(gradient),
         parameters: this.#parametersOf(name)
-          .filter((stop) => depended(stop) && this.#isTrained(stop))
+          .filter((stop) => this.#isTrained(stop))
           .map(gradient),
       };
     });
+    this.#backward = layers.filter(({ results, parameters }) => results.length + parameters.length > 0);
     return this.#backward;
   }
 
@@ -298,15 +331,15 @@ export class Explanation {
     });
   }
 
-  #describe(name: string, symbol: Formula, node: Node): ArrayDescription {
-    return describeArray(name, symbol, node.shape, this.opened.values.get(node), LISTED);
+  #describe(name: string, symbol: Formula, node: Node, limit = LISTED): ArrayDescription {
+    return describeArray(name, symbol, node.shape, this.opened.values.get(node), limit);
   }
 
-  #computed(name: string, own: Formula, node: Node): Computed {
+  #computed(name: string, own: Formula, node: Node, limit = LISTED): Computed {
     const { bind } = this.opened;
     const bound = bind(node);
     const formula = bound && JSON.stringify(bound) !== JSON.stringify(own) ? bound : formulaOf(node, bind);
-    return { ...this.#describe(name, own, node), formula };
+    return { ...this.#describe(name, own, node, limit), formula };
   }
 }
 

@@ -66,6 +66,8 @@ export interface Opened {
   /** In the order of the forward pass, the loss last. */
   readonly stops: readonly Stop[];
   readonly values: Values;
+  /** Whether training computes ∂L/∂node: the loss depends on it, and it on a trained parameter. */
+  isTrained(node: Node): boolean;
   /** ∂L/∂node for a node of the forward pass. */
   gradient(node: Node): Node;
   /** What a node is called, where it has a name of its own. */
@@ -114,6 +116,8 @@ export async function open(model: Model, data: Data, options: ExplainOptions): P
   const roots = [graph.loss, ...gradientNodes, ...graph.gradients, ...graph.updates.map(({ value }) => value)];
   const values = Values.of(roots, (leaf) => given.get(leaf)!);
 
+  const trained = new Set<Node>(states.map(({ parameter }) => parameter.node));
+  for (const node of forward) if (node.inputs.some((x) => trained.has(x))) trained.add(node);
   const names = bindings(graph, stops, states, gradients);
   return {
     model,
@@ -126,6 +130,7 @@ export async function open(model: Model, data: Data, options: ExplainOptions): P
     scalars,
     stops,
     values,
+    isTrained: (node) => trained.has(node) && gradients.has(node),
     gradient: (node) => gradients.get(node) ?? fail(node),
     bind: (node) => names.get(node),
     engine: await runEngine(model, graph, states, given),

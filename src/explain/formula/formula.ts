@@ -77,7 +77,7 @@ export function bindingOf(formula: Formula): number {
     case "sum":
       return 3.5;
     case "neg":
-      return 3.5;
+      return 3.4;
     case "number":
     case "value":
       return formula.value < 0 || Object.is(formula.value, -0) ? 3.5 : 9;
@@ -119,3 +119,31 @@ export interface RenderOptions {
 /** The part of a symbol's layer that has to be shown: none where it is the layer being told of. */
 export const shownLayer = ({ layer }: SymbolFormula, told: string | undefined): string =>
   told !== undefined && (layer === told || layer.startsWith(`${told}.`)) ? "" : layer;
+
+/** The formula with other symbols in the places of its own. */
+export function mapSymbols(formula: Formula, change: (symbol: SymbolFormula) => SymbolFormula): Formula {
+  const map = (part: Formula): Formula => mapSymbols(part, change);
+  switch (formula.kind) {
+    case "symbol":
+      return change(formula);
+    case "number":
+    case "value":
+      return formula;
+    case "binary":
+      return { ...formula, left: map(formula.left), right: map(formula.right) };
+    case "call":
+      return { ...formula, operands: formula.operands.map(map) };
+    case "choice":
+      return { ...formula, condition: map(formula.condition), yes: map(formula.yes), no: map(formula.no) };
+    case "partial":
+      return { ...formula, of: map(formula.of), by: map(formula.by) };
+    case "equal":
+      return { ...formula, sides: formula.sides.map(map) };
+    default:
+      return { ...formula, of: map(formula.of) };
+  }
+}
+
+/** Whether a formula has no superscript of its own yet, so that another one can be put on it without parentheses. */
+export const bindsSuperscript = (formula: Formula, { layer }: RenderOptions): boolean =>
+  formula.kind !== "symbol" || (shownLayer(formula, layer) === "" && !formula.prime);

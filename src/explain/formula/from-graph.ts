@@ -97,6 +97,8 @@ const INFIX: Partial<Readonly<Record<ScalarFunction, BinaryOperator>>> = {
 };
 
 const same = (a: Formula, b: Formula): boolean => a === b || JSON.stringify(a) === JSON.stringify(b);
+const isConstantFormula = (f: Formula): boolean =>
+  f.kind === "number" || (f.kind === "binary" && f.left.kind === "number" && f.right.kind === "number");
 const isNumber = (formula: Formula, value: number): boolean => formula.kind === "number" && formula.value === value;
 
 /** A scalar expression, with formulas for its inputs. */
@@ -110,7 +112,7 @@ export function scalarFormula(e: Scalar, inputs: readonly Formula[]): Formula {
   if (e.name === "add" && same(a, b)) return scaled(2, a);
   if (e.name === "lt" && a.kind === "number" && b.kind !== "number") return binary("gt", b, a);
   // A number goes before what it multiplies.
-  if (e.name === "mul" && b.kind === "number" && a.kind !== "number") return binary("mul", b, a);
+  if (e.name === "mul" && isConstantFormula(b) && !isConstantFormula(a)) return binary("mul", b, a);
   const operator = INFIX[e.name];
   if (operator) return binary(operator, a, b);
   if (e.name === "neg" || e.name === "abs" || e.name === "sqrt" || e.name === "exp") return { kind: e.name, of: a };

@@ -24,12 +24,32 @@ const SIGNS: Readonly<Record<BinaryOperator, string>> = {
 /** Functions that LaTeX has a command for. */
 const FUNCTIONS = new Set(["tanh", "max", "min", "exp", "log", "ln"]);
 
-const escaped = (text: string): string =>
-  text.replace(/[\\{}_$&#%^~]/g, (c) =>
-    c === "\\" ? "\\textbackslash{}" : c === "^" || c === "~" ? `\\${c}{}` : `\\${c}`,
-  );
+/** Signs that plain LaTeX fonts lack, in words of mathematics. */
+const MATHEMATICAL: Readonly<Record<string, string>> = {
+  "→": "\\to",
+  "−": "-",
+  "∂": "\\partial",
+  ε: "\\varepsilon",
+  "·": "\\cdot",
+  Σ: "\\sum",
+  "′": "'",
+  "∞": "\\infty",
+  "≥": "\\ge",
+  "≤": "\\le",
+  "²": "^2",
+  "<": "<",
+  ">": ">",
+  "|": "|",
+};
 
-const word = (text: string): string => (text.length === 1 ? text : `\\mathrm{${escaped(text)}}`);
+/** Makes text safe in LaTeX's text mode. */
+export const escapeLatex = (text: string): string =>
+  text.replace(/[\\{}_$&#%^~]|[→−∂ε·Σ′∞≥≤²<>|]/g, (c) => {
+    if (Object.hasOwn(MATHEMATICAL, c)) return `$${MATHEMATICAL[c]}$`;
+    return c === "\\" ? "\\textbackslash{}" : c === "^" || c === "~" ? `\\${c}{}` : `\\${c}`;
+  });
+
+const word = (text: string): string => (text.length === 1 ? text : `\\mathrm{${escapeLatex(text)}}`);
 
 /**
  * Renders a formula to LaTeX, without the dollars.
@@ -46,7 +66,7 @@ export function formulaLatex(formula: Formula, options: RenderOptions = {}): str
     case "symbol": {
       const { letter, index, prime } = formula;
       const shown = shownLayer(formula, options.layer);
-      const upper = [prime ? "\\prime" : "", shown === "" ? "" : `\\text{${escaped(shown)}}`];
+      const upper = [prime ? "\\prime" : "", shown === "" ? "" : `\\text{${escapeLatex(shown)}}`];
       const above = upper.filter((part) => part !== "").join("\\,");
       return `${word(letter)}${above && `^{${above}}`}${index && index.length > 0 ? `_{${index.join(",")}}` : ""}`;
     }
@@ -62,13 +82,13 @@ export function formulaLatex(formula: Formula, options: RenderOptions = {}): str
       return show(left, bindingOf(formula)) + SIGNS[operator] + show(right, rightBinding(operator));
     }
     case "neg":
-      return `-${show(formula.of, 4)}`;
+      return `-${show(formula.of, 3.5)}`;
     case "abs":
       return `\\left|${show(formula.of)}\\right|`;
     case "sqrt":
       return `\\sqrt{${show(formula.of)}}`;
     case "transpose":
-      return `{${show(formula.of, 6)}}^{\\top}`;
+      return `{${show(formula.of, bindsSuperscript(formula.of, options) ? 6 : 10)}}^{\\top}`;
     case "exp":
       return `e^{${show(formula.of)}}`;
     case "bracket":
@@ -76,11 +96,11 @@ export function formulaLatex(formula: Formula, options: RenderOptions = {}): str
     case "power":
       return `{${show(formula.of, 9)}}^{${formula.exponent}}`;
     case "call": {
-      const name = FUNCTIONS.has(formula.name) ? `\\${formula.name}` : `\\operatorname{${escaped(formula.name)}}`;
+      const name = FUNCTIONS.has(formula.name) ? `\\${formula.name}` : `\\operatorname{${escapeLatex(formula.name)}}`;
       return `${name}\\left(${formula.operands.map((x) => show(x)).join(", ")}\\right)`;
     }
     case "sum":
-      return `\\sum${formula.over ? `_{\\text{${escaped(formula.over)}}}` : ""} ${show(formula.of, 4)}`;
+      return `\\sum${formula.over ? `_{\\text{${escapeLatex(formula.over)}}}` : ""} ${show(formula.of, 4)}`;
     case "choice":
       return `\\begin{cases}${show(formula.yes)} & \\text{if } ${show(formula.condition)}\\\\${show(formula.no)} & \\text{else}\\end{cases}`;
     case "partial":

@@ -63,13 +63,13 @@ function body(formula: Formula, options: RenderOptions): string {
       return row(show(left, bindingOf(formula)), mo(SIGNS[operator]), show(right, rightBinding(operator)));
     }
     case "neg":
-      return row(mo("−"), show(formula.of, 4));
+      return row(mo("−"), show(formula.of, 3.5));
     case "abs":
       return fenced(show(formula.of), ["|", "|"]);
     case "sqrt":
       return `<msqrt>${show(formula.of)}</msqrt>`;
     case "transpose":
-      return `<msup>${row(show(formula.of, 6))}<mo>⊤</mo></msup>`;
+      return `<msup>${row(show(formula.of, bindsSuperscript(formula.of, options) ? 6 : 10))}<mo>⊤</mo></msup>`;
     case "exp":
       return `<msup><mi>e</mi>${row(show(formula.of))}</msup>`;
     case "bracket":

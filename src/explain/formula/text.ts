@@ -49,10 +49,13 @@ export function formulaText(formula: Formula, options: RenderOptions = {}): stri
       return showNumber(formula.value, options.digits);
     case "binary": {
       const { operator, left, right } = formula;
+      // A fraction of two numbers is one number to the eye: 1/64.
+      if (operator === "div" && left.kind === "number" && right.kind === "number")
+        return `${show(left)}/${show(right)}`;
       return show(left, bindingOf(formula)) + SIGNS[operator] + show(right, rightBinding(operator));
     }
     case "neg":
-      return `−${show(formula.of, 4)}`;
+      return `−${show(formula.of, 3.5)}`;
     case "abs":
       return `|${show(formula.of)}|`;
     case "sqrt":

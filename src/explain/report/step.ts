@@ -1,8 +1,9 @@
 /** One training step as a report: forward, loss, backward, update, layer by layer. */
 import { showShape } from "../../graph/shape.ts";
-import type { ArrayDescription, Computed } from "../description.ts";
+import { statisticsOf } from "../arrays.ts";
+import type { ArrayDescription, Computed, UpdateDescription } from "../description.ts";
 import type { Explanation } from "../explanation.ts";
-import { equal, type Formula, partial, symbol } from "../formula/formula.ts";
+import { equal, type Formula, mapSymbols, partial, symbol } from "../formula/formula.ts";
 import { splitName } from "../open.ts";
 import { type Block, formula, line, note, section } from "./blocks.ts";
 import { imageOf } from "./image.ts";
@@ -38,9 +39,9 @@ export function stepReport(explanation: Explanation, sample = 0): Block[] {
             `${kind}${description ? ` ${description}` : ""}, ${showShape(inputShape)} → ${showShape(outputShape)}`,
             2,
             [
+              ...parameters.map(array),
               ...results.flatMap(computed),
               ...derivatives.map(({ of, by, formula: right }) => formula(equal(partial(named(of), named(by)), right))),
-              ...parameters.map(array),
               ...notes.map(({ message }) => note(message)),
             ],
             layer,
@@ -55,18 +56,40 @@ export function stepReport(explanation: Explanation, sample = 0): Block[] {
     ]),
     section("Update", `${optimizer.name}, step ${step}`, 1, [
       ...Object.entries(scalars).map(([name, value]) => line(symbol(name), " = ", value)),
-      ...explanation.update.map(({ parameter, formulas, before, after, state }) =>
-        section(
-          parameter,
-          "",
-          2,
-          [...formulas.map(formula), array(before), ...state.map((each) => array(each.after)), array(after)],
-          splitName(parameter)[0],
-        ),
-      ),
+      ...updateBlocks(explanation.update),
     ]),
   ];
 }
+
+/** The rule once, if it is the same for all parameters, then each parameter's arrays. */
+function updateBlocks(updates: readonly UpdateDescription[]): Block[] {
+  const rules = updates.map(({ parameter, formulas }) => formulas.map((f) => renamed(f, parameter)));
+  const isCommon = rules.every((rule) => JSON.stringify(rule) === JSON.stringify(rules[0]));
+  return [
+    ...(isCommon && rules.length > 1 ? [line("For every parameter w:"), ...rules[0].map(formula)] : []),
+    ...updates.map(({ parameter, formulas, state, after }) =>
+      section(
+        parameter,
+        "",
+        2,
+        [
+          ...(isCommon && rules.length > 1 ? [] : formulas.map(formula)),
+          ...state.map((each) => array(each.after)),
+          array(after),
+        ],
+        splitName(parameter)[0],
+      ),
+    ),
+  ];
+}
+
+/** The parameter called w, whatever its name. */
+const renamed = (f: Formula, parameter: string): Formula =>
+  mapSymbols(f, (name) => {
+    const [layer, own] = splitName(parameter);
+    const isParameter = name.layer === layer && name.letter === own;
+    return isParameter ? { ...name, letter: "w", layer: "" } : name.layer === parameter ? { ...name, layer: "" } : name;
+  });
 
 const named = (name: string): Formula => {
   const [layer, own] = splitName(name);
@@ -74,25 +97,28 @@ const named = (name: string): Formula => {
 };
 
 function lossBlocks({ loss, opened }: Explanation, sample: number): Block[] {
-  const { output, target, perSample } = loss;
-  const of = (described: ArrayDescription): number[] => {
-    const node = described === output ? opened.graph.output : opened.graph.y;
-    const width = described.statistics.count / opened.batchSize;
-    return Array.from(opened.values.get(node)).slice(sample * width, (sample + 1) * width);
+  const { output, target, perSample, derivative, operands } = loss;
+  const row = ({ symbol: label, values, statistics }: ArrayDescription): Block => {
+    const width = (values?.length ?? 0) / opened.batchSize;
+    const own = values?.slice(sample * width, (sample + 1) * width);
+    return {
+      kind: "array",
+      label,
+      shape: width > 1 ? [width] : [],
+      values: own && own.length <= FEW ? own : undefined,
+      statistics: own ? statisticsOf(own) : statistics,
+    };
   };
-  const row = (label: string, values: readonly number[]): Block => ({
-    kind: "array",
-    label: symbol(label),
-    shape: values.length > 1 ? [values.length] : [],
-    values: values.length <= FEW ? values : undefined,
-    statistics: output.statistics,
-  });
   return [
     formula(equal(symbol("L"), loss.formula)),
-    row(`output of sample ${sample}`, of(output)),
-    row(`target of sample ${sample}`, of(target)),
-    ...(perSample.length > 0 ? [line(`loss of sample ${sample} = `, perSample[sample])] : []),
-    line(symbol("L"), " = ", loss.value),
+    ...(opened.batchSize > 1 ? [line(`Of sample ${sample}:`)] : []),
+    row(output),
+    row(target),
+    ...(perSample.length > 1 ? [line("  its loss = ", perSample[sample])] : []),
+    ...(derivative
+      ? [formula(equal(derivative.symbol, derivative.formula)), ...operands.map(row), row(derivative)]
+      : []),
+    line(symbol("L"), " = ", loss.value, opened.batchSize > 1 ? ", the mean over the batch" : ""),
   ];
 }
 

@@ -56,7 +56,13 @@ class TextRenderer {
   }
 
   blocks(blocks: readonly Block[], indent: number, layer: string | undefined): void {
-    for (const block of blocks) this.#block(block, indent, layer);
+    let under = 0;
+    for (const block of blocks) {
+      // Numbers stand under the formula they come from.
+      if (block.kind === "formula") under = 2;
+      else if (block.kind !== "array") under = 0;
+      this.#block(block, block.kind === "array" ? indent + under : indent, layer);
+    }
   }
 
   #block(block: Block, indent: number, layer: string | undefined): void {
@@ -107,7 +113,7 @@ class TextRenderer {
   ): void {
     const name = this.#inline(label, layer);
     if (!values) {
-      this.#wrap(margin, `  ${name} ${showShape(shape)}: ${this.#statistics(statistics)}`, "    ");
+      this.#wrap(margin, `${name} ${showShape(shape)}: ${this.#statistics(statistics)}`, "  ");
       return;
     }
     const texts = values.map((value) => showNumber(value, this.#digits));
@@ -115,7 +121,7 @@ class TextRenderer {
     const widths = Array.from({ length: columns }, (_, column) =>
       Math.max(...texts.filter((_, i) => i % columns === column).map((text) => text.length)),
     );
-    const open = `  ${name} = [`;
+    const open = `${name} = [`;
     const rows: string[] = [];
     for (let i = 0; i < texts.length; i += columns) {
       const cells = texts
@@ -125,14 +131,14 @@ class TextRenderer {
         );
       rows.push(cells.join(", "));
     }
-    if (shape.length === 0) this.#lines.push(`${margin}  ${name} = ${rows[0]}`);
+    if (shape.length === 0) this.#lines.push(`${margin}${name} = ${rows[0]}`);
     else if (plainLength(rows[0]) + open.length + margin.length < this.#width) {
       this.#lines.push(
         ...rows.map(
           (row, i) => `${margin}${i === 0 ? open : " ".repeat(open.length)}${row}${i === rows.length - 1 ? "]" : ""}`,
         ),
       );
-    } else this.#wrap(margin, `  ${name} = [${texts.join(", ")}]`, "     ");
+    } else this.#wrap(margin, `${name} = [${texts.join(", ")}]`, "  ");
   }
 
   #statistics({ mean, deviation, min, max, zeros, nonFinite, count }: Statistics): string {

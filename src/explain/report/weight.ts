@@ -1,17 +1,21 @@
 /** One weight as a report: the chain rule with its numbers, the optimiser's arithmetic, the checks. */
 import type { ChainSum, ChainTerm, Factor, WeightDescription } from "../description.ts";
-import { equal, type Formula, number, partial, type SymbolFormula, symbol, times } from "../formula/formula.ts";
+import {
+  equal,
+  type Formula,
+  mapSymbols,
+  number,
+  partial,
+  type SymbolFormula,
+  symbol,
+  times,
+} from "../formula/formula.ts";
 import { formulaText } from "../formula/text.ts";
 import { splitName } from "../open.ts";
 import { type Block, formula, type Inline, line, section } from "./blocks.ts";
 
-/** The symbol without the place of the element: ∂L/∂z[3, 5] → ∂L/∂z. */
-export function withoutIndex(f: Formula): Formula {
-  if (f.kind === "partial") return partial(withoutIndex(f.of), withoutIndex(f.by));
-  if (f.kind !== "symbol") return f;
-  const { index: _, ...rest } = f;
-  return rest;
-}
+/** Without the places of elements: ∂L/∂z[3, 5] → ∂L/∂z. */
+const withoutIndex = (f: Formula): Formula => mapSymbols(f, ({ index: _, ...rest }) => rest);
 
 const keyOf = ({ factors }: ChainTerm): string => factors.map((f) => formulaText(withoutIndex(f.symbol))).join(" ");
 
@@ -58,10 +62,7 @@ export function chainBlocks(chain: ChainSum): Block[] {
 }
 
 /** For the heads of columns, under the formula with the full names. */
-function withoutLayer(f: Formula): Formula {
-  if (f.kind === "partial") return partial(withoutLayer(f.of), withoutLayer(f.by));
-  return f.kind === "symbol" ? { ...f, layer: "" } : f;
-}
+const withoutLayer = (f: Formula): Formula => mapSymbols(f, (name) => ({ ...name, layer: "" }));
 
 /** The factors that have formulas, written out with their numbers: ∂a/∂z = 1 − a² = 1 − 0.33² = 0.89. */
 export const written = (factors: readonly Factor[]): Block[] =>
@@ -98,7 +99,7 @@ export function weightReport({
                 [
                   ...[...update.scalars, ...update.state].map((each) => line(each.symbol, " = ", each.value)),
                   ...update.steps.map(({ symbol: left, formula: f, numbers, value: result }) =>
-                    formula(equal(left, withoutIndexes(f), numbers, number(result))),
+                    formula(equal(left, withoutIndex(f), numbers, number(result))),
                   ),
                 ],
                 layer,
@@ -137,31 +138,4 @@ export function weightReport({
       layer,
     ),
   ];
-}
-
-/** A formula whose symbols stand without the places of elements, since all are of the same one. */
-function withoutIndexes(f: Formula): Formula {
-  switch (f.kind) {
-    case "symbol":
-    case "partial":
-      return withoutIndex(f);
-    case "binary":
-      return { ...f, left: withoutIndexes(f.left), right: withoutIndexes(f.right) };
-    case "call":
-      return { ...f, operands: f.operands.map(withoutIndexes) };
-    case "choice":
-      return {
-        ...f,
-        condition: withoutIndexes(f.condition),
-        yes: withoutIndexes(f.yes),
-        no: withoutIndexes(f.no),
-      };
-    case "equal":
-      return { ...f, sides: f.sides.map(withoutIndexes) };
-    case "number":
-    case "value":
-      return f;
-    default:
-      return { ...f, of: withoutIndexes(f.of) };
-  }
 }
