@@ -1,78 +1,82 @@
 /**
- * chainrule's own runner: model.fit over the data in memory, as a user would call it, epoch after epoch. The first
- * epochs warm up and must bring the loss down; then the clock runs from one epoch's end to another's.
+ * chainrule's own runner: model.fit over data in memory, as a user calls it, epoch after epoch. The first epochs warm
+ * up and must bring the loss down; then the clock runs from one epoch's end to another's. A matrix product has no place
+ * in the public API: it is one plan of one step, run over variables, so that nothing is copied in or out.
  */
 import { readFileSync } from "node:fs";
-import { dataset, fail, job, learned, measure, report, skip, start } from "./peers/common.mjs";
-
-/** What this runner needs of the public API. */
-interface Chainrule {
-  sequential(options: { input: number[]; seed: number }, layers: unknown[]): Model;
-  adam(options: { learningRate: number }): unknown;
-  [layer: string]: (...options: never[]) => unknown;
-}
-interface Model {
-  fit(data: Data, options: Record<string, unknown>): AsyncIterable<{ loss: number }>;
-  predict(x: Float32Array, options: { threads: number }): Promise<ArrayLike<number>>;
-}
-interface Data {
-  x: Float32Array;
-  y: Int32Array;
-}
+import { variable } from "../src/graph/leaf.ts";
+import { activation, adam, dense, flatten, type Layer, sequential, wasm } from "../src/index.ts";
+import { matmul } from "../src/ops/index.ts";
+import { makePlan } from "../src/plan/plan.ts";
+import { clock, dataset, fail, job, learned, measure, report, type Spec, skip, start } from "./peers/common.mjs";
 
 const { version } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8"));
-const library = (await import("../src/index.ts")) as unknown as Chainrule;
-if (!library.sequential) throw new Error("the library has no sequential() yet");
 const spec = start("chainrule", version);
-if (!spec.layers) skip("networks only");
+if (job.threads > 1) skip("one thread");
+if (spec.matmul) await runMatmul(spec.matmul);
+else if (spec.mode === "inference") await runInference(spec);
+else await runTraining(spec);
 
-const layer = (kind: string, ...options: unknown[]) => {
-  if (!library[kind]) fail(`chainrule has no ${kind}() yet`);
-  return library[kind](...(options as never[]));
-};
-const make: Record<string, (...numbers: number[]) => unknown> = {
-  dense: (units) => layer("dense", units, { init: "he" }),
-  conv: (filters, size) => layer("conv2d", filters, { size, init: "he" }),
-  maxpool: (size) => layer("maxPool2d", size),
-  batchnorm: () => layer("batchNorm"),
-  flatten: () => layer("flatten"),
-  relu: () => layer("activation", "relu"),
-  tanh: () => layer("activation", "tanh"),
-};
-// The losses take logits, so a final sigmoid belongs to the loss.
-const binary = spec.layers.at(-1)![0] === "sigmoid";
-const layers = (binary ? spec.layers.slice(0, -1) : spec.layers).map(([kind, ...numbers]) => make[kind](...numbers));
-const model = library.sequential({ input: spec.input, seed: 1 }, layers);
+/** The losses take logits, so a final sigmoid belongs to the loss. */
+function lossOf({ layers }: Spec): string {
+  return layers!.at(-1)![0] === "sigmoid" ? "binaryCrossEntropy" : "crossEntropy";
+}
 
-const { threads, seconds } = job;
-const batches = dataset(spec);
-const data: Data = { x: new Float32Array(batches[0].x.buffer), y: new Int32Array(batches[0].y.buffer) };
+function modelOf(spec: Spec) {
+  const layers = spec.layers!.flatMap(([kind, ...n]): Layer[] => {
+    if (kind === "dense") return [dense(n[0], { init: "he" })];
+    if (kind === "flatten") return [flatten()];
+    if (kind === "relu" || kind === "tanh") return [activation(kind)];
+    return kind === "sigmoid" ? [] : fail(`no layer ${kind} yet`);
+  });
+  return sequential({ input: spec.input, seed: 1 }, layers);
+}
 
-if (spec.mode === "inference") {
-  await measure(spec, { step: (i) => model.predict(batches[i % batches.length].x, { threads }) });
-} else {
+async function runTraining(spec: Spec): Promise<void> {
+  const batches = dataset(spec);
+  const data = { x: new Float32Array(batches[0].x.buffer), y: new Int32Array(batches[0].y.buffer) };
+  const model = modelOf(spec);
   const losses: number[] = [];
   const begin = performance.now();
-  let timed = 0; // when the warm-up ended
-  let samples = 0;
-  const epochs = model.fit(data, {
-    loss: binary ? "binaryCrossEntropy" : "crossEntropy",
-    optimizer: library.adam({ learningRate: 1e-3 }),
+  let warm = 0; // when the warm-up ended
+  let epochs = 0; // since then
+  for await (const { loss } of model.fit(data, {
+    loss: lossOf(spec),
+    optimizer: adam({ learningRate: 1e-3 }),
     epochs: Number.MAX_SAFE_INTEGER,
     batchSize: spec.batch,
-    threads,
-  });
-  for await (const { loss } of epochs) {
+  })) {
     const now = performance.now();
-    if (timed === 0) {
+    if (warm === 0) {
       losses.push(loss);
-      if (losses.length >= 3 && now - begin > 500) timed = now;
-    } else {
-      samples += data.y.length;
-      if (now - timed < seconds * 1000) continue;
-      const samplesPerSecond = Number(((samples / (now - timed)) * 1000).toFixed(1));
-      report({ samplesPerSecond, ...learned(losses) });
-      break;
+      if (losses.length >= 3 && now - begin > 500) warm = now;
+      continue;
     }
+    epochs++;
+    if (now - warm < job.seconds * 1000) continue;
+    const samplesPerSecond = ((epochs * data.y.length) / (now - warm)) * 1000;
+    report({ samplesPerSecond: Number(samplesPerSecond.toFixed(1)), engine: model.engine, ...learned(losses) });
+    break;
   }
+  model.close();
+}
+
+async function runInference(spec: Spec): Promise<void> {
+  const model = modelOf(spec);
+  const batches = dataset(spec);
+  await measure(spec, { step: (i) => model.predict(batches[i % batches.length].x) });
+  model.close();
+}
+
+async function runMatmul(n: number): Promise<void> {
+  const [a, b, c] = ["a", "b", "c"].map((name) => variable(name, [n, n]));
+  const session = wasm().open();
+  for (const matrix of [a, b, c]) session.write(matrix, Float32Array.from({ length: n * n }, Math.random));
+  const product = session.compile(
+    makePlan({ inputs: [], outputs: [], updates: [{ variable: c, value: matmul(a, b) }] }),
+  );
+  product.run([], 3);
+  const rate = await clock((times) => void product.run([], times));
+  report({ gflops: Number(((rate * 2 * n ** 3) / 1e9).toFixed(2)), engine: session.description });
+  session.close();
 }

@@ -12,9 +12,19 @@ export type { InitializerName } from "./nn/initializers.ts";
 export { defineLayer, type Layer, type LayerContext, type LayerKind } from "./nn/layer.ts";
 export { type DenseOptions, dense } from "./nn/layers/dense.ts";
 export { activation, dropout, flatten, normalize, rescale } from "./nn/layers/simple.ts";
-export { defineLoss, type Loss, lossNames } from "./nn/losses.ts";
+export {
+  binaryCrossEntropy,
+  crossEntropy,
+  defineLoss,
+  huber,
+  type Loss,
+  type LossOption,
+  lossNamed,
+  lossNames,
+} from "./nn/losses.ts";
+export { type NamedLayer, Network } from "./nn/network.ts";
 export * from "./ops/index.ts";
-export { type AdamOptions, adam, type Optimizer, type SgdOptions, sgd } from "./optim/optimizer.ts";
+export * from "./optim/index.ts";
 export { RandomStream } from "./random.ts";
 export type { EpochReport, Fit, FitOptions, Progress } from "./train/fit.ts";
 export { compile, grad, type Tensor, tensor, valueAndGrad } from "./train/functional.ts";

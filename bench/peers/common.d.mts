@@ -19,6 +19,7 @@ export function report(fields: Record<string, unknown>): void;
 export function skip(reason: string): never;
 export function fail(reason: string): never;
 export function learned(losses: number[]): { lossFirst: number; lossLast: number };
+export function clock(run: (n: number) => unknown): Promise<number>;
 export function measure(
   spec: Spec,
   work: {

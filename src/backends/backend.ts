@@ -16,6 +16,8 @@ export interface Backend {
 export interface Session {
   /** What runs the plans, for people: `wasm, relaxed SIMD, 1 thread`. */
   readonly description: string;
+  /** The bytes that variables and plans now take. */
+  readonly usedBytes: number;
   /** Sets a variable to a copy of `values`, making room for it the first time. */
   write(variable: Node, values: AnyArray | readonly number[]): void;
   /** A copy of a variable's values. */

@@ -1,19 +1,52 @@
-/** Activation functions by name, as layers' configurations use them. */
+/**
+ * Activation functions by name, as layers' configurations use them. A name may carry one number in brackets:
+ * `leakyRelu(0.2)`. The functions themselves are ops; each says its formula, derivative and source there.
+ */
 import { ArgumentError } from "../errors.ts";
 import type { Node } from "../graph/node.ts";
-import { relu, sigmoid, softmax, tanh } from "../ops/index.ts";
+import {
+  elu,
+  gelu,
+  geluTanh,
+  hardSigmoid,
+  hardSwish,
+  leakyRelu,
+  logSoftmax,
+  mish,
+  relu,
+  selu,
+  sigmoid,
+  silu,
+  softmax,
+  softplus,
+  softsign,
+  tanh,
+} from "../ops/index.ts";
 
-export type Activation = (z: Node) => Node;
+/** a = activation(z), of the same shape; with the number in brackets after its name, if it takes one. */
+export type Activation = (z: Node, parameter?: number) => Node;
 
-const ACTIVATIONS = new Map<string, Activation>(
-  Object.entries({
-    linear: (z) => z,
-    relu,
-    sigmoid,
-    tanh,
-    softmax,
-  } satisfies Record<string, Activation>),
-);
+/** Those that are one function each. */
+const PLAIN = {
+  linear: (z) => z,
+  relu,
+  selu,
+  gelu,
+  geluTanh,
+  silu,
+  swish: silu,
+  mish,
+  softplus,
+  softsign,
+  tanh,
+  sigmoid,
+  hardSigmoid,
+  hardSwish,
+  softmax,
+  logSoftmax,
+} satisfies Record<string, Activation>;
+
+const ACTIVATIONS = new Map<string, Activation>(Object.entries({ ...PLAIN, leakyRelu, elu }));
 
 /** The names of all activations, own ones included. */
 export const activationNames = (): string[] => [...ACTIVATIONS.keys()];
@@ -23,15 +56,29 @@ export const activationNames = (): string[] => [...ACTIVATIONS.keys()];
  *
  * @example
  * defineActivation("cube", (z) => mul(z, mul(z, z)));
+ * const layer = dense(16, { activation: "cube" });
  */
 export function defineActivation(name: string, activation: Activation): void {
   ACTIVATIONS.set(name, activation);
 }
 
-export function activationNamed(name: string): Activation {
+const CALL = /^(\w+)\((-?\d+(?:\.\d+)?(?:e-?\d+)?)\)$/;
+
+/**
+ * The activation of a name such as `relu` or `leakyRelu(0.2)`.
+ * @throws ArgumentError if there is none, with the names there are
+ */
+export function activationNamed(text: string): (z: Node) => Node {
+  const [, name = text, parameter] = CALL.exec(text) ?? [];
   const found = ACTIVATIONS.get(name);
-  if (found) return found;
-  throw new ArgumentError(
-    `There is no activation called "${name}". Choose one of ${activationNames().join(", ")}, or make your own known with defineActivation.`,
-  );
+  if (!found) {
+    throw new ArgumentError(
+      `There is no activation called "${text}". Choose one of ${activationNames().join(", ")}, or make your own known with defineActivation.`,
+    );
+  }
+  if (parameter === undefined) return (z) => found(z);
+  if (Object.hasOwn(PLAIN, name) && found === PLAIN[name as keyof typeof PLAIN]) {
+    throw new ArgumentError(`The activation ${name} takes no number; "${text}" gives it one. Write "${name}".`);
+  }
+  return (z) => found(z, Number(parameter));
 }

@@ -1,6 +1,6 @@
 /**
- * Loss functions by name. Each gives one number per sample; the batch's loss is their mean, so that a batch of any size
- * pulls on the weights alike.
+ * Loss functions. Each gives one number per sample; the batch's loss is their mean, so that a batch of any size pulls on
+ * the weights alike. A loss is a name and options, plain data, so that the model file can keep it.
  */
 import { ArgumentError, ShapeError } from "../errors.ts";
 import type { Node } from "../graph/node.ts";
@@ -8,6 +8,7 @@ import { sameShape, showShape } from "../graph/shape.ts";
 import {
   abs,
   add,
+  div,
   exp,
   log,
   log1p,
@@ -17,20 +18,29 @@ import {
   mul,
   neg,
   oneHot,
+  reshape,
   softmaxCrossEntropy,
+  sqrt,
   sub,
+  sum,
 } from "../ops/index.ts";
 
 /** What a loss expects: class numbers (or their one-hot rows), or numbers of the output's own shape. */
 export type TargetKind = "classes" | "values";
 
 export interface Loss {
+  /** The name under which it can be had again, and its options as plain JSON. */
+  readonly name?: string;
+  readonly options?: Readonly<Record<string, unknown>>;
   readonly target: TargetKind;
   /** With one output per sample: from where on it means yes. */
   readonly threshold?: number;
   /** The output of the network [B, …] and the target → [B]. */
   perSample(output: Node, target: Node): Node;
 }
+
+/** A loss as an option: its name, a loss with options such as `huber({ delta: 0.5 })`, or a function of one's own. */
+export type LossOption = string | Loss | ((output: Node, target: Node) => Node);
 
 const sameShapes = (name: string, output: Node, target: Node): void => {
   if (!sameShape(output.shape, target.shape)) {
@@ -40,60 +50,222 @@ const sameShapes = (name: string, output: Node, target: Node): void => {
   }
 };
 
-/** A loss of each pair of numbers, averaged over the sample's own axes. */
-const elementwiseLoss = (name: string, loss: (y: Node, t: Node) => Node, threshold = 0.5): Loss => ({
+/** The sample's own axes: all but the batch. */
+const own = (node: Node): number[] => [...node.shape.keys()].slice(1);
+
+/** A loss of each pair of numbers, combined over the sample's own axes. */
+const elementwiseLoss =
+  <O extends object>(
+    name: string,
+    loss: (y: Node, t: Node, options: O) => Node,
+    { threshold = 0.5, combine = mean as (x: Node, axes: number[]) => Node } = {},
+  ) =>
+  (options: O = {} as O): Loss => ({
+    name,
+    options: options as Record<string, unknown>,
+    target: "values",
+    threshold,
+    perSample: (output, target) => {
+      sameShapes(name, output, target);
+      const each = loss(output, target, options);
+      return each.shape.length === 1 ? each : combine(each, own(each));
+    },
+  });
+
+const square = (x: Node): Node => mul(x, x);
+
+/** (y − t)², averaged over a sample's outputs. */
+export const meanSquaredError = elementwiseLoss("meanSquaredError", (y, t) => square(sub(y, t)));
+
+/** ½ Σ (y − t)² over a sample's outputs, the form whose derivative is y − t. */
+export const halfSquaredError = elementwiseLoss("halfSquaredError", (y, t) => mul(0.5, square(sub(y, t))), {
+  combine: sum,
+});
+
+/** |y − t|, averaged over a sample's outputs. */
+export const meanAbsoluteError = elementwiseLoss("meanAbsoluteError", (y, t) => abs(sub(y, t)));
+
+/**
+ * Half the square of small errors d, linear in large ones: d²/2 where |d| ≤ δ, else δ (|d| − δ/2) (Huber, 1964); δ is 1
+ * unless said. Written as c (|d| − c/2) with c = min(|d|, δ).
+ *
+ * @example
+ * const run = model.fit(data, { loss: huber({ delta: 0.5 }) });
+ */
+export const huber = (options: { delta?: number } = {}): Loss => {
+  const { delta = 1 } = options;
+  if (!(delta > 0)) throw new ArgumentError(`huber: delta must be a number above 0; ${delta} came.`);
+  return elementwiseLoss<{ delta?: number }>("huber", (y, t) => {
+    const d = abs(sub(y, t));
+    const c = minimum(d, delta);
+    return mul(c, sub(d, mul(0.5, c)));
+  })(options);
+};
+
+export interface SmoothingOptions {
+  /** How much of the target's certainty is spread over all classes, ε in (1 − ε) t + ε / classes; 0 unless said. */
+  readonly labelSmoothing?: number;
+}
+
+function checkSmoothing(name: string, { labelSmoothing = 0 }: SmoothingOptions): number {
+  if (labelSmoothing >= 0 && labelSmoothing < 1) return labelSmoothing;
+  throw new ArgumentError(
+    `${name}: labelSmoothing must be from 0 up to, not including, 1; ${labelSmoothing} came. Usual is 0.1.`,
+  );
+}
+
+/** (1 − ε) t + ε / classes (Szegedy et al., 2016). */
+const smooth = (target: Node, epsilon: number, classes: number): Node =>
+  epsilon === 0 ? target : add(mul(target, 1 - epsilon), epsilon / classes);
+
+/**
+ * −t ln p − (1 − t) ln(1 − p) of p = σ(z), on logits z: max(z, 0) − z t + ln(1 + e^(−|z|)), which never overflows.
+ * Targets from 0 to 1.
+ */
+export const binaryCrossEntropy = (options: SmoothingOptions = {}): Loss => {
+  const epsilon = checkSmoothing("binaryCrossEntropy", options);
+  return elementwiseLoss<SmoothingOptions>(
+    "binaryCrossEntropy",
+    (z, t) => add(sub(maximum(z, 0), mul(z, smooth(t, epsilon, 2))), log1p(exp(neg(abs(z))))),
+    { threshold: 0 },
+  )(options);
+};
+
+/** Probabilities, kept 1e-7 away from 0 and 1, so that no logarithm is infinite. */
+const inside = (p: Node): Node => minimum(maximum(p, 1e-7), 1 - 1e-7);
+
+/** −t ln p − (1 − t) ln(1 − p) on probabilities p, kept 1e-7 away from 0 and 1. Prefer the form on logits. */
+export const binaryCrossEntropyOnProbabilities = (options: SmoothingOptions = {}): Loss => {
+  const epsilon = checkSmoothing("binaryCrossEntropyOnProbabilities", options);
+  return elementwiseLoss<SmoothingOptions>("binaryCrossEntropyOnProbabilities", (p, t) => {
+    const [q, soft] = [inside(p), smooth(t, epsilon, 2)];
+    return neg(add(mul(soft, log(q)), mul(sub(1, soft), log(sub(1, q)))));
+  })(options);
+};
+
+/**
+ * −Σ tᵢ ln pᵢ of p = softmax(z), on logits z [B, C] and class numbers [B] or rows of probabilities [B, C].
+ *
+ * @example
+ * const run = model.fit({ x, y }, { loss: crossEntropy({ labelSmoothing: 0.1 }) });
+ */
+export const crossEntropy = (options: SmoothingOptions = {}): Loss => {
+  const epsilon = checkSmoothing("crossEntropy", options);
+  return {
+    name: "crossEntropy",
+    options: { ...options },
+    target: "classes",
+    perSample: (z, target) => {
+      if (z.shape.length !== 2 || z.shape[1] < 2) {
+        throw new ShapeError(
+          `crossEntropy needs a network that gives one logit per class, at least two; it gives ${showShape(z.shape.slice(1))}. End it with dense(number of classes), or use binaryCrossEntropy with dense(1).`,
+        );
+      }
+      const [, classes] = z.shape;
+      return softmaxCrossEntropy(
+        z,
+        smooth(target.dtype === "int" ? oneHot(target, classes) : target, epsilon, classes),
+      );
+    },
+  };
+};
+
+/** max(0, 1 − t y), averaged over a sample's outputs; targets −1 and 1. */
+export const hinge = elementwiseLoss("hinge", (y, t) => maximum(0, sub(1, mul(t, y))), { threshold: 0 });
+
+/** max(0, 1 − t y)², averaged over a sample's outputs; targets −1 and 1. */
+export const squaredHinge = elementwiseLoss("squaredHinge", (y, t) => square(maximum(0, sub(1, mul(t, y)))), {
+  threshold: 0,
+});
+
+/** t ln t, which is 0 for t = 0. */
+const entropy = (t: Node): Node => mul(t, log(maximum(t, 1e-30)));
+
+/** Σ t ln(t / p), how far probabilities p are from the target's (Kullback & Leibler, 1951). */
+export const klDivergence = elementwiseLoss("klDivergence", (p, t) => sub(entropy(t), mul(t, log(maximum(p, 1e-7)))), {
+  combine: sum,
+});
+
+/** Σ t (ln t − y), on logarithms y of probabilities, as the activation `logSoftmax` gives them. */
+export const klDivergenceOnLogs = elementwiseLoss("klDivergenceOnLogs", (y, t) => sub(entropy(t), mul(t, y)), {
+  combine: sum,
+});
+
+/** 1 − cos(y, t): 0 where output and target point the same way, 2 where opposite. */
+export const cosine = (): Loss => ({
+  name: "cosine",
+  options: {},
   target: "values",
-  threshold,
   perSample: (output, target) => {
-    sameShapes(name, output, target);
-    const each = loss(output, target);
-    return each.shape.length === 1 ? each : mean(each, [...each.shape.keys()].slice(1));
+    sameShapes("cosine", output, target);
+    const [y, t] = [output, target].map((node) => reshape(node, [node.shape[0], -1]));
+    // Lengths are kept above 1e-8, so that a vector of zeros is at right angles to everything.
+    const length = (x: Node) => maximum(sqrt(maximum(sum(square(x), 1), 1e-30)), 1e-8);
+    return sub(1, div(sum(mul(y, t), 1), mul(length(y), length(t))));
   },
 });
 
-const LOSSES = new Map<string, Loss>(
+type LossMaker = (options?: never) => Loss;
+
+const LOSSES = new Map<string, LossMaker>(
   Object.entries({
-    meanSquaredError: elementwiseLoss("meanSquaredError", (y, t) => mul(sub(y, t), sub(y, t))),
-    meanAbsoluteError: elementwiseLoss("meanAbsoluteError", (y, t) => abs(sub(y, t))),
-    /** On logits z: max(z, 0) − z t + ln(1 + e^(−|z|)), which never overflows. */
-    binaryCrossEntropy: elementwiseLoss(
-      "binaryCrossEntropy",
-      (z, t) => add(sub(maximum(z, 0), mul(z, t)), log1p(exp(neg(abs(z))))),
-      0,
-    ),
-    /** On probabilities, kept 1e-7 away from 0 and 1. */
-    binaryCrossEntropyOnProbabilities: elementwiseLoss("binaryCrossEntropyOnProbabilities", (p, t) => {
-      const q = minimum(maximum(p, 1e-7), 1 - 1e-7);
-      return neg(add(mul(t, log(q)), mul(sub(1, t), log(sub(1, q)))));
-    }),
-    /** On logits [B, C] and class numbers [B], or rows of probabilities [B, C]. */
-    crossEntropy: {
-      target: "classes",
-      perSample: (z, target) => {
-        if (z.shape.length !== 2 || z.shape[1] < 2) {
-          throw new ShapeError(
-            `crossEntropy needs a network that gives one logit per class, at least two; it gives ${showShape(z.shape.slice(1))}. End it with dense(number of classes), or use binaryCrossEntropy with dense(1).`,
-          );
-        }
-        return softmaxCrossEntropy(z, target.dtype === "int" ? oneHot(target, z.shape[1]) : target);
-      },
-    },
-  } satisfies Record<string, Loss>),
+    meanSquaredError,
+    halfSquaredError,
+    meanAbsoluteError,
+    huber,
+    binaryCrossEntropy,
+    binaryCrossEntropyOnProbabilities,
+    crossEntropy,
+    hinge,
+    squaredHinge,
+    klDivergence,
+    klDivergenceOnLogs,
+    cosine,
+  } satisfies Record<string, LossMaker>),
 );
 
-const ALIASES: Readonly<Record<string, string>> = { mse: "meanSquaredError", mae: "meanAbsoluteError" };
+const ALIASES: Readonly<Record<string, string>> = {
+  mse: "meanSquaredError",
+  mae: "meanAbsoluteError",
+  categoricalCrossEntropy: "crossEntropy",
+  sparseCategoricalCrossEntropy: "crossEntropy",
+};
 
 export const lossNames = (): string[] => [...LOSSES.keys()];
 
-/** Makes a loss of your own known by name. */
+/**
+ * Makes a loss of your own known by name, so that a model trained with it can be evaluated after loading.
+ *
+ * @example
+ * defineLoss("fourthPower", { target: "values", perSample: (y, t) => mean(mul(mul(sub(y, t), sub(y, t)), mul(sub(y, t), sub(y, t))), 1) });
+ */
 export function defineLoss(name: string, loss: Loss): void {
-  LOSSES.set(name, loss);
+  LOSSES.set(name, () => ({ ...loss, name }));
 }
 
-export function lossNamed(name: string): Loss {
+/**
+ * A loss by its name, with options as plain JSON.
+ * @throws ArgumentError if there is none, with the names there are
+ */
+export function lossNamed(name: string, options: Readonly<Record<string, unknown>> = {}): Loss {
   const found = LOSSES.get(Object.hasOwn(ALIASES, name) ? ALIASES[name] : name);
-  if (found) return found;
+  if (found) return found(options as never);
   throw new ArgumentError(
     `There is no loss called "${name}". Choose one of ${lossNames().join(", ")}, or make your own known with defineLoss.`,
+  );
+}
+
+/** A loss given in any form. */
+export function lossOf(loss: LossOption): Loss {
+  if (typeof loss === "string") return lossNamed(loss);
+  return typeof loss === "function" ? { target: "values", perSample: loss } : loss;
+}
+
+/** The loss of each sample, checked to be one number each. */
+export function lossPerSample(loss: Loss, output: Node, target: Node): Node {
+  const each = loss.perSample(output, target);
+  if (sameShape(each.shape, output.shape.slice(0, 1))) return each;
+  throw new ShapeError(
+    `The loss ${loss.name ?? "given as a function"} must give one number per sample, of shape ${showShape(output.shape.slice(0, 1))}; it gives ${showShape(each.shape)}. Reduce the sample's own axes with mean or sum over axis 1, but not the batch.`,
   );
 }

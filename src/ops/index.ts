@@ -5,6 +5,7 @@ import { constant } from "../graph/leaf.ts";
 import type { Node } from "../graph/node.ts";
 import { add } from "./arithmetic.ts";
 
+export * from "./activations.ts";
 export * from "./arithmetic.ts";
 export { type ConvolutionOptions, conv1d, conv2d, conv2dTranspose } from "./conv.ts";
 export { elementwise, type Value } from "./elementwise.ts";

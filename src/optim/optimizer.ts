@@ -1,94 +1,127 @@
 /**
- * Optimisers: a rule for one parameter, written as graph maths and mapped over all of them. Numbers that change from
- * step to step (learning rate, bias corrections) are computed outside, in double precision, and given to the plan.
+ * What an optimiser is: a rule for one parameter, written as graph maths and mapped over all of them. Numbers that change
+ * from step to step (learning rate, bias corrections) are computed outside, in double precision, and given to the plan.
+ * What every optimiser shares (the learning rate's schedule, clipping, weight decay) is done here, once.
  */
 import { ArgumentError } from "../errors.ts";
-import type { Node } from "../graph/node.ts";
-import { add, div, mul, sqrt, sub } from "../ops/index.ts";
+import { inScope, type Node } from "../graph/node.ts";
+import { add, mul } from "../ops/index.ts";
+import { type ClippingOptions, clipGradients } from "./clipping.ts";
+import { type LearningRate, type ScheduleMemory, scheduleOf } from "./schedules.ts";
 
 /** What a rule sees of one parameter: its value w, its gradient dw, its state, this step's numbers. */
 export interface RuleContext {
+  /** The layer's name, which the nodes of its update bear. */
+  readonly scope: string;
   readonly w: Node;
   readonly dw: Node;
   readonly state: Readonly<Record<string, Node>>;
   readonly scalars: Readonly<Record<string, Node>>;
 }
 
+/** The new value of a parameter and of its state. */
+export interface RuleResult {
+  readonly w: Node;
+  readonly state?: Readonly<Record<string, Node>>;
+}
+
 export interface Optimizer {
   readonly name: string;
-  /** The options it was made with, for the model file. */
+  /** The options it was made with, as plain JSON: for the model file, and to know a run again. */
   readonly config: Readonly<Record<string, unknown>>;
   /** The names of the arrays it keeps per parameter; all begin at 0. */
   readonly state: readonly string[];
-  /** The numbers of step t = 1, 2, …, in double precision. */
-  scalars(step: number): Readonly<Record<string, number>>;
-  /** The new parameter and the new state. */
-  rule(context: RuleContext): { w: Node; state?: Readonly<Record<string, Node>> };
+  /** The numbers of step t = 1, 2, …, in double precision. `memory` is what the schedule remembers of earlier epochs. */
+  scalars(step: number, memory?: ScheduleMemory): Readonly<Record<string, number>>;
+  /** What its schedule remembers after an epoch with this loss; absent if it takes no notice. */
+  observe?(memory: ScheduleMemory | undefined, loss: number): ScheduleMemory;
+  /** The new values of all parameters, in order. */
+  update(parameters: readonly RuleContext[]): readonly RuleResult[];
 }
 
-function positive(optimizer: string, name: string, value: number): number {
+/** Options of every optimiser. */
+export interface OptimizerOptions extends ClippingOptions {
+  /** η: a number, a schedule such as `cosineDecay({ … })`, or any function of the number of steps done. */
+  readonly learningRate?: LearningRate;
+  /** λ; 0 unless said. Adds λw to the gradient; in adamw and lion it shrinks w by ηλw beside the rule. */
+  readonly weightDecay?: number;
+}
+
+interface Definition {
+  readonly name: string;
+  /** With every default filled in; what else is in it goes into `config`. */
+  readonly options: OptimizerOptions & { readonly learningRate: LearningRate };
+  readonly state?: readonly string[];
+  /** This step's numbers beside `learningRate`. */
+  readonly scalars?: (step: number, learningRate: number) => Record<string, number>;
+  /** Whether the rule does weight decay itself. */
+  readonly decoupled?: boolean;
+  readonly rule: (context: RuleContext) => RuleResult;
+}
+
+/** Makes an optimiser of a rule: checks the options that all share, and wraps schedule, clipping and decay around it. */
+export function defineOptimizer({
+  name,
+  options,
+  state = [],
+  scalars = () => ({}),
+  decoupled = false,
+  rule,
+}: Definition): Optimizer {
+  const { weightDecay = 0 } = options;
+  if (!(weightDecay >= 0 && Number.isFinite(weightDecay))) {
+    throw new ArgumentError(`${name}: weightDecay must be a number ≥ 0; ${weightDecay} came.`);
+  }
+  const schedule = scheduleOf(name, options.learningRate);
+  const { observe } = schedule;
+  const learningRate = typeof options.learningRate === "number" ? options.learningRate : schedule.config;
+  return {
+    name,
+    config: { ...options, learningRate },
+    state,
+    scalars: (step, memory) => {
+      const rate = schedule.at(step - 1, memory);
+      if (!(rate >= 0 && Number.isFinite(rate))) {
+        throw new ArgumentError(
+          `${name}: the learning rate's schedule gave ${rate} after ${step - 1} steps; a number ≥ 0 was wanted.`,
+        );
+      }
+      return { learningRate: rate, ...scalars(step, rate) };
+    },
+    ...(observe && { observe: (memory: ScheduleMemory | undefined, loss: number) => observe(memory, loss) }),
+    update: (parameters) => {
+      const clipped = clipGradients(
+        name,
+        parameters.map(({ dw }) => dw),
+        options,
+      );
+      const decays = weightDecay > 0 && !decoupled;
+      return parameters.map((parameter, i) => {
+        return inScope(parameter.scope, () =>
+          rule({ ...parameter, dw: decays ? add(clipped[i], mul(weightDecay, parameter.w)) : clipped[i] }),
+        );
+      });
+    },
+  };
+}
+
+/** The options given, and the defaults for those that are absent or undefined. */
+export const withDefaults = <D extends object, O extends object>(defaults: D, given: O): D & O =>
+  ({ ...defaults, ...Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) }) as D & O;
+
+/** The value, if it is a number above 0. */
+export function positive(optimizer: string, name: string, value: number): number {
   if (!(value > 0 && Number.isFinite(value)))
     throw new ArgumentError(`${optimizer}: ${name} must be a number above 0; ${value} came.`);
   return value;
 }
 
-function fraction(optimizer: string, name: string, value: number): number {
+/** The value, if it is from 0 up to, not including, 1. */
+export function fraction(optimizer: string, name: string, value: number): number {
   if (!(value >= 0 && value < 1))
     throw new ArgumentError(`${optimizer}: ${name} must be from 0 up to, not including, 1; ${value} came.`);
   return value;
 }
 
-export interface SgdOptions {
-  /** η; 0.01 unless said. */
-  readonly learningRate?: number;
-  /** μ in v ← μ v + ∂L/∂w, w ← w − η v; 0 unless said. */
-  readonly momentum?: number;
-}
-
-/** Gradient descent: w ← w − η ∂L/∂w, with momentum if asked (Polyak, 1964; PyTorch's form). */
-export function sgd({ learningRate = 0.01, momentum = 0 }: SgdOptions = {}): Optimizer {
-  positive("sgd", "learningRate", learningRate);
-  fraction("sgd", "momentum", momentum);
-  return {
-    name: "sgd",
-    config: { learningRate, momentum },
-    state: momentum > 0 ? ["velocity"] : [],
-    scalars: () => ({ learningRate }),
-    rule: ({ w, dw, state, scalars }) => {
-      if (momentum === 0) return { w: sub(w, mul(scalars.learningRate, dw)) };
-      const velocity = add(mul(state.velocity, momentum), dw);
-      return { w: sub(w, mul(scalars.learningRate, velocity)), state: { velocity } };
-    },
-  };
-}
-
-export interface AdamOptions {
-  /** η; 0.001 unless said. */
-  readonly learningRate?: number;
-  readonly beta1?: number;
-  readonly beta2?: number;
-  readonly epsilon?: number;
-}
-
-/**
- * Adam (Kingma & Ba, 2015): m ← β₁m + (1 − β₁)g, v ← β₂v + (1 − β₂)g², w ← w − η m̂ / (√v̂ + ε), where the hats divide
- * by 1 − βᵗ.
- */
-export function adam({ learningRate = 1e-3, beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8 }: AdamOptions = {}): Optimizer {
-  positive("adam", "learningRate", learningRate);
-  fraction("adam", "beta1", beta1);
-  fraction("adam", "beta2", beta2);
-  positive("adam", "epsilon", epsilon);
-  return {
-    name: "adam",
-    config: { learningRate, beta1, beta2, epsilon },
-    state: ["m", "v"],
-    scalars: (t) => ({ stepSize: learningRate / (1 - beta1 ** t), correction: 1 / Math.sqrt(1 - beta2 ** t) }),
-    rule: ({ w, dw, state, scalars }) => {
-      const m = add(mul(state.m, beta1), mul(dw, 1 - beta1));
-      const v = add(mul(state.v, beta2), mul(mul(dw, dw), 1 - beta2));
-      const denominator = add(mul(sqrt(v), scalars.correction), epsilon);
-      return { w: sub(w, div(mul(scalars.stepSize, m), denominator)), state: { m, v } };
-    },
-  };
-}
+/** v ← β v + (1 − β) x: the average of x over about 1 / (1 − β) steps. */
+export const movingAverage = (v: Node, x: Node, beta: number): Node => add(mul(v, beta), mul(x, 1 - beta));

@@ -160,12 +160,15 @@ export function fuse({ nodes, outputs, updates, guard }: Lowered): { steps: Step
       );
     });
 
-  /** Whether nothing reads a finished reduction, or a result under another shape, in the very pass that makes it. */
-  const onePass = (members: readonly Node[], reductions: readonly Node[]): boolean => {
+  /**
+   * Whether nothing reads, in the very pass that makes it, a finished reduction or a result under another shape, and
+   * whether the kernel's own operands are ready before it begins.
+   */
+  const onePass = (members: readonly Node[], root: Node | undefined, reductions: readonly Node[]): boolean => {
     const own = new Set(members);
-    return members.every((node) =>
-      node.inputs.every((x) => (own.has(x) ? !reductions.includes(x) : !own.has(storageOf(x)))),
-    );
+    const fits = (node: Node, x: Node): boolean =>
+      own.has(x) ? node !== root && !reductions.includes(x) : !own.has(storageOf(x));
+    return members.every((node) => node.inputs.every((x) => fits(node, x)));
   };
 
   /** Puts the consumer's group into the producer's, if that can be one pass and no path leads out of it and back. */
@@ -187,7 +190,7 @@ export function fuse({ nodes, outputs, updates, guard }: Lowered): { steps: Step
     const split = first.regular ? first.split : second.split;
     const members = [...first.nodes, ...second.nodes];
     if (regular && !operandsFit(members, first.space, split)) return false;
-    if (!onePass(members, reductions) || !updatesStayWhole(members)) return false;
+    if (!onePass(members, root, reductions) || !updatesStayWhole(members)) return false;
     if (reaches(first, second, true) || reaches(second, first)) return false;
     first.nodes = members.sort((a, b) => a.id - b.id);
     Object.assign(first, { root, reductions, split, regular });

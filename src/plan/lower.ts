@@ -21,29 +21,22 @@ export function lower(request: PlanRequest): Lowered {
     return identities.get(object)!;
   };
 
+  // A number that is the same everywhere has no memory to be read from; an op puts it there.
+  const stored = (node: Node): Node => (fillValue(node) === undefined ? node : copyOf(node));
+
   const keyOf = (node: Node): string => {
     const array = constantArray(node);
     const attributes = array ? `#${numberOf(array)}:${node.shape}` : JSON.stringify(node.attributes);
     return `${node.op.name}(${node.inputs.map((x) => x.id)})${attributes}`;
   };
 
-  // A number that is the same everywhere has no memory to be read from; an op puts it there.
-  const copies = new Map<Node, Node>();
-  const stored = (node: Node): Node => {
-    if (fillValue(node) === undefined) return node;
-    const copy = copies.get(node) ?? copyOf(node);
-    copies.set(node, copy);
-    return copy;
-  };
-
   const rewrite = (outputs: readonly Node[]): void => {
     for (const node of topologicalOrder(outputs)) {
       if (replaced.has(node)) continue;
-      const { meaning } = node.op;
-      // Kernels read their operands from memory.
-      const operand = meaning.kind === "structural" ? stored : (x: Node) => x;
-      const inputs = node.inputs.map((x) => operand(replaced.get(x)!));
+      const ready = node.inputs.map((x) => replaced.get(x)!);
+      const inputs = readsMemory(node) ? ready.map(stored) : ready;
       const moved = inputs.every((x, i) => x === node.inputs[i]) ? node : withInputs(node, inputs);
+      const { meaning } = node.op;
       if (meaning.kind === "leaf" && !isConstant(node)) {
         replaced.set(node, node);
         continue;
@@ -91,6 +84,9 @@ export function lower(request: PlanRequest): Lowered {
   ]);
   return { inputs: request.inputs, outputs, updates, guard, nodes };
 }
+
+/** Whether an op's kernel takes its operands from memory, rather than one element at a time. */
+const readsMemory = ({ op: { meaning } }: Node): boolean => meaning.kind === "structural" && !meaning.reduces;
 
 /** The op that gives back its operand. Applied to floats it is simplified away, so `copyOf` makes its node by hand. */
 const identity = toFloat(input("x", [], "int")).op;

@@ -3,6 +3,7 @@
  * on from it ends with the same bits as one that was never stopped.
  */
 import { ArgumentError } from "../errors.ts";
+import { type Loss, lossOf } from "../nn/losses.ts";
 import type { Model } from "./model.ts";
 import { decodeModelFile, type ModelFile, tensorOf } from "./model-file.ts";
 import type { Examples, Position, Trainer, TrainerOptions } from "./trainer.ts";
@@ -10,8 +11,8 @@ import type { Examples, Position, Trainer, TrainerOptions } from "./trainer.ts";
 export type TrainingRecord = TrainerOptions & { readonly examples: Examples };
 
 /** FNV-1a over the bytes, in two halves of different seed: enough to tell data sets apart. */
-function fingerprint({ x, y }: Examples): string {
-  const parts = [x.values, y.values].map((array) => {
+function fingerprint({ x, y, weights }: Examples): string {
+  const parts = [x.values, y.values, ...(weights ? [weights] : [])].map((array) => {
     const words = new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
     let [a, b] = [0x811c9dc5, 0x01000193];
     for (const byte of words) {
@@ -23,9 +24,12 @@ function fingerprint({ x, y }: Examples): string {
   return `${x.count} rows ${parts.join(" ")}`;
 }
 
+const describeLoss = ({ name, options = {} }: Loss): unknown =>
+  name === undefined ? "a function" : Object.keys(options).length === 0 ? name : { name, ...options };
+
 /** What must be the same for a run to go on: all that decides the next bits, besides the arrays. */
 const settingsOf = ({ loss, optimizer, batchSize, metrics, examples }: TrainingRecord) => ({
-  loss: typeof loss === "string" ? loss : "a function",
+  loss: describeLoss(lossOf(loss)),
   optimizer: { name: optimizer.name, ...optimizer.config },
   batchSize,
   metrics: [...metrics],
@@ -85,6 +89,7 @@ function isPosition(x: unknown): x is Position {
     position !== null &&
     [position.step, position.epoch, position.row].every((n) => Number.isSafeInteger(n) && n >= 0) &&
     Array.isArray(position.sums) &&
-    position.sums.every((n) => typeof n === "number")
+    position.sums.every((n) => typeof n === "number") &&
+    Object.values(position.schedule ?? {}).every((n) => typeof n === "number")
   );
 }

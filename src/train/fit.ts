@@ -1,8 +1,9 @@
 /** One training run as users see it: an awaitable that gives the history, an iterable that gives the epochs. */
 import { ArgumentError } from "../errors.ts";
-import type { Loss } from "../nn/losses.ts";
-import { adam, type Optimizer } from "../optim/optimizer.ts";
+import { type LossOption, lossOf } from "../nn/losses.ts";
+import { adam, type Optimizer } from "../optim/index.ts";
 import { encodeTraining, restoreTraining, type TrainingRecord } from "./checkpoint.ts";
+import { type ClassWeights, weighClasses } from "./class-weights.ts";
 import type { Data, Model } from "./model.ts";
 import { Evaluator, type Scores, Trainer } from "./trainer.ts";
 
@@ -31,14 +32,19 @@ export interface Progress {
 }
 
 export interface FitOptions {
-  /** A loss's name, such as `crossEntropy`, or one of your own. */
-  readonly loss: string | Loss;
+  /** A loss's name, such as `crossEntropy`, one with options such as `huber({ delta: 0.5 })`, or a function of your own. */
+  readonly loss: LossOption;
+  /**
+   * How much the rows of each class count in the loss, by class number; 1 for those left out. `"balanced"` gives every
+   * class the same share: rows / (classes · rows of the class).
+   */
+  readonly classWeights?: ClassWeights;
   /** Adam with its usual settings unless said. */
   readonly optimizer?: Optimizer;
   /** 1 unless said. */
   readonly epochs?: number;
-  /** 32 unless said. */
-  readonly batchSize?: number;
+  /** How many rows one step learns from; 32 unless said. `"all"` is gradient descent in the classical form. */
+  readonly batchSize?: number | "all";
   readonly validation?: Data;
   /** Names such as `accuracy`. */
   readonly metrics?: readonly string[];
@@ -49,7 +55,10 @@ export interface FitOptions {
   /** Writes a file from which the run can go on with the same bits. */
   readonly checkpoint?: {
     readonly path: string;
-    /** How often, besides the end of each epoch and an abort; 30 s unless said. */
+    /**
+     * How often within an epoch; 30 s unless said. It is also written when the run is aborted, at the end, and after
+     * each epoch, but then not more than once a second.
+     */
     readonly everySeconds?: number;
   };
   /** A checkpoint file to go on from; data, network and options must be those it was written with. */
@@ -89,7 +98,6 @@ export class Fit implements AsyncIterable<EpochReport>, PromiseLike<EpochReport[
       loss,
       optimizer = adam(),
       epochs = 1,
-      batchSize = 32,
       validation,
       metrics = [],
       signal,
@@ -99,12 +107,19 @@ export class Fit implements AsyncIterable<EpochReport>, PromiseLike<EpochReport[
     if (!Number.isInteger(epochs) || epochs < 0)
       throw new ArgumentError(`epochs must be a whole number ≥ 0; it is ${epochs}.`);
     const model = this.#model;
-    const examples = model.examples(this.#data, loss);
+    const examples = weighClasses(model.examples(this.#data, loss), this.#options.classWeights);
+    const { batchSize: asked = 32 } = this.#options;
+    const batchSize = asked === "all" ? examples.x.count : asked;
     const held = validation && model.examples(validation, loss, "validation ");
     const record: TrainingRecord = { loss, optimizer, batchSize, metrics, examples };
     const trainer = new Trainer(model.session, model.network, examples, record);
     const evaluator = held && new Evaluator(model.session, model.network, held, loss, metrics);
-    if (typeof loss === "string") model.details.loss = loss;
+    const { name: lossName, options: lossOptions = {} } = lossOf(loss);
+    if (lossName !== undefined) {
+      model.details.loss = lossName;
+      if (Object.keys(lossOptions).length > 0) model.details.lossOptions = lossOptions;
+      else delete model.details.lossOptions;
+    }
     try {
       if (resume !== undefined) await restoreTraining(resume, model, trainer, record);
       let savedAt = performance.now();
@@ -135,16 +150,20 @@ export class Fit implements AsyncIterable<EpochReport>, PromiseLike<EpochReport[
           if (performance.now() - savedAt > everySeconds * 1000) await write();
         };
         let scores: Scores;
+        let seconds: number;
+        let samplesPerSecond: number;
+        let scored: Scores | undefined;
         try {
           scores = await trainer.finishEpoch(signal, progress);
+          seconds = (performance.now() - start) / 1000;
+          samplesPerSecond = speed(total);
+          scored = await evaluator?.run(signal);
         } catch (error) {
           if (signal?.aborted) await write();
           throw error;
         }
-        const seconds = (performance.now() - start) / 1000;
-        const samplesPerSecond = speed(total);
-        await write();
-        const scored = await evaluator?.run(signal);
+        trainer.beginEpoch((scored ?? scores).loss);
+        if (performance.now() - savedAt > 1000 || trainer.position.epoch >= epochs) await write();
         yield {
           ...scores,
           epoch: finished + 1,

@@ -118,6 +118,17 @@ export function toTargets(
   return { kind: "values", values: Float32Array.from(values) };
 }
 
+/** One number ≥ 0 for each row. */
+export function toWeights(weights: ArrayLike<number>, count: number, what: string): Float32Array {
+  if (weights.length !== count) {
+    throw new ShapeError(`${what} has ${weights.length} numbers for ${count} rows; one was wanted for each.`);
+  }
+  const values = Float32Array.from(weights);
+  const row = values.findIndex((value) => !(value >= 0 && Number.isFinite(value))) + 1;
+  if (row > 0) throw new DataError(`${what}, row ${row} is ${weights[row - 1]}; a number ≥ 0 was wanted.`, { row });
+  return values;
+}
+
 function labels(y: ArrayLike<number>, classes: number, what: string): Int32Array {
   const values = Int32Array.from(y);
   for (let i = 0; i < values.length; i++) {

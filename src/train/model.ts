@@ -8,11 +8,11 @@ import { ArgumentError, ChainruleError, DataError } from "../errors.ts";
 import type { Node } from "../graph/node.ts";
 import { type Shape, showShape, sizeOf } from "../graph/shape.ts";
 import type { Layer } from "../nn/layer.ts";
-import { type Loss, lossNamed } from "../nn/losses.ts";
+import { type LossOption, lossNamed, lossOf } from "../nn/losses.ts";
 import { Network, type Parameter } from "../nn/network.ts";
 import { RandomStream } from "../random.ts";
 import { Fit, type FitOptions } from "./fit.ts";
-import { type Numbers, toRows, toTargets } from "./inputs.ts";
+import { type Numbers, toRows, toTargets, toWeights } from "./inputs.ts";
 import { decodeModelFile, encodeModelFile, type ModelFile, tensorOf } from "./model-file.ts";
 import { predictionPlan } from "./program.ts";
 import { summaryTable } from "./summary.ts";
@@ -24,6 +24,8 @@ export interface Data {
   readonly x: Numbers | NumberArray;
   /** One class number per row, or one-hot rows, or target values. */
   readonly y: Numbers | NumberArray;
+  /** How much each row counts in the loss, one number ≥ 0 per row; the mean still divides by the number of rows. */
+  readonly weights?: ArrayLike<number>;
 }
 
 export interface ModelOptions {
@@ -36,8 +38,8 @@ export interface ModelOptions {
 }
 
 export interface EvaluateOptions {
-  /** The loss's name; the one the model was trained with unless said. */
-  readonly loss?: string | Loss;
+  /** The one the model was trained with unless said. */
+  readonly loss?: LossOption;
   readonly metrics?: readonly string[];
   readonly signal?: AbortSignal;
 }
@@ -103,10 +105,13 @@ export class Model {
   }
 
   /** Users' arrays, checked and made ready for a loss. */
-  examples({ x, y }: Data, loss: string | Loss, what = ""): Examples {
+  examples({ x, y, weights }: Data, loss: LossOption, what = ""): Examples {
     const rows = toRows(x as Numbers, this.inputShape, `${what}x`);
-    const { target } = typeof loss === "string" ? lossNamed(loss) : loss;
-    return { x: rows, y: toTargets(y as Numbers, target, this.network.outputShape, rows.count, `${what}y`) };
+    return {
+      x: rows,
+      y: toTargets(y as Numbers, lossOf(loss).target, this.network.outputShape, rows.count, `${what}y`),
+      ...(weights && { weights: toWeights(weights, rows.count, `${what}weights`) }),
+    };
   }
 
   /**
@@ -132,8 +137,9 @@ export class Model {
     }
   }
 
-  #trainedLoss(): string {
-    if (typeof this.details.loss === "string") return this.details.loss;
+  #trainedLoss(): LossOption {
+    const { loss, lossOptions } = this.details;
+    if (typeof loss === "string") return lossNamed(loss, lossOptions as Record<string, unknown> | undefined);
     throw new ArgumentError(
       'evaluate needs a loss, since this model has not been trained yet: { loss: "crossEntropy" }.',
     );

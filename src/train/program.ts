@@ -4,10 +4,10 @@
  */
 import { input, variable } from "../graph/leaf.ts";
 import { inPhase, inScope, type Node } from "../graph/node.ts";
-import type { Loss } from "../nn/losses.ts";
+import { type Loss, lossPerSample } from "../nn/losses.ts";
 import type { Network, Parameter } from "../nn/network.ts";
-import { add, gather, gradientsOf, mean, reshape, sum } from "../ops/index.ts";
-import type { Optimizer } from "../optim/optimizer.ts";
+import { add, gather, gradientsOf, mean, mul, reshape, sum } from "../ops/index.ts";
+import type { Optimizer } from "../optim/index.ts";
 import { makePlan, type Plan } from "../plan/plan.ts";
 import type { Metric } from "./metrics.ts";
 
@@ -17,6 +17,8 @@ export interface DataVariables {
   readonly x: Node;
   /** [N] of int, or [N, …] */
   readonly y: Node;
+  /** [N]: how much each row counts in the loss; absent if all count alike. */
+  readonly weights?: Node;
 }
 
 export interface Objective {
@@ -51,31 +53,43 @@ export interface Batch {
   readonly x: Node;
   /** [B] of int, or [B, …] */
   readonly y: Node;
+  /** [B], if the rows do not all count alike in the loss */
+  readonly weights?: Node;
 }
 
 /** A batch by the numbers of its rows, gathered inside the engine. */
 export function gatheredBatch(data: DataVariables, size: number): Batch {
   const indices = input("indices", [size], "int");
-  return { inputs: [indices], x: gather(data.x, indices), y: gather(data.y, indices) };
+  const weights = data.weights && gather(data.weights, indices);
+  return { inputs: [indices], x: gather(data.x, indices), y: gather(data.y, indices), weights };
+}
+
+/** What a batch is made of, besides its size. */
+export interface BatchForm {
+  readonly targets: "classes" | "values";
+  readonly pixels?: boolean;
+  readonly weighted?: boolean;
 }
 
 /** A batch that is given as it is. */
-export function givenBatch(network: Network, size: number, targets: "classes" | "values", pixels = false): Batch {
+export function givenBatch(network: Network, size: number, { targets, pixels, weighted }: BatchForm): Batch {
   const x = input("x", [size, ...network.inputShape], pixels ? "byte" : "float");
   const y = targets === "classes" ? input("y", [size], "int") : input("y", [size, ...network.outputShape]);
-  return { inputs: [x, y], x, y };
+  const weights = weighted ? input("weights", [size]) : undefined;
+  return { inputs: weights ? [x, y, weights] : [x, y], x, y, weights };
 }
 
 /** Targets in the shape of the output, unless they are class numbers. */
 const fitTarget = (y: Node, output: Node): Node => (y.dtype === "int" ? y : reshape(y, output.shape));
 
-/** The loss and the metrics of a batch, as means over it. */
-function score({ loss, metrics }: Objective, output: Node, y: Node) {
+/** The loss and the metrics of each row of a batch: [B] each. Rows' weights count in the loss alone. */
+function score({ loss, metrics }: Objective, output: Node, { y, weights }: Batch) {
   const target = fitTarget(y, output);
-  return inScope("loss", () => ({
-    loss: mean(loss.perSample(output, target)),
-    metrics: metrics.map((metric) => mean(metric.perSample(output, target, loss))),
-  }));
+  const each = lossPerSample(loss, output, target);
+  return {
+    loss: weights ? mul(each, weights) : each,
+    metrics: metrics.map((metric) => metric.perSample(output, target, loss)),
+  };
 }
 
 /** Everything about one training step, as a graph: what the plan is made from and what `explain` reads. */
@@ -101,26 +115,30 @@ export function trainingGraph(
   objective: Objective,
   optimizer: Optimizer,
   states: readonly OptimizerState[],
-  { inputs, x, y }: Batch,
+  batch: Batch,
 ): TrainingGraph {
+  const { inputs, x, y } = batch;
   const step = input("step", [], "int");
   const applied = network.apply(x, { training: true, step });
-  const scored = score(objective, applied.output, y);
+  const scored = inScope("loss", () => {
+    const each = score(objective, applied.output, batch);
+    return { loss: mean(each.loss), metrics: each.metrics.map((metric) => mean(metric)) };
+  });
   const loss = applied.penalty ? add(scored.loss, applied.penalty) : scored.loss;
   const gradients = gradientsOf(
     loss,
     states.map(({ parameter }) => parameter.node),
   );
   const scalars = Object.fromEntries(Object.keys(optimizer.scalars(1)).map((name) => [name, input(name, [])]));
-  const updates = inPhase("update", () =>
-    states.flatMap(({ parameter, state }, i) =>
-      inScope(parameter.name.slice(0, parameter.name.lastIndexOf(".")), () => {
-        const next = optimizer.rule({ w: parameter.node, dw: gradients[i], state, scalars });
-        const kept = Object.entries(next.state ?? {}).map(([name, value]) => ({ variable: state[name], value }));
-        return [{ variable: parameter.node, value: next.w }, ...kept];
-      }),
-    ),
-  );
+  const contexts = states.map(({ parameter, state }, i) => {
+    const scope = parameter.name.slice(0, parameter.name.lastIndexOf("."));
+    return { scope, w: parameter.node, dw: gradients[i], state, scalars };
+  });
+  const updates = inPhase("update", () => optimizer.update(contexts)).flatMap((next, i) => {
+    const { parameter, state } = states[i];
+    const kept = Object.entries(next.state ?? {}).map(([name, value]) => ({ variable: state[name], value }));
+    return [{ variable: parameter.node, value: next.w }, ...kept];
+  });
   return {
     inputs: { batch: inputs, step, scalars },
     x,
@@ -148,17 +166,11 @@ export function trainingPlan({ inputs, loss, metrics, updates }: TrainingGraph, 
 }
 
 /** Inputs: row numbers. Outputs: the sums over the batch of the loss and of each metric. */
-export function evaluationPlan(
-  network: Network,
-  { loss, metrics }: Objective,
-  data: DataVariables,
-  batchSize: number,
-): Plan {
-  const { inputs, x, y } = gatheredBatch(data, batchSize);
-  const { output } = network.apply(x, { training: false });
-  const target = fitTarget(y, output);
-  const sums = [loss.perSample(output, target), ...metrics.map((metric) => metric.perSample(output, target, loss))];
-  return makePlan({ inputs, outputs: sums.map((values) => sum(values)) });
+export function evaluationPlan(network: Network, objective: Objective, data: DataVariables, batchSize: number): Plan {
+  const batch = gatheredBatch(data, batchSize);
+  const { output } = network.apply(batch.x, { training: false });
+  const { loss, metrics } = score(objective, output, batch);
+  return makePlan({ inputs: batch.inputs, outputs: [loss, ...metrics].map((each) => sum(each)) });
 }
 
 /** Input: a batch of rows. Output: what the network gives for it. */

@@ -2,14 +2,14 @@
 import type { Executable } from "../backends/backend.ts";
 import { ArgumentError, DivergenceError } from "../errors.ts";
 import { sizeOf } from "../graph/shape.ts";
-import type { Loss } from "../nn/losses.ts";
-import { adam, type Optimizer } from "../optim/optimizer.ts";
+import type { LossOption } from "../nn/losses.ts";
+import { adam, type Optimizer } from "../optim/index.ts";
 import type { Data, Model } from "./model.ts";
-import { givenBatch, optimizerStates, trainingGraph, trainingPlan } from "./program.ts";
+import { type BatchForm, givenBatch, optimizerStates, trainingGraph, trainingPlan } from "./program.ts";
 import { objectiveOf } from "./trainer.ts";
 
 export interface TrainStepOptions {
-  readonly loss: string | Loss;
+  readonly loss: LossOption;
   /** Adam with its usual settings unless said. */
   readonly optimizer?: Optimizer;
   /** Whether each step also gives ∂L/∂w of every parameter; costs a copy of each. */
@@ -48,17 +48,11 @@ export function trainStep(model: Model, { loss, optimizer = adam(), gradients = 
   let steps = 0;
   let freed = false;
 
-  const executable = (size: number, targets: "classes" | "values", pixels: boolean): Executable => {
-    const key = `${size} ${targets} ${pixels}`;
+  const executable = (size: number, form: BatchForm): Executable => {
+    const key = `${size} ${JSON.stringify(form)}`;
     let found = executables.get(key);
     if (!found) {
-      const graph = trainingGraph(
-        network,
-        objectiveOf(loss, []),
-        optimizer,
-        states,
-        givenBatch(network, size, targets, pixels),
-      );
+      const graph = trainingGraph(network, objectiveOf(loss, []), optimizer, states, givenBatch(network, size, form));
       found = session.compile(trainingPlan(graph, gradients ? graph.gradients : []));
       executables.set(key, found);
     }
@@ -67,10 +61,11 @@ export function trainStep(model: Model, { loss, optimizer = adam(), gradients = 
 
   const step = async (batch: Data): Promise<StepResult> => {
     if (freed) throw new ArgumentError("This train step has been freed; make another one with trainStep.");
-    const { x, y } = model.examples(batch, loss);
+    const { x, y, weights } = model.examples(batch, loss);
     const scalars = Object.values(optimizer.scalars(steps + 1)).map((value) => Float64Array.of(value));
-    const program = executable(x.count, y.kind, x.values instanceof Uint8Array);
-    const { outputs, completed } = await program.run([x.values, y.values, Int32Array.of(steps), ...scalars]);
+    const form = { targets: y.kind, pixels: x.values instanceof Uint8Array, weighted: weights !== undefined };
+    const arrays = weights ? [x.values, y.values, weights] : [x.values, y.values];
+    const { outputs, completed } = await executable(x.count, form).run([...arrays, Int32Array.of(steps), ...scalars]);
     if (completed === 0) {
       throw new DivergenceError(
         `The loss of step ${steps + 1} is not a finite number. The model keeps the weights from before this step. Try a smaller learning rate.`,

@@ -7,9 +7,9 @@ import { ArgumentError, DivergenceError } from "../errors.ts";
 import { variable } from "../graph/leaf.ts";
 import type { Node } from "../graph/node.ts";
 import { sizeOf } from "../graph/shape.ts";
-import { type Loss, lossNamed } from "../nn/losses.ts";
+import { type LossOption, lossOf } from "../nn/losses.ts";
 import type { Network } from "../nn/network.ts";
-import type { Optimizer } from "../optim/optimizer.ts";
+import type { Optimizer, ScheduleMemory } from "../optim/index.ts";
 import { RandomStream } from "../random.ts";
 import { diagnose } from "./diagnose.ts";
 import type { Rows, Targets } from "./inputs.ts";
@@ -36,6 +36,8 @@ export interface Scores {
 export interface Examples {
   readonly x: Rows;
   readonly y: Targets;
+  /** How much each row counts in the loss; all alike if absent. */
+  readonly weights?: Float32Array;
 }
 
 /** Where a training run stands: enough, with the arrays, to go on as if it had never stopped. */
@@ -48,10 +50,12 @@ export interface Position {
   readonly row: number;
   /** Sums over those rows of the loss and of each metric. */
   readonly sums: readonly number[];
+  /** What the learning rate's schedule remembers of the finished epochs, if it does. */
+  readonly schedule?: ScheduleMemory;
 }
 
 export interface TrainerOptions {
-  readonly loss: string | Loss;
+  readonly loss: LossOption;
   readonly optimizer: Optimizer;
   readonly batchSize: number;
   readonly metrics: readonly string[];
@@ -70,21 +74,23 @@ const upload = (session: Session, name: string, rows: Rows, rowShape: readonly n
 };
 
 /** Puts examples into the engine. */
-export function uploadExamples(session: Session, network: Network, { x, y }: Examples): DataVariables {
+export function uploadExamples(session: Session, network: Network, { x, y, weights }: Examples): DataVariables {
   const xNode = upload(session, "data.x", x, network.inputShape);
   const yShape = y.kind === "classes" ? [] : network.outputShape;
   const yNode = variable("data.y", [x.count, ...yShape], y.kind === "classes" ? "int" : "float");
   session.write(yNode, y.values);
-  return { x: xNode, y: yNode };
+  if (!weights) return { x: xNode, y: yNode };
+  const weightsNode = variable("data.weights", [x.count]);
+  session.write(weightsNode, weights);
+  return { x: xNode, y: yNode, weights: weightsNode };
 }
 
 export function freeExamples(session: Session, data: DataVariables): void {
-  session.free(data.x);
-  session.free(data.y);
+  for (const node of Object.values(data)) session.free(node);
 }
 
-export const objectiveOf = (loss: string | Loss, metrics: readonly string[]): Objective => ({
-  loss: typeof loss === "string" ? lossNamed(loss) : loss,
+export const objectiveOf = (loss: LossOption, metrics: readonly string[]): Objective => ({
+  loss: lossOf(loss),
   metrics: metrics.map(metricNamed),
 });
 
@@ -123,7 +129,7 @@ export class Evaluator {
   readonly #count: number;
   readonly #executables = new Map<number, Executable>();
 
-  constructor(session: Session, network: Network, examples: Examples, loss: string | Loss, metrics: readonly string[]) {
+  constructor(session: Session, network: Network, examples: Examples, loss: LossOption, metrics: readonly string[]) {
     this.#session = session;
     this.#network = network;
     this.#objective = objectiveOf(loss, metrics);
@@ -249,10 +255,10 @@ export class Trainer {
 
   /** The inputs of `count` steps that begin at `row` of the epoch. */
   #inputs(graph: TrainingGraph, row: number, batchSize: number, count: number) {
-    const { epoch, step } = this.#position;
+    const { epoch, step, schedule } = this.#position;
     const indices = Int32Array.from(this.#rows(epoch).subarray(row, row + batchSize * count));
     const numbers = Int32Array.from({ length: count }, (_, i) => step + i);
-    const scalars = Array.from({ length: count }, (_, i) => this.#options.optimizer.scalars(step + i + 1));
+    const scalars = Array.from({ length: count }, (_, i) => this.#options.optimizer.scalars(step + i + 1, schedule));
     const names = Object.keys(graph.inputs.scalars);
     return [indices, numbers, ...names.map((name) => Float64Array.from(scalars, (values) => values[name]))];
   }
@@ -271,17 +277,17 @@ export class Trainer {
   }
 
   #account({ outputs, completed }: Run, size: number): void {
-    const { step, epoch, row, sums } = this.#position;
+    const { step, row, sums } = this.#position;
     const added = sums.map((sum, i) => {
       let total = sum;
       for (let k = 0; k < completed; k++) total += outputs[i][k] * size;
       return total;
     });
-    this.#position = { step: step + completed, epoch, row: row + completed * size, sums: added };
+    this.#position = { ...this.#position, step: step + completed, row: row + completed * size, sums: added };
   }
 
   /**
-   * Runs to the end of the current epoch and gives its scores.
+   * Runs to the end of the current epoch and gives its scores. `beginEpoch` goes on to the next one.
    * @param progress called after each series of steps
    */
   async finishEpoch(signal: AbortSignal | undefined, progress?: () => void | Promise<void>): Promise<Scores> {
@@ -296,9 +302,15 @@ export class Trainer {
       await breathe();
     }
     if (!this.#allFinite()) await this.#diverged(Math.min(this.#options.batchSize, this.#count));
-    const scores = scoresOf(this.#position.sums, this.#count, this.#options.metrics);
-    this.#position = { step: this.#position.step, epoch: this.#position.epoch + 1, row: 0, sums: this.#noSums() };
-    return scores;
+    return scoresOf(this.#position.sums, this.#count, this.#options.metrics);
+  }
+
+  /** Closes a finished epoch: the schedule takes notice of its loss. */
+  beginEpoch(loss: number): void {
+    const { step, epoch, schedule } = this.#position;
+    const next = this.#options.optimizer.observe?.(schedule, loss);
+    this.#position = { step, epoch: epoch + 1, row: 0, sums: this.#noSums(), ...(next && { schedule: next }) };
+    this.#snapshot = undefined;
   }
 
   /** The loss so far in the current epoch. */
@@ -337,9 +349,6 @@ export class Trainer {
     let good = new Map(this.#arrays().map((node) => [node, this.#session.read(node) as Float32Array]));
     let size = lastSize;
     while (this.#position.step <= broken.step) {
-      if (this.#position.row >= this.#count) {
-        this.#position = { step: this.#position.step, epoch: this.#position.epoch + 1, row: 0, sums: this.#noSums() };
-      }
       const { batchSize } = this.#options;
       size = Math.min(batchSize, this.#count - this.#position.row);
       const before = this.#position;

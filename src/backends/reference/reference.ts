@@ -30,6 +30,12 @@ class ReferenceSession implements ImmediateSession {
     this.description = `reference, ${precision}`;
   }
 
+  get usedBytes(): number {
+    let sum = 0;
+    for (const { byteLength } of this.#variables.values()) sum += byteLength;
+    return sum;
+  }
+
   write(variable: Node, values: AnyArray | readonly number[]): void {
     const array = newArray(variable.dtype, sizeOf(variable.shape), this.#precision);
     array.set(values);

@@ -50,23 +50,29 @@ export function compilePlan(plan: Plan, options: CompileOptions): Uint8Array<Arr
   const madd = options.relaxedSimd ? f32x4.relaxedMadd : multiplyThenAdd;
   let scratchBytes = 0;
   let scratchAddress = 0;
-  const contextOf = (step: Step): KernelContext => ({
+  // A new value that is stored in place of the old one is read from there as well.
+  const homes = new Map(plan.steps.flatMap((step) => [...step.stores]));
+  const addressOf = (node: Node): number => {
+    const base = storageOf(node);
+    return options.address(homes.get(base) ?? base);
+  };
+  const context: KernelContext = {
     madd,
     threads: options.threads,
-    address: (node) => options.address(storageOf(node)),
-    target: (node) => options.address(step.stores.get(node) ?? node),
+    address: addressOf,
+    target: addressOf,
     scratch: (bytes) => {
       scratchBytes = Math.max(scratchBytes, bytes * options.threads);
       return scratchAddress;
     },
-  });
+  };
   // Kernels say how much they need to work in when they are made, so they are made once to ask and once to write.
-  for (const step of plan.steps) phasesOf(step, contextOf(step));
+  for (const step of plan.steps) phasesOf(step, context);
   scratchAddress = scratchBytes > 0 ? options.allocateScratch(scratchBytes + 64) : 0;
 
   const module = new ModuleBuilder(options.sharedMaximum);
   const compiled = plan.steps.map((step) =>
-    phasesOf(step, contextOf(step)).map((phase) => ({
+    phasesOf(step, context).map((phase) => ({
       units: phase.units,
       shared: options.threads > 1 && phase.units > 1 && stepWork(step) >= SHARED_WORK,
       code: module.function({ parameters: ["i32", "i32", "i32"], result: "none" }, (f, begin, end, thread) =>
@@ -90,7 +96,7 @@ export function compilePlan(plan: Plan, options: CompileOptions): Uint8Array<Arr
       apart = false;
     };
     const move = (pointer: Local<"i32">, node: Node, direction: "in" | "out") => {
-      const [place, bytes] = [options.address(storageOf(node)), bytesOf(node)];
+      const [place, bytes] = [addressOf(node), bytesOf(node)];
       if (direction === "in") f.copyMemory(place, pointer, bytes);
       else f.copyMemory(pointer, place, bytes);
       f.add(pointer, bytes);
@@ -116,14 +122,14 @@ export function compilePlan(plan: Plan, options: CompileOptions): Uint8Array<Arr
         }
         if (plan.guard && plan.steps[i].writes.includes(storageOf(plan.guard))) {
           meet();
-          const value = f.let(f32.load(0, options.address(storageOf(plan.guard))));
+          const value = f.let(f32.load(0, addressOf(plan.guard)));
           f.if(f32.ne(f32.sub(value, value), f32.const(0)), () => f.return(done));
         }
       }
       onOneThread(() => {
         for (const [i, node] of plan.outputs.entries()) move(outputs[i], node, "out");
         for (const { variable, value } of plan.copies)
-          f.copyMemory(options.address(variable), options.address(value), bytesOf(value));
+          f.copyMemory(options.address(variable), addressOf(value), bytesOf(value));
       });
       apart = true;
       // The next run may overwrite what another thread still reads, and the caller reads the outputs.

@@ -36,6 +36,20 @@ export interface Place {
 /** Tells the place of an operand from its shape. */
 export type Locate = (shape: Shape) => Place;
 
+/** Where, and with what, the elementwise part is computed for four elements. */
+export interface Spot {
+  readonly locate: Locate;
+  /** The byte offset of the spot in arrays of the step's whole space: a part known when the code runs, and one now. */
+  readonly full: Int;
+  readonly plus: number;
+  /** The value of the step's structural op there. */
+  readonly root?: V128;
+  /** How many of the four elements are meant; default all. */
+  readonly lanes?: number;
+  /** Values that are known already. */
+  readonly hoisted?: ReadonlyMap<Node, V128>;
+}
+
 /** The places in a space of rows and columns, from byte offsets (of 4-byte elements) of the current element. */
 export function locateInRows(
   { space, split }: Step,
@@ -104,40 +118,47 @@ export class Fused {
   }
 
   /**
-   * Computes the elementwise nodes at a place and stores those that are needed elsewhere.
-   * @param full the byte offset of the place in arrays of the step's whole space
-   * @returns the value of any node of the step, or operand of it, at the place
+   * Computes the elementwise nodes at some places and stores those that are needed elsewhere. Neighbouring places are
+   * loaded together and stored together, so that an engine that can widen vectors finds the pairs.
+   * @returns for each place, the value of any node of the step, or operand of it, there
    */
-  emit(
-    f: FunctionBuilder,
-    locate: Locate,
-    at: { full: Int; plus: number },
-    options: { root?: V128; lanes?: number; hoisted?: ReadonlyMap<Node, V128> } = {},
-  ): (node: Node) => V128 {
-    const { lanes = 4, hoisted } = options;
-    const values = new Map<Node, V128>(hoisted);
-    const valueAt = (x: Node): V128 => {
-      const known = values.get(x);
+  emit(f: FunctionBuilder, ...spots: readonly Spot[]): ((node: Node) => V128)[] {
+    const values = spots.map(({ hoisted }) => new Map<Node, V128>(hoisted));
+    const valueAt = (i: number, x: Node): V128 => {
+      const known = values[i].get(x);
       if (known) return known;
       const fill = fillValue(x);
       const value =
-        fill === undefined ? f.let(loadFloats(x, this.#context.address(x), locate(x.shape))) : v128.constF32(fill);
-      values.set(x, value);
+        fill === undefined
+          ? f.let(loadFloats(x, this.#context.address(x), spots[i].locate(x.shape)))
+          : v128.constF32(fill);
+      values[i].set(x, value);
       return value;
     };
-    const finish = (node: Node, value: V128): void => {
-      values.set(node, value);
-      if (this.#stored.has(node)) storeFloats(f, this.#context.target(node) + at.plus, at.full, value, lanes);
+    const finish = (node: Node, compute: (i: number) => V128): void => {
+      for (const i of spots.keys()) values[i].set(node, f.let(compute(i)));
+      if (!this.#stored.has(node)) return;
+      for (const [i, { full, plus, lanes = 4 }] of spots.entries()) {
+        storeFloats(f, this.#context.target(node) + plus, full, values[i].get(node)!, lanes);
+      }
     };
     const { root, elementwise } = this.#step;
-    if (root && options.root) finish(root, f.let(options.root));
+    if (root && spots[0].root) finish(root, (i) => spots[i].root!);
     for (const node of elementwise) {
       const { meaning } = node.op;
       if (meaning.kind !== "elementwise") continue;
       const scalar = meaning.scalar(node.attributes as never, ...node.inputs.map((_, i) => inputScalar(i)));
-      finish(node, f.let(renderScalar(f, scalar, node.inputs.map(valueAt), this.#context.madd)));
+      for (const x of node.inputs) for (const i of spots.keys()) valueAt(i, x);
+      finish(node, (i) =>
+        renderScalar(
+          f,
+          scalar,
+          node.inputs.map((x) => valueAt(i, x)),
+          this.#context.madd,
+        ),
+      );
     }
-    return valueAt;
+    return spots.map((_, i) => (node: Node) => valueAt(i, node));
   }
 }
 

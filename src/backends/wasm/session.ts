@@ -117,7 +117,6 @@ class WasmSession implements ImmediateSession {
     this.#variables.clear();
   }
 
-  /** The bytes of the engine's memory in use. */
   get usedBytes(): number {
     return this.#allocator.usedBytes;
   }

@@ -68,6 +68,30 @@ export async function writeFileAtomically(path: string, bytes: Uint8Array, optio
 }
 
 /**
+ * Finds out whether `writeFileAtomically` could write to `path` now, without changing it: for long work to ask before
+ * it begins. It makes the temporary file and removes it.
+ *
+ * Throws the `FileError` that writing would throw, but cannot foresee a disk that fills up later.
+ *
+ * @example
+ * import { checkWritable } from "chainrule/data/node";
+ * await checkWritable("weights.bin"); // passes
+ */
+export async function checkWritable(path: string): Promise<void> {
+  try {
+    const existing = await statOf(path);
+    if (existing?.isDirectory()) throw Object.assign(new Error("it is a directory"), { code: "EISDIR" });
+    if (existing !== undefined) await access(path, constants.W_OK);
+    if (existing !== undefined && !existing.isFile()) return;
+    const temporary = await temporaryName(existing === undefined ? path : await realpath(path));
+    await (await open(temporary, "wx")).close();
+    await rm(temporary);
+  } catch (cause) {
+    throw fileError("write", path, cause);
+  }
+}
+
+/**
  * The bytes of a file. Throws `FileError` when it is not there or cannot be read.
  *
  * @example

@@ -9,8 +9,18 @@ import type { Step } from "../../../plan/fuse.ts";
 import { type FunctionBuilder, f32x4, type I32, i32, type Local, v128 } from "../assembler.ts";
 import { Fused, storeFloats } from "../fused.ts";
 import type { KernelContext, Phase } from "../kernel.ts";
-import { rowTiles } from "./matmul.ts";
-import { byWidth, divideScratch, finish, multiply, newTile, packRows, packTransposed, vectorsFor } from "./tile.ts";
+import {
+  byWidth,
+  divideScratch,
+  finish,
+  multiply,
+  newTile,
+  packRows,
+  packTransposed,
+  rowTiles,
+  type Tile,
+  vectorsFor,
+} from "./tile.ts";
 
 /**
  * A sweep along one axis: results `start`, `start + step`, … of which there are `count`; the first reads the source from
@@ -135,13 +145,8 @@ function sweep(step: Step, context: KernelContext, task: Task): Phase[] {
   const perGroup = Math.ceil(columns / width);
   const strips = groups * perGroup;
 
-  // Where columns to the left or right of the image are needed, images are copied into wider ones.
-  const overhangs = task.horizontal.map((axis) => overhang(axis, source.w));
-  const left = Math.max(...overhangs.map(([before]) => before));
-  const right = Math.max(...overhangs.map(([, after]) => after));
-  const widened = left + right > 0;
   const pixelBytes = source.c * 4;
-  const rowBytes = (left + source.w + right) * pixelBytes;
+  const rowBytes = source.w * pixelBytes;
   const imageBytes = source.h * rowBytes;
 
   const panelBytes = (v: Sweep, h: Sweep): number => v.taps.length * h.taps.length * depth * width * 4;
@@ -153,7 +158,7 @@ function sweep(step: Step, context: KernelContext, task: Task): Phase[] {
       return { v, h, offset };
     }),
   );
-  const scratch = divideScratch(context, packedBytes, widened ? imageBytes : 0);
+  const scratch = divideScratch(context, packedBytes, 0);
 
   const pack: Phase = {
     units: strips,
@@ -195,19 +200,18 @@ function sweep(step: Step, context: KernelContext, task: Task): Phase[] {
 
   const compute: Phase = {
     units: result.b * strips,
-    emit: (f, begin, end, thread) => {
+    emit: (f, begin, end) => {
       const unit = f.local("i32", begin);
       const image = f.local("i32");
       const strip = f.local("i32");
       const start = f.local("i32");
       const column = f.local("i32");
-      const wide = widened ? wideImages(f, scratch.own(f, thread), { source, left, rowBytes, imageBytes }) : undefined;
       f.forUp(unit, end, 1, () => {
         f.set(image, i32.divU(unit, strips));
         f.set(strip, i32.remU(unit, strips));
         f.set(column, i32.mul(i32.remU(strip, perGroup), width));
         if (groups > 1) f.set(column, i32.add(column, i32.mul(i32.divU(strip, perGroup), columns)));
-        f.set(start, wide ? wide(image) : i32.add(i32.mul(image, imageBytes), source.address));
+        f.set(start, i32.add(i32.mul(image, imageBytes), source.address));
         if (depthwise) f.set(start, i32.add(start, i32.mul(column, 4)));
         else if (groups > 1) f.set(start, i32.add(start, i32.mul(i32.divU(strip, perGroup), depth * 4)));
         byWidth(f, strip, { columns, width, perGroup }, (columnCount) => {
@@ -239,9 +243,11 @@ function sweep(step: Step, context: KernelContext, task: Task): Phase[] {
     const clipped = overhang(v, source.h).some((n) => n > 0);
     const rows = clipped ? f.local("i32") : v.taps.length;
     const tapRowBytes = h.taps.length * depth * width * 4;
+    /** From one of the elements that are multiplied to the next. */
+    const tapBytes = depthwise ? pixelBytes : 4;
 
     /** Adds what one run of `count` neighbouring elements of the source gives, from x; x and b move past it. */
-    const run = (sums: ReturnType<typeof newTile>, count: number): void => {
+    const run = (sums: Tile, count: number): void => {
       const unroll = count <= 9 ? count : ([4, 3, 2].find((n) => count % n === 0) ?? 1);
       f.repeat(count / unroll, () => {
         for (let u = 0; u < unroll; u++) {
@@ -257,37 +263,51 @@ function sweep(step: Step, context: KernelContext, task: Task): Phase[] {
             !depthwise,
           );
         }
-        f.add(x, unroll * (depthwise ? pixelBytes : 4));
+        f.add(x, unroll * tapBytes);
         f.add(b, unroll * width * 4);
       });
     };
 
-    /** Adds what one row of taps gives. */
-    const tapRow = (sums: ReturnType<typeof newTile>): void => {
+    /** Adds what one row of taps gives, where all of them lie inside; x moves on to the next row. */
+    const tapRow = (sums: Tile): void => {
       const taps = h.taps.length;
-      if (taps === 0) return;
       const together = (depthwise || groups === 1) && (h.spacing === 1 || taps === 1);
       if (together) run(sums, taps * depth);
       else
         f.repeat(taps, () => {
           run(sums, depth);
-          f.add(x, h.spacing * pixelBytes - (depthwise ? pixelBytes : depth * 4));
+          f.add(x, h.spacing * pixelBytes - depth * tapBytes);
         });
-      const walked = together ? taps * (depthwise ? pixelBytes : depth * 4) : taps * h.spacing * pixelBytes;
-      f.add(x, v.spacing * rowBytes - walked);
+      f.add(x, v.spacing * rowBytes - (together ? taps * depth * tapBytes : taps * h.spacing * pixelBytes));
     };
 
-    const tile = (count: number): void => {
+    /** The same at the border: each tap takes part only in the pixels for which it lies inside. */
+    const tapRowAtBorder = (sums: Tile, inside: readonly Range[]): void => {
+      const line = f.let(i32.add(x, 0));
+      for (const [tap, { from, to }] of inside.entries()) {
+        if (from < to) {
+          f.set(x, i32.add(line, (from * h.move + tap * h.spacing) * pixelBytes));
+          run(sums.slice(from, to), depth);
+        } else f.add(b, depth * width * 4);
+      }
+      f.set(x, i32.add(line, v.spacing * rowBytes));
+    };
+
+    const tile = (count: number, inside: readonly Range[]): void => {
       const sums = newTile(f, count, Math.ceil(columnCount / 4));
+      const whole = inside.every(({ from, to }) => from === 0 && to === count);
+      const body = () => (whole ? tapRow(sums) : tapRowAtBorder(sums, inside));
       f.set(x, rowStart);
       f.set(b, rowPanel);
-      if (typeof rows === "number") f.repeat(rows, () => tapRow(sums));
-      else {
-        const left = f.local("i32", rows);
-        f.while(left, () => {
-          tapRow(sums);
-          f.set(left, i32.sub(left, 1));
-        });
+      if (inside.length > 0) {
+        if (typeof rows === "number") f.repeat(rows, body);
+        else {
+          const left = f.local("i32", rows);
+          f.while(left, () => {
+            body();
+            f.set(left, i32.sub(left, 1));
+          });
+        }
       }
       finish(f, step, fused, sums, { row: pixel, column, n: result.c, rowStep: h.step, columnCount });
       f.add(rowStart, count * h.move * pixelBytes);
@@ -305,7 +325,7 @@ function sweep(step: Step, context: KernelContext, task: Task): Phase[] {
         f.set(rowPanel, i32.add(rowPanel, i32.mul(from, tapRowBytes)));
         firstRow = i32.add(y, i32.mul(from, v.spacing));
       }
-      f.set(rowStart, i32.add(i32.add(start, i32.mul(firstRow, rowBytes)), (h.first + left) * pixelBytes));
+      f.set(rowStart, i32.add(i32.add(start, i32.mul(firstRow, rowBytes)), h.first * pixelBytes));
       f.set(
         pixel,
         i32.add(
@@ -313,11 +333,40 @@ function sweep(step: Step, context: KernelContext, task: Task): Phase[] {
           i32.const(h.start),
         ),
       );
-      for (const { rows: count, count: times } of rowTiles(h.count)) f.repeat(times, () => tile(count));
+      for (const { rows: count, inside, times } of tilesAlong(h, source.w)) f.repeat(times, () => tile(count, inside));
     });
   }
 
   return [pack, compute];
+}
+
+/** From `from` up to, not including, `to`. */
+interface Range {
+  readonly from: number;
+  readonly to: number;
+}
+
+/**
+ * The tiles of a row of results, equal neighbours together: their sizes, and for each tap the results of the tile for
+ * which it lies inside a source of `size` places.
+ */
+function tilesAlong(sweep: Sweep, size: number): { rows: number; inside: readonly Range[]; times: number }[] {
+  const { first, move, taps, spacing } = sweep;
+  const tiles: { rows: number; inside: readonly Range[]; times: number }[] = [];
+  let place = 0;
+  for (const { rows, count } of rowTiles(sweep.count)) {
+    for (let i = 0; i < count; i++, place += rows) {
+      const inside = taps.map((_, tap): Range => {
+        const at = first + place * move + tap * spacing;
+        const from = Math.min(rows, Math.max(0, Math.ceil(-at / move)));
+        return { from, to: Math.max(from, Math.min(rows, Math.ceil((size - at) / move))) };
+      });
+      const last = tiles[tiles.length - 1];
+      if (last?.rows === rows && JSON.stringify(last.inside) === JSON.stringify(inside)) last.times++;
+      else tiles.push({ rows, inside, times: 1 });
+    }
+  }
+  return tiles;
 }
 
 /** The taps, from … up to, not including, to, that lie inside a source of `size` rows when the first lies at row y. */
@@ -328,36 +377,6 @@ function clip(f: FunctionBuilder, y: Local<"i32">, { taps, spacing }: Sweep, siz
   const below = f.let(i32.select(i32.ltS(y, size), inside(i32.sub(size, y)), 0));
   const to = f.let(i32.min(below, i32.const(taps.length)));
   return { from: f.let(i32.min(from, to)), to };
-}
-
-/** Copies an image into one with empty columns at both sides, when it is another than last time, and tells where it is. */
-function wideImages(
-  f: FunctionBuilder,
-  place: Local<"i32">,
-  {
-    source,
-    left,
-    rowBytes,
-    imageBytes,
-  }: { source: Task["source"]; left: number; rowBytes: number; imageBytes: number },
-): (image: Local<"i32">) => I32 {
-  f.fillMemory(place, 0, imageBytes);
-  const held = f.local("i32", i32.const(-1));
-  const [from, to] = [f.local("i32"), f.local("i32")];
-  const pixelBytes = source.c * 4;
-  return (image) => {
-    f.if(i32.ne(image, held), () => {
-      f.set(held, image);
-      f.set(from, i32.add(i32.mul(image, source.h * source.w * pixelBytes), source.address));
-      f.set(to, i32.add(place, left * pixelBytes));
-      f.repeat(source.h, () => {
-        f.copyMemory(to, from, source.w * pixelBytes);
-        f.add(from, source.w * pixelBytes);
-        f.add(to, rowBytes);
-      });
-    });
-    return place;
-  };
 }
 
 /** About as many pixels of a block as keep its rows of x and its panel of dy in the first-level cache. */
@@ -575,10 +594,10 @@ export function conv2dKernelGradient(step: Step, context: KernelContext): Phase[
         });
         const target = f.let(i32.mul(i32.add(i32.mul(row, outputs), column), 4));
         for (const [r, vectors] of sums.entries()) {
-          for (const [v, sum] of vectors.entries()) {
-            const address = dwAddress + r * outputs * 4 + v * 16;
-            storeFloats(f, address, target, f32x4.add(sum, v128.load(target, address)), Math.min(4, lanes - v * 4));
-          }
+          const address = (v: number): number => dwAddress + r * outputs * 4 + v * 16;
+          const totals = vectors.map((sum, v) => f.let(f32x4.add(sum, v128.load(target, address(v)))));
+          for (const [v, total] of totals.entries())
+            storeFloats(f, address(v), target, total, Math.min(4, lanes - v * 4));
         }
         f.add(row, places.length);
       }

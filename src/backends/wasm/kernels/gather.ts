@@ -56,7 +56,7 @@ export function gather(step: Step, context: KernelContext): Phase[] {
             };
             const root = loadFloats(table, context.address(table), { ...place, plus: 0, splat: false });
             const locate = locateInRows(step, { full, row: rowAt, column: offset }, { full: 0, row: 0, column: 0 });
-            fused.emit(f, locate, { full, plus: 0 }, { root, lanes });
+            fused.emit(f, { locate, full, plus: 0, root, lanes });
           });
         });
       },

@@ -79,7 +79,7 @@ function elementwiseLoop(step: Step, context: KernelContext): Phase {
         const whole = (count - (count % 4)) * 4;
         const last = f.let(i32.min(i32.mul(end, FLAT_UNIT * 4), i32.const(whole)));
         const body = (lanes: number) =>
-          fused.emit(f, () => ({ offset: at, plus: 0, splat: false }), { full: at, plus: 0 }, { lanes, hoisted });
+          fused.emit(f, { locate: () => ({ offset: at, plus: 0, splat: false }), full: at, plus: 0, lanes, hoisted });
         f.forUp(at, last, 16, () => body(4));
         if (count % 4 > 0) {
           f.if(i32.eq(end, units), () => {
@@ -124,7 +124,7 @@ function elementwiseLoop(step: Step, context: KernelContext): Phase {
         f.set(at, i32.const(0));
         columns(f, at, count, (lanes) => {
           const locate: Locate = (shape) => ({ offset: i32.add(start(shape), at), plus: 0, splat: false });
-          fused.emit(f, locate, { full: f.let(i32.add(full, at)), plus: 0 }, { lanes, hoisted: all });
+          fused.emit(f, { locate, full: f.let(i32.add(full, at)), plus: 0, lanes, hoisted: all });
         });
       });
     },
@@ -169,7 +169,7 @@ function reduceColumns(step: Step, context: KernelContext, rows: number, count: 
         const body = (lanes: number) => {
           f.set(place, i32.add(full, at));
           const locate = locateInRows(step, { full: place, row: rowAt, column: at }, { full: 0, row: 0, column: 0 });
-          const value = fused.emit(f, locate, { full: place, plus: 0 }, { lanes });
+          const [value] = fused.emit(f, { locate, full: place, plus: 0, lanes });
           for (const { node, rule, partial } of rules) {
             const x = value(node.inputs[0]);
             f.set(partial, rule.combine(partial, lanes === 4 ? x : keepLanes(x, lanes, rule.start)));
@@ -243,7 +243,7 @@ function reduceRows(step: Step, context: KernelContext, outer: number, count: nu
               for (let v = 0; v < vectors; v++) {
                 const plus = { full: v * 16, row: 0, column: v * 16 };
                 const locate = locateInRows(step, { full, row: rowAt, column }, plus);
-                const value = fused.emit(f, locate, { full, plus: v * 16 }, { lanes: lanesOf(v) });
+                const [value] = fused.emit(f, { locate, full, plus: v * 16, lanes: lanesOf(v) });
                 for (const { node, rule, partials } of rules) {
                   f.set(partials[v], rule.combine(partials[v], value(node.inputs[0])));
                 }

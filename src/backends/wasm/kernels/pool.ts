@@ -107,13 +107,6 @@ function eachChannel(f: FunctionBuilder, count: number, body: (at: Int, lanes: n
   if (count % 4 > 0) body(whole, count % 4);
 }
 
-/** The largest of each channel in a window. */
-function largest(f: FunctionBuilder, x: number, first: Local<"i32">, inside: Inside, sizes: Sizes): Local<"v128"> {
-  const best = f.local("v128", v128.constF32(Number.NEGATIVE_INFINITY));
-  eachCell(f, first, inside, sizes, (cell, plus) => f.set(best, f32x4.max(best, v128.load(cell, x + plus))));
-  return best;
-}
-
 /** Goes through a window's cells with a mask: set where the cell is the first to hold the window's largest. */
 function eachWinner(
   f: FunctionBuilder,
@@ -123,7 +116,8 @@ function eachWinner(
   sizes: Sizes,
   body: (won: Local<"v128">, cell: Local<"i32">, plus: number) => void,
 ): void {
-  const best = largest(f, x, first, inside, sizes);
+  const best = f.local("v128", v128.constF32(Number.NEGATIVE_INFINITY));
+  eachCell(f, first, inside, sizes, (cell, plus) => f.set(best, f32x4.pmax(best, v128.load(cell, x + plus))));
   const open = f.local("v128", v128.constI32(-1));
   eachCell(f, first, inside, sizes, (cell, plus) => {
     const won = f.let(v128.and(f32x4.eq(v128.load(cell, x + plus), best), open));
@@ -163,7 +157,7 @@ function pool(
           const root = result(f, f.let(i32.add(start, at)), inside, sizes);
           const full = f.let(i32.add(rowFull, at));
           const locate = locateInRows(step, { full, row, column: at }, { full: 0, row: 0, column: 0 });
-          fused.emit(f, locate, { full, plus: 0 }, { root, lanes });
+          fused.emit(f, { locate, full, plus: 0, root, lanes });
         });
       });
     });
@@ -173,7 +167,17 @@ function pool(
 
 export const maxPool2d = (step: Step, context: KernelContext): Phase[] => {
   const x = context.address(step.root!.inputs[0]);
-  return pool(step, context, (f, first, inside, sizes) => largest(f, x, first, inside, sizes));
+  return pool(step, context, (f, first, inside, sizes) => {
+    // The one-instruction maximum loses a NaN, the careful one takes eight: so the NaN are noted beside it.
+    const best = f.local("v128", v128.constF32(Number.NEGATIVE_INFINITY));
+    const nan = f.local("v128", v128.constI32(0));
+    eachCell(f, first, inside, sizes, (at, plus) => {
+      const cell = f.let(v128.load(at, x + plus));
+      f.set(best, f32x4.pmax(best, cell));
+      f.set(nan, v128.or(nan, f32x4.ne(cell, cell)));
+    });
+    return v128.or(best, nan);
+  });
 };
 
 export const maxPool2dPick = (step: Step, context: KernelContext): Phase[] => {
@@ -231,7 +235,7 @@ function handOut(step: Step, context: KernelContext, dy: number, results: readon
 
     const finishAt = (column: Int, root: V128, lanes: number, plus = 0): void => {
       const locate = locateInRows(step, { full, row, column }, { full: plus, row: plus / c, column: 0 });
-      fused.emit(f, locate, { full, plus }, { root, lanes });
+      fused.emit(f, { locate, full, plus, root, lanes });
     };
 
     f.forUp(unit, end, 1, () => {

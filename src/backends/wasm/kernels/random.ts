@@ -50,7 +50,7 @@ export function randomUniform(step: Step, context: KernelContext): Phase[] {
             const lanes = Math.min(4, count - half * 4);
             if (lanes <= 0) continue;
             const locate = () => ({ offset: at, plus: half * 16, splat: false });
-            fused.emit(f, locate, { full: at, plus: half * 16 }, { root: uniform(word), lanes, hoisted });
+            fused.emit(f, { locate, full: at, plus: half * 16, root: uniform(word), lanes, hoisted });
           }
         };
         const whole = (size - (size % 8)) * 4;

@@ -4,12 +4,28 @@
  */
 import type { Step } from "../../../plan/fuse.ts";
 import { type FunctionBuilder, type I32, i32, type Local, type V128, v128 } from "../assembler.ts";
-import { type Fused, locateInRows } from "../fused.ts";
+import { type Fused, locateInRows, type Spot } from "../fused.ts";
 import type { KernelContext } from "../kernel.ts";
 import type { Madd } from "../math.ts";
 
 /** The sums of a tile: rows of vectors. */
 export type Tile = readonly (readonly Local<"v128">[])[];
+
+/**
+ * `m` rows in runs of equal tiles. Six rows by two vectors need 15 registers of the 15 that V8 gives; a rest of one,
+ * two or three rows would leave the multipliers waiting, so it is shared with a neighbour: 8 = 4 + 4.
+ */
+export function rowTiles(m: number): { rows: number; count: number }[] {
+  const whole = Math.floor(m / 6);
+  const rest = m % 6;
+  const runs = (...pairs: [rows: number, count: number][]) =>
+    pairs.filter(([, count]) => count > 0).map(([rows, count]) => ({ rows, count }));
+  if (rest === 0) return runs([6, whole]);
+  if (rest >= 4 || whole === 0) return runs([6, whole], [rest, 1]);
+  if (rest === 3) return runs([6, whole - 1], [5, 1], [4, 1]);
+  if (rest === 2) return runs([6, whole - 1], [4, 2]);
+  return whole >= 2 ? runs([6, whole - 2], [5, 1], [4, 2]) : runs([4, 1], [3, 1]);
+}
 
 /** How many vectors wide tiles are: the fewer rows there are, the wider, so that enough sums are under way at once. */
 export const vectorsFor = (rows: number): number => (rows === 1 ? 8 : rows <= 3 ? 4 : 2);
@@ -51,21 +67,23 @@ export function finish(
     column: f.let(i32.mul(column, 4)),
   };
   const columnAt = (plus: number) => locateInRows(step, at, { full: 0, row: 0, column: plus });
-  for (let v = 0; v < sums[0].length; v++) {
-    const hoisted = fused.hoist(
+  const hoisted = sums[0].map((_, v) =>
+    fused.hoist(
       f,
       (shape) => {
         const { offset } = columnAt(0)(shape);
         return offset !== at.full && offset !== at.row;
       },
       columnAt(v * 16),
-    );
-    const lanes = Math.min(4, columnCount - v * 4);
-    for (const [r, row] of sums.entries()) {
+    ),
+  );
+  for (const [r, vectors] of sums.entries()) {
+    const spots = vectors.map((root, v): Spot => {
       const plus = { full: r * rowStep * n * 4 + v * 16, row: r * rowStep * 4, column: v * 16 };
-      const locate = locateInRows(step, at, plus);
-      fused.emit(f, locate, { full: at.full, plus: plus.full }, { root: row[v], lanes, hoisted });
-    }
+      const lanes = Math.min(4, columnCount - v * 4);
+      return { locate: locateInRows(step, at, plus), full: at.full, plus: plus.full, root, lanes, hoisted: hoisted[v] };
+    });
+    fused.emit(f, ...spots);
   }
 }
 
@@ -126,7 +144,8 @@ export function packRows(
 ): void {
   const end = f.let(i32.add(target, i32.mul(k, width * 4)));
   f.while(i32.ltU(target, end), () => {
-    for (let v = 0; v < width / 4; v++) f.emit(v128.store(target, v128.load(source, v * 16), v * 16));
+    const row = Array.from({ length: width / 4 }, (_, v) => f.let(v128.load(source, v * 16)));
+    for (const [v, value] of row.entries()) f.emit(v128.store(target, value, v * 16));
     f.add(source, rowBytes);
     f.add(target, width * 4);
   });

@@ -1,0 +1,16 @@
+/** Which engine computes, from `--backend` and `--threads`. */
+import { type Backend, reference, wasm } from "../index.ts";
+import { UsageError } from "./errors.ts";
+
+export interface BackendOptions {
+  readonly backend?: "wasm" | "reference";
+  readonly threads?: number;
+}
+
+export function chooseBackend({ backend = "wasm", threads }: BackendOptions): Backend {
+  if (backend === "wasm") return wasm(threads === undefined ? {} : { threads });
+  if (threads !== undefined && threads > 1) {
+    throw new UsageError("--backend reference runs on one thread; leave --threads out.");
+  }
+  return reference();
+}

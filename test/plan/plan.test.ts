@@ -1,0 +1,176 @@
+/** Plans: what is fused, what is computed once, where results lie, and that updates see the old values. */
+import { describe, expect, test } from "vitest";
+import { reference } from "../../src/backends/reference/reference.ts";
+import { wasm } from "../../src/backends/wasm/session.ts";
+import { input, variable } from "../../src/graph/leaf.ts";
+import type { Node } from "../../src/graph/node.ts";
+import {
+  add,
+  exp,
+  gradientsOf,
+  matmul,
+  mean,
+  mul,
+  relu,
+  softmaxCrossEntropy,
+  sub,
+  sum,
+  tanh,
+} from "../../src/ops/index.ts";
+import { makePlan, showPlan, stepName } from "../../src/plan/plan.ts";
+
+const names = (outputs: readonly Node[], inputs: readonly Node[] = []) =>
+  makePlan({ inputs, outputs }).steps.map(stepName);
+
+describe("fusion", () => {
+  const [x, w, b] = [input("x", [8, 5]), input("w", [5, 6]), input("b", [6])];
+
+  test("bias and activation are done at the end of the matrix product", () => {
+    expect(names([relu(add(matmul(x, w), b))], [x, w, b])).toEqual(["matmul+add+relu"]);
+  });
+
+  test("a chain of elementwise ops is one step, and so is the sum at its end", () => {
+    expect(names([tanh(mul(add(x, 1), x))], [x])).toEqual(["add+mul+tanh"]);
+    expect(names([sum(mul(x, x), 0)], [x])).toEqual(["mul+sum"]);
+  });
+
+  test("what needs a finished sum waits for it", () => {
+    expect(names([sub(x, mean(x, 0))], [x])).toEqual(["sum", "mul", "sub"]);
+  });
+
+  test("equal parts are computed once", () => {
+    const e = () => exp(matmul(x, w));
+    expect(names([add(e(), e())], [x, w])).toEqual(["matmul+exp+add"]);
+  });
+
+  test("a loss and its gradient share the softmax", () => {
+    const z = input("z", [8, 5]);
+    const loss = sum(softmaxCrossEntropy(z, x));
+    const exps = makePlan({ inputs: [z, x], outputs: [loss, ...gradientsOf(loss, [z])] })
+      .steps.flatMap((step) => step.nodes)
+      .filter((node) => node.op.name === "exp");
+    expect(exps).toHaveLength(1);
+  });
+});
+
+describe.each([
+  ["reference", reference("float64")],
+  ["wasm", wasm({ threads: 1 })],
+] as const)("updates on %s", (_, backend) => {
+  test("all gradients of a step are taken at the same weights", () => {
+    // y = x·w₁·w₂ with scalars: dw₁ = x·w₂ and dw₂ = x·w₁ need the old w₂ and w₁.
+    const x = input("x", [1, 1]);
+    const [w1, w2] = [variable("w1", [1, 1]), variable("w2", [1, 1])];
+    const loss = sum(matmul(matmul(x, w1), w2));
+    const [d1, d2] = gradientsOf(loss, [w1, w2]);
+    const session = backend.open();
+    session.write(w1, [2]);
+    session.write(w2, [5]);
+    const updates = [
+      { variable: w2, value: sub(w2, d2) },
+      { variable: w1, value: sub(w1, d1) },
+    ];
+    session.compile(makePlan({ inputs: [x], outputs: [loss], updates })).run([Float32Array.of(3)]);
+    expect([...session.read(w1), ...session.read(w2)]).toEqual([2 - 15, 5 - 6]);
+  });
+
+  test("two variables can change places", () => {
+    const [a, b] = [variable("a", [3]), variable("b", [3])];
+    const session = backend.open();
+    session.write(a, [1, 2, 3]);
+    session.write(b, [4, 5, 6]);
+    const updates = [
+      { variable: a, value: b },
+      { variable: b, value: a },
+    ];
+    session.compile(makePlan({ inputs: [], outputs: [], updates })).run([]);
+    expect([[...session.read(a)], [...session.read(b)]]).toEqual([
+      [4, 5, 6],
+      [1, 2, 3],
+    ]);
+  });
+
+  test("a value that needs both the old and the new one gets them", () => {
+    const a = variable("a", [2]);
+    const session = backend.open();
+    session.write(a, [1, 10]);
+    const next = mul(a, 3);
+    const executable = session.compile(
+      makePlan({ inputs: [], outputs: [sub(next, a)], updates: [{ variable: a, value: next }] }),
+    );
+    expect([...executable.run([]).outputs[0]]).toEqual([2, 20]);
+    expect([...session.read(a)]).toEqual([3, 30]);
+  });
+
+  test("a matrix that is multiplied by its own new value's source is not overwritten too early", () => {
+    const w = variable("w", [2, 2]);
+    const session = backend.open();
+    session.write(w, [1, 2, 3, 4]);
+    session.compile(makePlan({ inputs: [], outputs: [], updates: [{ variable: w, value: matmul(w, w) }] })).run([]);
+    expect([...session.read(w)]).toEqual([7, 10, 15, 22]);
+  });
+
+  test("a guard that is not finite stops the run before its updates", () => {
+    const [x, w] = [input("x", []), variable("w", [])];
+    const session = backend.open();
+    session.write(w, [0]);
+    const loss = mul(x, 2);
+    const plan = makePlan({ inputs: [x], outputs: [loss], updates: [{ variable: w, value: add(w, x) }], guard: loss });
+    const run = session.compile(plan).run([Float32Array.of(1, 2, Number.NaN, 4)], 4);
+    expect(run.completed).toBe(2);
+    expect([...session.read(w)]).toEqual([3]);
+  });
+
+  test("many runs in a row take their inputs and give their outputs in order", () => {
+    const [x, w] = [input("x", [2]), variable("w", [2])];
+    const session = backend.open();
+    session.write(w, [0, 0]);
+    const next = add(w, x);
+    const run = session
+      .compile(makePlan({ inputs: [x], outputs: [next], updates: [{ variable: w, value: next }] }))
+      .run([Float32Array.of(1, 2, 3, 4, 5, 6)], 3);
+    expect([...run.outputs[0]]).toEqual([1, 2, 4, 6, 9, 12]);
+  });
+});
+
+test("results that live at the same time never share memory", () => {
+  const x = input("x", [64, 32]);
+  let value: Node = x;
+  const kept: Node[] = [];
+  for (let i = 0; i < 10; i++) {
+    value = matmul(tanh(value), input(`w${i}`, [32, 32]));
+    if (i % 3 === 0) kept.push(value);
+  }
+  const plan = makePlan({
+    inputs: [x],
+    outputs: [
+      add(
+        value,
+        kept.reduce((a, b) => add(a, b)),
+      ),
+      ...kept,
+    ],
+  });
+  const lives = new Map<Node, [number, number]>();
+  for (const [i, step] of plan.steps.entries()) {
+    for (const node of step.writes) lives.set(node, [i, plan.outputs.includes(node) ? plan.steps.length : i]);
+    for (const node of step.reads) if (lives.has(node)) lives.get(node)![1] = Math.max(lives.get(node)![1], i);
+  }
+  const all = [...lives].map(([node, [from, to]]) => ({ ...plan.slots.get(node)!, from, to }));
+  for (const [i, a] of all.entries()) {
+    for (const b of all.slice(i + 1)) {
+      const together = a.from <= b.to && b.from <= a.to;
+      const overlap = a.offset < b.offset + b.bytes && b.offset < a.offset + a.bytes;
+      expect(together && overlap).toBe(false);
+    }
+  }
+  const sumOfSizes = all.reduce((total, { bytes }) => total + bytes, 0);
+  expect(plan.arenaBytes).toBeLessThan(sumOfSizes + 64 * 32 * 4 * 20);
+});
+
+test("a plan prints as a table", () => {
+  const [x, w] = [input("x", [8, 5]), input("w", [5, 6])];
+  const text = showPlan(makePlan({ inputs: [x, w], outputs: [relu(matmul(x, w))] }));
+  expect(text).toMatch(/^step +phase +ops +stores +memory +flops/);
+  expect(text).toMatch(/matmul\+relu +relu \[8, 6\] +192 B +528/);
+});

@@ -1,0 +1,95 @@
+/**
+ * Random graphs of elementwise ops, reductions, matrix products and moves, with their gradients: the engine gives what
+ * the reference gives, however the planner cuts them into steps.
+ */
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { reference } from "../../src/backends/reference/reference.ts";
+import { wasm } from "../../src/backends/wasm/session.ts";
+import { input, variable } from "../../src/graph/leaf.ts";
+import type { Node } from "../../src/graph/node.ts";
+import { broadcastsTo, sizeOf } from "../../src/graph/shape.ts";
+import {
+  add,
+  gradientsOf,
+  matmul,
+  max,
+  maximum,
+  mean,
+  mul,
+  relu,
+  reshape,
+  sigmoid,
+  sub,
+  sum,
+  tanh,
+  transpose,
+} from "../../src/ops/index.ts";
+import { makePlan } from "../../src/plan/plan.ts";
+import { RandomStream } from "../../src/random.ts";
+
+const SHAPES = [[], [1], [5], [8], [3, 1], [1, 8], [3, 5], [3, 8], [8, 5], [2, 3, 5], [2, 1, 5], [2, 3, 1]];
+
+/** Grows a graph from a list of random numbers. */
+function grow(choices: readonly number[]): { inputs: Node[]; nodes: Node[] } {
+  const inputs = SHAPES.map((shape, i) => input(`x${i}`, shape));
+  const nodes: Node[] = [...inputs];
+  for (const [i, choice] of choices.entries()) {
+    // Prefer recent nodes, so that graphs get deep.
+    const pick = (n: number) => nodes[nodes.length - 1 - (n % Math.min(nodes.length, i % 3 === 0 ? 40 : 6))];
+    const a = pick(choice >>> 4);
+    const b = pick(choice >>> 12);
+    const fits = broadcastsTo(a.shape, b.shape) || broadcastsTo(b.shape, a.shape);
+    const axis = a.shape.length > 0 ? (choice >>> 8) % a.shape.length : 0;
+    const made = [
+      () => (fits ? add(a, b) : tanh(a)),
+      () => (fits ? mul(tanh(a), b) : sigmoid(a)),
+      () => (fits ? sub(a, mul(b, 0.5)) : relu(a)),
+      () => (fits ? maximum(a, b) : tanh(mul(a, 0.3))),
+      () => (a.shape.length > 0 ? sum(mul(a, 0.3), axis, (choice & 512) > 0) : tanh(a)),
+      () => (a.shape.length > 0 ? max(a, axis, true) : tanh(a)),
+      () => (a.shape.length > 0 ? sub(a, mean(a, axis, true)) : sigmoid(a)),
+      () => (a.shape.length === 2 ? tanh(matmul(a, a, { transposeB: true })) : tanh(a)),
+      () =>
+        a.shape.length === 2 && b.shape.length === 2 && a.shape[1] === b.shape[0]
+          ? tanh(add(matmul(a, b), 1))
+          : relu(a),
+      () => (a.shape.length >= 2 ? transpose(a) : sigmoid(a)),
+      () => reshape(tanh(a), [sizeOf(a.shape)]),
+    ][choice % 11]();
+    nodes.push(made);
+  }
+  return { inputs, nodes };
+}
+
+const values = (nodes: readonly Node[], name: string) => {
+  const stream = new RandomStream(1, name);
+  return nodes.map(({ shape }) => Float32Array.from({ length: sizeOf(shape) }, () => 2 * stream.uniform() - 1));
+};
+
+test("random graphs and their gradients, with updates in place", () => {
+  fc.assert(
+    fc.property(fc.array(fc.nat(2 ** 24), { minLength: 3, maxLength: 30 }), (choices) => {
+      const { inputs, nodes } = grow(choices);
+      const last = nodes.slice(-3);
+      const loss = last.map((node) => mean(tanh(node))).reduce((a, b) => add(a, b));
+      const gradients = gradientsOf(loss, inputs.slice(0, 9));
+      const state = variable("state", gradients[6].shape);
+      const updates = [{ variable: state, value: add(mul(state, 0.9), gradients[6]) }];
+      const plan = makePlan({ inputs, outputs: [loss, ...last, ...gradients], updates });
+      const results = [reference("float64"), wasm({ threads: 1 })].map((backend) => {
+        const session = backend.open();
+        session.write(state, new Float32Array(sizeOf(state.shape)).fill(0.25));
+        const { outputs } = session.compile(plan).run(values(inputs, "x"));
+        return [...outputs, session.read(state)];
+      });
+      for (const [i, expected] of results[0].entries()) {
+        const scale = Math.max(1, ...Array.from(expected, Math.abs));
+        // Thirty ops deep in single precision; ties of max may fall either way, but only for equal values.
+        for (const [j, value] of expected.entries())
+          expect(Math.abs(results[1][i][j] - value) / scale).toBeLessThan(1e-4);
+      }
+    }),
+    { numRuns: Number(process.env.CHAINRULE_GRAPHS ?? 150), seed: 1 },
+  );
+});
