@@ -2,13 +2,8 @@
  * Worked example 2: backpropagation through the net of example 1, with target 1, L = ½(o − t)² and η = 0.1. All weights
  * change at once, from gradients taken at the same weights.
  */
-import { dense, type Loss, mul, sequential, sgd, sub, sum } from "chainrule";
+import { dense, sequential, sgd } from "chainrule";
 import { explain, reportText, stepReport, weightReport } from "chainrule/explain";
-
-const halfSquaredError: Loss = {
-  target: "values",
-  perSample: (o, t) => mul(0.5, sum(mul(sub(o, t), sub(o, t)), 1)),
-};
 
 const model = sequential({ input: [3] }, [
   dense(2, { activation: "tanh", bias: false }),
@@ -24,7 +19,7 @@ model.setWeight("dense_2.kernel", [[0.8], [0.6]]);
 export const step = await explain(
   model,
   { x: [[0.5, 0.2, 0.1]], y: [[1]] },
-  { loss: halfSquaredError, optimizer: sgd({ learningRate: 0.1 }) },
+  { loss: "halfSquaredError", optimizer: sgd({ learningRate: 0.1 }) },
 );
 
 console.log(reportText(stepReport(step)));

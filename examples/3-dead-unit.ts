@@ -2,13 +2,8 @@
  * Worked example 3: a 1-2-2 ReLU net. The second hidden unit has z = −0.5: ReLU gives 0 and lets no gradient through, so
  * the unit is named as dead and its weight does not move.
  */
-import { dense, type Loss, mul, sequential, sgd, sub, sum } from "chainrule";
+import { dense, sequential, sgd } from "chainrule";
 import { explain, reportText, stepReport } from "chainrule/explain";
-
-const halfSquaredError: Loss = {
-  target: "values",
-  perSample: (o, t) => mul(0.5, sum(mul(sub(o, t), sub(o, t)), 1)),
-};
 
 const model = sequential({ input: [1] }, [
   dense(2, { activation: "relu", bias: 0.1 }),
@@ -23,7 +18,7 @@ model.setWeight("dense_2.kernel", [
 export const step = await explain(
   model,
   { x: [[1.5]], y: [[1, 0]] },
-  { loss: halfSquaredError, optimizer: sgd({ learningRate: 0.1 }) },
+  { loss: "halfSquaredError", optimizer: sgd({ learningRate: 0.1 }) },
 );
 
 console.log(reportText(stepReport(step)));

@@ -7,10 +7,11 @@ import { isConstant, isVariable } from "../graph/leaf.ts";
 import { hasName, type Node, nameOf, topologicalOrder } from "../graph/node.ts";
 import type { AnyArray } from "../graph/op.ts";
 import { showShape, sizeOf } from "../graph/shape.ts";
-import type { Loss } from "../nn/losses.ts";
+import { type LossOption, lossNamed, lossOf } from "../nn/losses.ts";
 import type { Parameter } from "../nn/network.ts";
 import { gradientsOf } from "../ops/index.ts";
-import { adam, type Optimizer } from "../optim/optimizer.ts";
+import { adam, type Optimizer } from "../optim/index.ts";
+import type { ScheduleMemory } from "../optim/schedules.ts";
 import { makePlan } from "../plan/plan.ts";
 import type { Data, Model } from "../train/model.ts";
 import {
@@ -26,13 +27,15 @@ import { Values } from "./values.ts";
 
 export interface ExplainOptions {
   /** A loss's name, or one of your own; the one the model was trained with unless said. */
-  readonly loss?: string | Loss;
+  readonly loss?: LossOption;
   /** Adam with its usual settings unless said. */
   readonly optimizer?: Optimizer;
   /** Which step of training this is, from 1: it decides bias corrections, schedules and dropout; 1 unless said. */
   readonly step?: number;
   /** The optimiser's arrays before the step, such as `{ "m.dense_1.kernel": [...] }`; zeros unless said. */
   readonly state?: Readonly<Record<string, ArrayLike<number>>>;
+  /** What the learning rate's schedule remembers of earlier epochs, as checkpoints keep it. */
+  readonly schedule?: ScheduleMemory;
 }
 
 /** A place where the chain rule stops to be told: an array of the step that has a name. */
@@ -87,7 +90,7 @@ const symbolOf = (name: string): SymbolFormula => {
 };
 
 export async function open(model: Model, data: Data, options: ExplainOptions): Promise<Opened> {
-  const { optimizer = adam(), step = 1, state = {} } = options;
+  const { optimizer = adam(), step = 1, state = {}, schedule } = options;
   const loss = options.loss ?? trainedLoss(model);
   if (!Number.isInteger(step) || step < 1) {
     throw new ArgumentError(`step must be a whole number ≥ 1, the number of the training step; ${step} came.`);
@@ -95,14 +98,19 @@ export async function open(model: Model, data: Data, options: ExplainOptions): P
   const examples = model.examples(data, loss);
   const batchSize = examples.x.count;
   const { network, session } = model;
-  const batch = givenBatch(network, batchSize, examples.y.kind, examples.x.values instanceof Uint8Array);
+  const batch = givenBatch(network, batchSize, {
+    targets: examples.y.kind,
+    pixels: examples.x.values instanceof Uint8Array,
+    weighted: examples.weights !== undefined,
+  });
   const states = optimizerStates(network, optimizer);
   const graph = trainingGraph(network, objectiveOf(loss, []), optimizer, states, batch);
-  const scalars = optimizer.scalars(step);
+  const scalars = optimizer.scalars(step, schedule);
 
   const given = new Map<Node, AnyArray>([
     [graph.x, examples.x.values],
     [graph.y, examples.y.values],
+    ...(batch.weights && examples.weights ? [[batch.weights, examples.weights] as const] : []),
     [graph.inputs.step, Int32Array.of(step - 1)],
     ...Object.entries(graph.inputs.scalars).map(([name, node]) => [node, Float64Array.of(scalars[name])] as const),
     ...stateValues(states, state),
@@ -123,7 +131,7 @@ export async function open(model: Model, data: Data, options: ExplainOptions): P
     model,
     graph,
     optimizer,
-    lossName: typeof loss === "string" ? loss : "own loss",
+    lossName: lossOf(loss).name ?? "own loss",
     step,
     batchSize,
     states,
@@ -141,8 +149,8 @@ const fail = (node: Node): never => {
   throw new ArgumentError(`${nameOf(node)} has no gradient: it is not a number that the loss depends on.`);
 };
 
-function trainedLoss(model: Model): string {
-  if (typeof model.details.loss === "string") return model.details.loss;
+function trainedLoss({ details: { loss, lossOptions } }: Model): LossOption {
+  if (typeof loss === "string") return lossNamed(loss, lossOptions as Record<string, unknown> | undefined);
   throw new ArgumentError('explain needs a loss, since this model has not been trained yet: { loss: "crossEntropy" }.');
 }
 

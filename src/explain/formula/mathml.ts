@@ -2,6 +2,7 @@
 import {
   type BinaryOperator,
   bindingOf,
+  bindsSuperscript,
   type Formula,
   type RenderOptions,
   rightBinding,
