@@ -179,8 +179,8 @@ export class Explanation {
 
   /** Every op of the step in the order of computation: forward, backward, update. */
   ops(): OpDescription[] {
-    const { graph, values, bind } = this.opened;
-    const nodes = topologicalOrder([graph.loss, ...graph.gradients, ...graph.updates.map(({ value }) => value)]);
+    const { values, bind } = this.opened;
+    const nodes = this.#nodes();
     const ids = new Map(nodes.map((node, i) => [node, i]));
     return nodes.map((node, id) => ({
       id,
@@ -194,6 +194,23 @@ export class Explanation {
       ...(node.op.explain && { words: node.op.explain }),
       statistics: describeArray("", symbol(""), [], values.get(node), 0).statistics,
     }));
+  }
+
+  /** What an op of `ops()` gave for one sample, or altogether where it does not have one row per sample. */
+  opValues(id: number, sample?: number): readonly number[] {
+    const { values, batchSize } = this.opened;
+    const nodes = this.#nodes();
+    if (!(id in nodes))
+      throw new ArgumentError(`There is no op ${id}: the ops of this step are 0 to ${nodes.length - 1}.`);
+    const all = values.get(nodes[id]);
+    if (sample === undefined || nodes[id].shape[0] !== batchSize) return Array.from(all);
+    const row = all.length / batchSize;
+    return Array.from(all.slice(this.#sample(sample) * row, (sample + 1) * row));
+  }
+
+  #nodes(): readonly Node[] {
+    const { graph } = this.opened;
+    return topologicalOrder([graph.loss, ...graph.gradients, ...graph.updates.map(({ value }) => value)]);
   }
 
   /**

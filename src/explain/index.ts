@@ -1,4 +1,5 @@
 /** chainrule/explain: one training step, opened up. This file lists what is public and holds no logic. */
+export { Cursor, type Moment, type Stride } from "./cursor.ts";
 export type * from "./description.ts";
 export { explain } from "./explain.ts";
 export { type DetailOptions, Explanation } from "./explanation.ts";
@@ -9,6 +10,7 @@ export { showNumber } from "./formula/number.ts";
 export { formulaText } from "./formula/text.ts";
 export { dot, type GraphOptions, mermaid } from "./graph-view.ts";
 export type { ExplainOptions } from "./open.ts";
+export { Recorder, type RecorderCost, type RecorderOptions } from "./recorder.ts";
 export type { Block } from "./report/blocks.ts";
 export { type HtmlOptions, htmlPage } from "./report/html.ts";
 export { type LatexOptions, latexDocument } from "./report/latex.ts";

@@ -49,6 +49,8 @@ const PREDICTION_BATCH = 256;
 
 export class Model {
   readonly network: Network;
+  /** What computes; a second model for the same bits is opened on it. */
+  readonly backend: Backend;
   readonly #layers: readonly Layer[];
   readonly #session: Session;
   readonly #predictors = new Map<string, Executable>();
@@ -58,6 +60,7 @@ export class Model {
   constructor({ input, seed = 0, backend = wasm() }: ModelOptions, layers: readonly Layer[]) {
     this.network = new Network(input, seed, layers);
     this.#layers = layers;
+    this.backend = backend;
     this.#session = backend.open();
     for (const parameter of this.network.parameters) this.#initialise(parameter);
   }
