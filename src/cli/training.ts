@@ -13,8 +13,9 @@ import { checkpointOf } from "./checkpoint.ts";
 import { type ReadOptions, readDataFor, readTrainingData, type TrainingData } from "./data.ts";
 import type { Details } from "./details.ts";
 import { EXIT, Interrupted, UsageError } from "./errors.ts";
+import { targetsFor } from "./losses.ts";
 import { Display } from "./progress.ts";
-import { chooseRecipe, type Recipe, type RecipeOptions, targetsFor } from "./recipe.ts";
+import { chooseRecipe, type Recipe, type RecipeOptions } from "./recipe.ts";
 import { scoreLines } from "./report.ts";
 import { jsonScores, measureModel, type TestScores } from "./scores.ts";
 import {
@@ -54,8 +55,8 @@ export async function train(source: string, options: TrainOptions): Promise<void
   const recipe = chooseRecipe(parts.train, options);
   const model = sequential({ input: data.train.inputShape, seed, backend: chooseBackend(options) }, recipe.layers);
   try {
-    Object.assign(model.details, detailsOf(data, source, recipe), { loss: recipe.loss });
-    announce(display, source, parts, recipe, model, seed);
+    Object.assign(model.details, detailsOf(data, source, recipe));
+    announce(display, source, parts, recipe, model, options);
     const run = { source, options, out, display, model, recipe, parts };
     const history = await runTraining(run);
     await save(run);
@@ -139,10 +140,17 @@ function rowsText({ x, inputShape, count: rows }: Dataset): string {
 const layerText = (model: Model): string =>
   model.network.layers.map(({ kind, description }) => `${kind} ${description.replaceAll(",", "")}`.trim()).join(", ");
 
-function announce(display: Display, source: string, parts: Parts, recipe: Recipe, model: Model, seed: number): void {
+function announce(
+  display: Display,
+  source: string,
+  parts: Parts,
+  recipe: Recipe,
+  model: Model,
+  { seed = 0, resume }: TrainOptions,
+): void {
   const { train, validation, test, testNote } = parts;
   const { classes, task, schema } = train;
-  const { loss, optimizer, learningRate, epochs, batchSize, notes } = recipe;
+  const { loss, optimizer, learningRate, schedule, epochs, batchSize, notes } = recipe;
   const paint = painter(process.stderr);
   const lines: [string, string][] = [
     ["data", `${name(source, 60)}: ${rowsText(train)}`],
@@ -153,12 +161,12 @@ function announce(display: Display, source: string, parts: Parts, recipe: Recipe
   const target = schema ? ` of ${name(schema.target.name)}` : "";
   lines.push(["task", classes ? `${classes.length} classes${target}: ${listText(classes)}` : `${task}${target || ""}`]);
   lines.push(["network", `${layerText(model)} (${plural(model.network.parameterCount, "parameter")})`]);
-  const schedule = optimizer.config.schedule === undefined ? "" : `, ${optimizer.config.schedule}`;
   lines.push([
     "training",
-    `${loss}, ${optimizer.name} at ${measureRate(learningRate)}${schedule}, batches of ${batchSize}, ${plural(epochs, "epoch")}, seed ${seed}`,
+    `${loss.name}, ${optimizer.name} at ${measureRate(learningRate)}, ${schedule}, batches of ${batchSize}, ${plural(epochs, "epoch")}, seed ${seed}`,
   ]);
   lines.push(["engine", model.engine]);
+  if (resume !== undefined) lines.push(["resumes", resume]);
   for (const note of notes) lines.push(["note", note]);
   for (const [title, text] of lines) display.note(wrapped(title, text, paint));
   display.note("");
@@ -173,7 +181,7 @@ function announce(display: Display, source: string, parts: Parts, recipe: Recipe
     inputShape: train.inputShape,
     layers: layerText(model),
     parameters: model.network.parameterCount,
-    loss,
+    loss: loss.name,
     optimizer: { name: optimizer.name, ...optimizer.config },
     epochs,
     batchSize,
@@ -189,12 +197,12 @@ function listText(names: readonly string[]): string {
   return names.length > 10 ? `${shown.join(", ")}, …` : shown.join(", ");
 }
 
-/** A titled line, broken between words where it is longer than the terminal is wide. */
+/** A titled line, broken after commas where it is longer than the terminal is wide. */
 function wrapped(title: string, text: string, paint: ReturnType<typeof painter>): string {
   const indent = 12;
   const room = widthOf(process.stderr) - indent;
   const lines: string[] = [""];
-  for (const word of text.split(" ")) {
+  for (const word of text.split(/(?<=,) /)) {
     const last = lines[lines.length - 1];
     if (last === "") lines[lines.length - 1] = word;
     else if (last.length + 1 + word.length <= room) lines[lines.length - 1] = `${last} ${word}`;
@@ -254,7 +262,7 @@ async function runTraining(run: Training): Promise<EpochReport[]> {
     if (stop.signal.aborted && !(error instanceof FileError)) {
       display.event({ event: "interrupted", checkpoint });
       throw new Interrupted(
-        `Interrupted. To go on where it stopped: ${commandName()} train --resume ${quote(checkpoint)}`,
+        `Interrupted. To go on where it stopped:\n  ${commandName()} train --resume ${quote(checkpoint)}`,
       );
     }
     if (error instanceof DivergenceError) throw await keptWeights(run, error);
@@ -346,9 +354,9 @@ async function save({ out, model }: Training): Promise<void> {
 async function finish(run: Training, history: readonly EpochReport[], data: TrainingData): Promise<void> {
   const { source, options, out, display, model, recipe, parts } = run;
   const tested = parts.test ?? parts.train;
-  const scores = await measureModel(model, tested, recipe.loss);
+  const scores = await measureModel(model, tested);
   const seconds = history.reduce((sum, epoch) => sum + epoch.seconds, 0);
-  const rows = history.length * parts.train.count;
+  const rows = history.reduce((sum, epoch) => sum + epoch.samplesPerSecond * epoch.seconds, 0);
   display.event({
     event: "done",
     [parts.test ? "test" : "training"]: jsonScores(scores),

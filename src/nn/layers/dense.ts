@@ -3,14 +3,14 @@ import { ArgumentError, ShapeError } from "../../errors.ts";
 import { showShape } from "../../graph/shape.ts";
 import { add, matmul } from "../../ops/index.ts";
 import { activationNamed } from "../activations.ts";
-import { type InitializerName, initializer } from "../initializers.ts";
+import { type InitializerName, initializer, usualInit } from "../initializers.ts";
 import { defineLayer, type Layer } from "../layer.ts";
 
 export interface DenseOptions {
   /** The activation's name; linear unless said. */
   readonly activation?: string;
-  /** How the kernel [I, O] begins; He's for ReLU, Glorot's uniform for others. */
-  readonly init?: InitializerName;
+  /** How the kernel [I, O] begins; He's for ReLU and its kin, Glorot's uniform for others. */
+  readonly init?: InitializerName | number;
   /** Whether to add a bias [O]; true unless said. A number is its initial value. */
   readonly bias?: boolean | number;
 }
@@ -25,7 +25,7 @@ const make = defineLayer<Config>("dense", {
     const kernel = {
       name: "kernel",
       shape: [input[0], units],
-      init: initializer(init ?? (activation === "relu" ? "he" : "glorotUniform")),
+      init: initializer(init ?? usualInit(activation)),
     };
     return bias === false
       ? [kernel]
