@@ -25,9 +25,11 @@ export interface Moment {
  * Walks through a recorded run.
  *
  * @example
- * const cursor = await Cursor.at(recorder, 137);
- * await cursor.forward("op"); // the next op of step 137
- * await cursor.back("batch"); // step 136
+ * const recorder = new Recorder();
+ * await model.fit(data, { loss: "crossEntropy", epochs: 3, observer: recorder });
+ * const cursor = await Cursor.at(recorder, 2);
+ * await cursor.forward("op"); // the next op of step 2
+ * await cursor.back("batch"); // step 1
  */
 export class Cursor {
   readonly #recorder: Recorder;

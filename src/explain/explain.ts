@@ -11,7 +11,7 @@ import { type ExplainOptions, open } from "./open.ts";
  *
  * @example
  * const step = await explain(model, { x, y }, { loss: "crossEntropy", optimizer: adam() });
- * console.log(step.loss.value, step.weight("dense_1.kernel", [0, 5]).chain.gradient);
+ * console.log(step.loss.value, step.weight("dense_1.kernel", [0, 2]).chain.gradient);
  */
 export const explain = async (model: Model, data: Data, options: ExplainOptions = {}): Promise<Explanation> =>
   new Explanation(await open(model, data, options));

@@ -220,7 +220,7 @@ export class Explanation {
    * @throws ArgumentError if there is no such layer, unit or sample; it says which there are
    *
    * @example
-   * (await explain(model, { x, y }, { loss: "crossEntropy" })).unit("dense_1", 5, { sample: 3 });
+   * console.log(reportText(unitReport(step.unit("dense_1", 2, { sample: 3 }))));
    */
   unit(
     layer: string,
@@ -263,7 +263,7 @@ export class Explanation {
    * @throws ArgumentError if there is no such parameter or place; it says which there are
    *
    * @example
-   * (await explain(model, { x, y }, { loss: "crossEntropy" })).weight("dense_2.kernel", [17, 4], { follow: 1 });
+   * console.log(reportText(weightReport(step.weight("dense_2.kernel", [1, 0], { follow: 1 }))));
    */
   weight(name: string, index: readonly number[] | number, options: DetailOptions = {}): WeightDescription {
     const parameters = this.opened.stops.filter(({ role }) => role === "parameter");

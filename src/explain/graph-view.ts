@@ -56,7 +56,7 @@ function draw(explanation: Explanation, { phases = ["forward", "backward"], valu
  * The graph as Mermaid.
  *
  * @example
- * console.log(mermaid(await explain(model, batch), { values: true }));
+ * console.log(mermaid(step, { values: true }));
  */
 export function mermaid(explanation: Explanation, options: GraphOptions = {}): string {
   const { nodes, edges, layers } = draw(explanation, options);
@@ -84,7 +84,7 @@ export function mermaid(explanation: Explanation, options: GraphOptions = {}): s
  * The graph as DOT, for Graphviz.
  *
  * @example
- * await writeFile("step.dot", dot(await explain(model, batch)));
+ * console.log(dot(step, { phases: ["forward"] }));
  */
 export function dot(explanation: Explanation, options: GraphOptions = {}): string {
   const { nodes, edges, layers } = draw(explanation, options);

@@ -52,7 +52,9 @@ const nodesOf = ({ model, trainer }: { model: Model; trainer: Trainer }): Node[]
  * @example
  * const recorder = new Recorder();
  * await model.fit(data, { loss: "crossEntropy", epochs: 3, observer: recorder });
- * const step = await recorder.explain(137); // exactly as it was trained
+ * const step = await recorder.explain(2); // exactly as it was trained
+ * console.log(step.loss.value);
+ * recorder.close();
  */
 export class Recorder implements FitObserver {
   readonly #interval: number;

@@ -56,7 +56,7 @@ const word = (text: string): string => (text.length === 1 ? text : `\\mathrm{${e
  * Renders a formula to LaTeX, without the dollars.
  *
  * @example
- * formulaLatex(partial(symbol("L"), symbol("kernel", "dense_1", [3, 5])));
+ * formulaLatex(step.loss.formula);
  */
 export function formulaLatex(formula: Formula, options: RenderOptions = {}): string {
   const show = (part: Formula, least = 0): string => {

@@ -101,7 +101,7 @@ function body(formula: Formula, options: RenderOptions): string {
  * Renders a formula to a `<math>` element.
  *
  * @example
- * formulaMathml(equal(symbol("L"), number(0.08)));
+ * formulaMathml(step.loss.formula, { digits: 4 });
  */
 export const formulaMathml = (formula: Formula, options: RenderOptions = {}): string =>
   `<math xmlns="http://www.w3.org/1998/Math/MathML">${body(formula, options)}</math>`;

@@ -30,7 +30,7 @@ const superscript = (n: number): string =>
  * Renders a formula to one line of text.
  *
  * @example
- * formulaText(equal(symbol("a", "dense_1"), { kind: "call", name: "tanh", operands: [symbol("z", "dense_1")] }));
+ * formulaText(step.forward[0].results[1].formula); // "tanh(dense_1.z)"
  */
 export function formulaText(formula: Formula, options: RenderOptions = {}): string {
   const show = (part: Formula, least = 0): string => {

@@ -47,7 +47,7 @@ const SCRIPT = `for (const button of document.querySelectorAll("button[data-open
  * Renders a report to a whole HTML page.
  *
  * @example
- * await writeFile("step.html", htmlPage(stepReport(await explain(model, batch))));
+ * const page = htmlPage(stepReport(step));
  */
 export function htmlPage(
   blocks: readonly Block[],

@@ -13,7 +13,7 @@ export interface LatexOptions {
  * Renders a report to a LaTeX document.
  *
  * @example
- * await writeFile("weight.tex", latexDocument(weightReport(step.weight("dense_1.kernel", [0, 0]))));
+ * const document = latexDocument(weightReport(step.weight("dense_1.kernel", [0, 0])));
  */
 export const latexDocument = (blocks: readonly Block[], { digits = 6 }: LatexOptions = {}): string =>
   [
