@@ -168,9 +168,10 @@ export function trainingPlan({ inputs, loss, metrics, updates }: TrainingGraph, 
 /** Inputs: row numbers. Outputs: the sums over the batch of the loss and of each metric. */
 export function evaluationPlan(network: Network, objective: Objective, data: DataVariables, batchSize: number): Plan {
   const batch = gatheredBatch(data, batchSize);
-  const { output } = network.apply(batch.x, { training: false });
+  const { output, penalty } = network.apply(batch.x, { training: false });
   const { loss, metrics } = score(objective, output, batch);
-  return makePlan({ inputs: batch.inputs, outputs: [loss, ...metrics].map((each) => sum(each)) });
+  const total = penalty ? add(sum(loss), mul(penalty, batchSize)) : sum(loss);
+  return makePlan({ inputs: batch.inputs, outputs: [total, ...metrics.map((each) => sum(each))] });
 }
 
 /** Input: a batch of rows. Output: what the network gives for it. */

@@ -101,7 +101,7 @@ const scoresOf = (sums: readonly number[], count: number, metrics: readonly stri
 });
 
 /** Lets timers, input and other work run. */
-const breathe = (): Promise<void> =>
+export const breathe = (): Promise<void> =>
   new Promise((resolve) => {
     if (typeof setImmediate === "function") {
       setImmediate(resolve);
