@@ -31,6 +31,18 @@ export interface Progress {
   readonly samplesPerSecond: number;
 }
 
+/** A run in the middle of its work: its model, what it trains on, and where it stands. */
+export interface RunningFit {
+  readonly model: Model;
+  readonly record: TrainingRecord;
+  readonly trainer: Trainer;
+}
+
+/** Looks at a run after each series of steps, and before the first; `Recorder` is one. It must change nothing. */
+export interface FitObserver {
+  observe(run: RunningFit): void;
+}
+
 export interface FitOptions {
   /** A loss's name, such as `crossEntropy`, one with options such as `huber({ delta: 0.5 })`, or a function of your own. */
   readonly loss: LossOption;
@@ -52,6 +64,8 @@ export interface FitOptions {
   readonly signal?: AbortSignal;
   /** Called every few milliseconds while training. */
   readonly onProgress?: (progress: Progress) => void;
+  /** Looks on while the run trains: a `Recorder` of chainrule/explain, with which to rewind it. */
+  readonly observer?: FitObserver;
   /** Writes a file from which the run can go on with the same bits. */
   readonly checkpoint?: {
     readonly path: string;
@@ -122,6 +136,8 @@ export class Fit implements AsyncIterable<EpochReport>, PromiseLike<EpochReport[
     }
     try {
       if (resume !== undefined) await restoreTraining(resume, model, trainer, record);
+      const observe = (): void => this.#options.observer?.observe({ model, record, trainer });
+      observe();
       let savedAt = performance.now();
       const write = async (): Promise<void> => {
         if (!checkpoint) return;
@@ -137,6 +153,7 @@ export class Fit implements AsyncIterable<EpochReport>, PromiseLike<EpochReport[
         const { row: startRow, epoch: finished } = trainer.position;
         const speed = (row: number) => ((row - startRow) / Math.max(performance.now() - start, 1e-3)) * 1000;
         const progress = async (): Promise<void> => {
+          observe();
           const { row } = trainer.position;
           this.#options.onProgress?.({
             epoch: finished + 1,
@@ -163,6 +180,7 @@ export class Fit implements AsyncIterable<EpochReport>, PromiseLike<EpochReport[
           throw error;
         }
         trainer.beginEpoch((scored ?? scores).loss);
+        observe();
         if (performance.now() - savedAt > 1000 || trainer.position.epoch >= epochs) await write();
         yield {
           ...scores,

@@ -162,7 +162,11 @@ class WasmSession implements ImmediateSession {
         helpers.start(job, count, places);
         return this.#threads;
       },
-      leave: () => helpers.free(job),
+      leave: () => {
+        helpers.free(job);
+        // A helper that has yet to load the module will write to the word: it is given back only when all have.
+        if (Atomics.load(word(), 0) === this.#threads - 1) this.#allocator.free(ready);
+      },
     };
   }
 
@@ -226,7 +230,7 @@ class WasmSession implements ImmediateSession {
       count: number,
       ...ports: number[]
     ) => number;
-    const crew = shared ? this.#enlist(module, plan.inputs.length + plan.outputs.length, allocate(4)) : undefined;
+    const crew = shared ? this.#enlist(module, plan.inputs.length + plan.outputs.length, this.#allocator.allocate(4)) : undefined;
 
     // Inputs and outputs of many runs pass through memory of their own, which grows with the longest series of runs.
     const ports = [...plan.inputs, ...plan.outputs];
