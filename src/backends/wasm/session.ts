@@ -230,7 +230,9 @@ class WasmSession implements ImmediateSession {
       count: number,
       ...ports: number[]
     ) => number;
-    const crew = shared ? this.#enlist(module, plan.inputs.length + plan.outputs.length, this.#allocator.allocate(4)) : undefined;
+    const crew = shared
+      ? this.#enlist(module, plan.inputs.length + plan.outputs.length, this.#allocator.allocate(4))
+      : undefined;
 
     // Inputs and outputs of many runs pass through memory of their own, which grows with the longest series of runs.
     const ports = [...plan.inputs, ...plan.outputs];
