@@ -6,6 +6,7 @@ import { ArgumentError } from "../errors.ts";
 import { isConstant } from "../graph/leaf.ts";
 import { type Node, nameOf, topologicalOrder } from "../graph/node.ts";
 import { sameShape, showShape, sizeOf } from "../graph/shape.ts";
+import type { NamedLayer } from "../nn/network.ts";
 import { describeArray } from "./arrays.ts";
 import { type ChainOptions, Chains } from "./chain.ts";
 import type {
@@ -67,7 +68,7 @@ export class Explanation {
 
   /** Layer by layer: parameters, results such as z and a, formulas, what stands out. */
   get forward(): readonly LayerForward[] {
-    this.#forward ??= this.opened.model.network.layers.map((layer): LayerForward => {
+    this.#forward ??= this.#layers.map((layer): LayerForward => {
       const stops = this.#resultsOf(layer.name);
       return {
         layer: layer.name,
@@ -134,7 +135,7 @@ export class Explanation {
   /** Layer by layer, the last one first: ∂L/∂a, ∂L/∂z, ∂L/∂w, ∂L/∂b. */
   get backward(): readonly LayerBackward[] {
     if (this.#backward) return this.#backward;
-    const layers = [...this.opened.model.network.layers].reverse().map(({ name }): LayerBackward => {
+    const layers = [...this.#layers].reverse().map(({ name }): LayerBackward => {
       const gradient = (stop: Stop): Computed =>
         this.#computed(stop.name, partial(symbol("L"), stop.symbol), this.opened.gradient(stop.node));
       const depended = (stop: Stop): boolean => this.opened.isTrained(stop.node);
@@ -227,11 +228,10 @@ export class Explanation {
     unit: number | readonly number[],
     options: DetailOptions & { sample?: number } = {},
   ): UnitDescription {
-    const { network } = this.opened.model;
-    const found = network.layers.find(({ name }) => name === layer);
+    const found = this.#layers.find(({ name }) => name === layer);
     if (!found) {
       throw new ArgumentError(
-        `There is no layer "${layer}". This model has ${network.layers.map(({ name }) => name).join(", ")}.`,
+        `There is no layer "${layer}". This model has ${this.#layers.map(({ name }) => name).join(", ")}.`,
       );
     }
     const place = typeof unit === "number" ? [unit] : unit;
@@ -326,10 +326,19 @@ export class Explanation {
     return this.opened.stops.find((stop) => stop.node === node);
   }
 
+  /** The layers, each followed by those inside it. */
+  get #layers(): readonly NamedLayer[] {
+    const all = (layers: readonly NamedLayer[]): NamedLayer[] => layers.flatMap((each) => [each, ...all(each.layers)]);
+    return all(this.opened.model.network.layers);
+  }
+
   #resultsOf(layer: string): readonly Stop[] {
-    return this.opened.stops.filter(
-      ({ role, name }) => role === "result" && (name === layer || splitName(name)[0] === layer),
-    );
+    const { stops, graph } = this.opened;
+    const own = stops.filter(({ role, name }) => role === "result" && (name === layer || splitName(name)[0] === layer));
+    // What a layer made of layers gives may be what the last one inside gives.
+    return own.length > 0
+      ? own
+      : stops.filter(({ node, role }) => role === "result" && node === graph.named.get(layer));
   }
 
   #parametersOf(layer: string): readonly Stop[] {
