@@ -5,9 +5,10 @@
 import { ArgumentError } from "../errors.ts";
 import { isConstant } from "../graph/leaf.ts";
 import { type Node, nameOf, topologicalOrder } from "../graph/node.ts";
+import type { AnyArray } from "../graph/op.ts";
 import { sameShape, showShape, sizeOf } from "../graph/shape.ts";
 import type { NamedLayer } from "../nn/network.ts";
-import { describeArray } from "./arrays.ts";
+import { describeArray, statisticsOf } from "./arrays.ts";
 import { type ChainOptions, Chains } from "./chain.ts";
 import type {
   ArrayDescription,
@@ -154,9 +155,9 @@ export class Explanation {
   /** Parameter by parameter: before, gradient, after, the optimiser's state and formulas. */
   get update(): readonly UpdateDescription[] {
     this.#update ??= this.opened.states.map(({ parameter, state }, i): UpdateDescription => {
-      const { graph, bind } = this.opened;
+      const { graph, bind, updateValues } = this.opened;
       const describe = (node: Node): ArrayDescription =>
-        this.#describe(nameOf(node), bind(node) ?? symbol(nameOf(node)), node);
+        describeArray(nameOf(node), bind(node) ?? symbol(nameOf(node)), node.shape, updateValues.get(node), LISTED);
       const next = new Map(graph.updates.map(({ variable, value }) => [variable, value]));
       const after = (node: Node): ArrayDescription => ({ ...describe(next.get(node)!), name: nameOf(node) });
       const lines = updateLines(this.opened, parameter.node);
@@ -180,7 +181,7 @@ export class Explanation {
 
   /** Every op of the step in the order of computation: forward, backward, update. */
   ops(): OpDescription[] {
-    const { values, bind } = this.opened;
+    const { bind } = this.opened;
     const nodes = this.#nodes();
     const ids = new Map(nodes.map((node, i) => [node, i]));
     return nodes.map((node, id) => ({
@@ -193,20 +194,25 @@ export class Explanation {
       inputs: node.inputs.map((x) => ids.get(x)!),
       formula: formulaOf(node, (x) => bind(x) ?? (isConstant(x) ? undefined : symbol(`#${ids.get(x)}`))),
       ...(node.op.explain && { words: node.op.explain }),
-      statistics: describeArray("", symbol(""), [], values.get(node), 0).statistics,
+      statistics: statisticsOf(this.#valuesOf(node)),
     }));
   }
 
   /** What an op of `ops()` gave for one sample, or altogether where it does not have one row per sample. */
   opValues(id: number, sample?: number): readonly number[] {
-    const { values, batchSize } = this.opened;
+    const { batchSize } = this.opened;
     const nodes = this.#nodes();
     if (!(id in nodes))
       throw new ArgumentError(`There is no op ${id}: the ops of this step are 0 to ${nodes.length - 1}.`);
-    const all = values.get(nodes[id]);
+    const all = this.#valuesOf(nodes[id]);
     if (sample === undefined || nodes[id].shape[0] !== batchSize) return Array.from(all);
     const row = all.length / batchSize;
     return Array.from(all.slice(this.#sample(sample) * row, (sample + 1) * row));
+  }
+
+  #valuesOf(node: Node): AnyArray {
+    const { values, updateValues } = this.opened;
+    return (node.phase === "update" ? updateValues : values).get(node);
   }
 
   #nodes(): readonly Node[] {
