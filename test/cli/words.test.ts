@@ -30,7 +30,7 @@ describe("--layers", () => {
     ["dense", /lacks units: a whole number above 0/],
     ["dense -3", /units is "-3"/],
     ["dense 1.5", /units is "1.5"/],
-    ["dense 8 relu he true 5", /one argument too many, "5"/],
+    ["dropout 0.5 0.6", /one argument too many, "0.6"/],
     ["dense 8 units=9", /units twice/],
     ["dense 8 colour=red", /no argument "colour". It takes units, activation, init, bias/],
     ["dense 8 activatoin=relu", /Did you mean "activation"/],
