@@ -10,9 +10,37 @@ export { s } from "./graph/scalar.ts";
 export type { Shape } from "./graph/shape.ts";
 export { activationNames, defineActivation } from "./nn/activations.ts";
 export { defineInitializer, type Initializer, type InitializerName, initializerNames } from "./nn/initializers.ts";
-export { defineLayer, type Layer, type LayerContext, type LayerKind } from "./nn/layer.ts";
-export { type DenseOptions, dense } from "./nn/layers/dense.ts";
-export { activation, dropout, flatten, normalize, rescale } from "./nn/layers/simple.ts";
+export { defineLayer, type Layer, type LayerContext, type LayerKind, type LayerOptions } from "./nn/layer.ts";
+// A name that is a layer's and an op's is the layer here; the op is ops.conv2d, say.
+export {
+  activation,
+  averagePool2d,
+  batchNorm,
+  block,
+  branches,
+  chain,
+  conv1d,
+  conv2d,
+  conv2dTranspose,
+  type DenseOptions,
+  dense,
+  depthwiseConv2d,
+  dropout,
+  embedding,
+  flatten,
+  globalAveragePool2d,
+  globalMaxPool2d,
+  layerNorm,
+  maxPool2d,
+  merge,
+  normalize,
+  rescale,
+  reshape,
+  residual,
+  spatialDropout,
+  upsampling2d,
+  zeroPadding2d,
+} from "./nn/layers/index.ts";
 export {
   binaryCrossEntropy,
   crossEntropy,
@@ -24,16 +52,19 @@ export {
   lossNames,
 } from "./nn/losses.ts";
 export { type NamedLayer, Network } from "./nn/network.ts";
+export type { Flow } from "./nn/wiring.ts";
 export * from "./ops/index.ts";
+export * as ops from "./ops/index.ts";
 export * from "./optim/index.ts";
 export { RandomStream } from "./random.ts";
 export type { EpochReport, Fit, FitOptions, Progress } from "./train/fit.ts";
 export { compile, grad, type Tensor, tensor, valueAndGrad } from "./train/functional.ts";
-export { defineMetric, metricNames } from "./train/metrics.ts";
+export { confusionMatrix, defineMetric, type Metric, metricNames, type Predictions } from "./train/metrics.ts";
 export {
   type Data,
   type EvaluateOptions,
   fromBytes,
+  functional,
   load,
   Model,
   type ModelOptions,

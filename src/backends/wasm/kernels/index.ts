@@ -2,7 +2,7 @@
 import type { Kernel } from "../kernel.ts";
 import { conv2d, conv2dInputGradient, conv2dKernelGradient } from "./conv.ts";
 import { concat, pad, slice, transpose } from "./copy.ts";
-import { argmax, gather, oneHot, scatterAdd } from "./gather.ts";
+import { argmax, gather, oneHot, scatterAdd, toIndex } from "./gather.ts";
 import { matmul } from "./matmul.ts";
 import { averagePool2d, averagePool2dGradient, maxPool2d, maxPool2dGradient, maxPool2dPick } from "./pool.ts";
 import { randomUniform } from "./random.ts";
@@ -25,5 +25,6 @@ export const KERNELS: Readonly<Record<string, Kernel>> = {
   randomUniform,
   scatterAdd,
   slice,
+  toIndex,
   transpose,
 };
