@@ -8,6 +8,7 @@ import { join, resolve } from "node:path";
 import * as library from "chainrule";
 import * as data from "chainrule/data";
 import * as dataNode from "chainrule/data/node";
+import * as explain from "chainrule/explain";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 
 const ROOT = resolve(import.meta.dirname, "..");
@@ -53,6 +54,7 @@ const PRELUDE: Record<string, string> = {
   y: "const y = [0, 1, 1, 0];",
   data: "const data = { x: [[0, 0], [0, 1], [1, 0], [1, 1]], y: [0, 1, 1, 0] };",
   batches: "const batches = [{ x: [[0, 1]], y: [1] }, { x: [[1, 1]], y: [0] }];",
+  step: 'const step = await explain(model, { x, y }, { loss: "crossEntropy" });',
   train: "const train = { x: [[0, 0], [0, 1], [1, 0], [1, 1]], y: [0, 1, 1, 0] };",
 };
 
@@ -60,6 +62,7 @@ const modules: [string, object][] = [
   ["chainrule", library],
   ["chainrule/data", data],
   ["chainrule/data/node", dataNode],
+  ["chainrule/explain", explain],
 ];
 
 /** The snippet with the imports and declarations that it leaves out. */

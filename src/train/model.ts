@@ -50,6 +50,8 @@ const PREDICTION_BATCH = 256;
 
 export class Model {
   readonly network: Network;
+  /** What computes; a second model for the same bits is opened on it. */
+  readonly backend: Backend;
   readonly #session: Session;
   readonly #predictors = new Map<string, Executable>();
   /** Plain JSON that is saved with the model: class names, columns, the loss it was trained with. */
@@ -57,6 +59,7 @@ export class Model {
 
   constructor({ input, seed = 0, backend = wasm() }: ModelOptions, layers: readonly Layer[], wiring?: Wiring) {
     this.network = new Network(input, seed, layers, wiring);
+    this.backend = backend;
     this.#session = backend.open();
     for (const parameter of this.network.parameters) this.#initialise(parameter);
   }
@@ -87,7 +90,7 @@ export class Model {
   /** Sets a parameter's values. */
   setWeight(name: string, values: Numbers): void {
     const { node } = this.#parameter(name);
-    const { values: flat } = toRows(values, node.shape, name);
+    const { values: flat } = toRows(values, node.shape.slice(1), name);
     if (flat.length !== sizeOf(node.shape)) {
       throw new ArgumentError(
         `${name} has shape ${showShape(node.shape)}, ${sizeOf(node.shape)} values; ${flat.length} came.`,

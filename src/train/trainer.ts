@@ -255,6 +255,12 @@ export class Trainer {
     return this.#order.rows;
   }
 
+  /** The rows of the data that the next step learns from; none at the end of an epoch. */
+  get nextRows(): Uint32Array {
+    const { epoch, row } = this.#position;
+    return this.#rows(epoch).subarray(row, row + this.#options.batchSize);
+  }
+
   #program(batchSize: number) {
     let found = this.#programs.get(batchSize);
     if (!found) {
@@ -282,7 +288,7 @@ export class Trainer {
   }
 
   /** Runs up to `limit` steps of the current epoch, all with batches of one size. */
-  async #advance(limit: number): Promise<void> {
+  async advance(limit: number): Promise<void> {
     const { batchSize } = this.#options;
     const { row } = this.#position;
     const whole = Math.floor((this.#count - row) / batchSize);
@@ -314,7 +320,7 @@ export class Trainer {
       this.#keepSnapshot();
       const before = this.#position.step;
       const start = performance.now();
-      await this.#advance(this.#series);
+      await this.advance(this.#series);
       this.#series = seriesLength(this.#position.step - before, performance.now() - start);
       await progress?.();
       await breathe();
