@@ -214,7 +214,7 @@ export class Fit implements AsyncIterable<EpochReport>, PromiseLike<History> {
           if (signal?.aborted) await write();
           throw error;
         }
-        if (check) warn(await check.run(finished >= 2));
+        if (check) warn(await check.run(finished >= 2 && trainer.position.step >= 100));
         trainer.beginEpoch((scored ?? scores).loss);
         observe();
         const report = {
