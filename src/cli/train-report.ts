@@ -38,7 +38,7 @@ function rowsText({ x, inputShape, count: rows }: Dataset): string {
   return `${plural(rows, `${channels === 1 ? "grey" : "colour"} picture`)} of ${width} × ${height} pixels`;
 }
 
-/** `dense 128 relu`, as `--layers` takes it. */
+/** The layers in words: `rescale 1/255, flatten, dense 128 relu`. */
 const layerText = (model: Model): string =>
   model.network.layers.map(({ kind, description }) => `${kind} ${description.replaceAll(",", "")}`.trim()).join(", ");
 

@@ -19,10 +19,14 @@ DATA is one of
   FILE.npz            arrays x_train, y_train, x_test, y_test
 
 LAYERS are separated by commas: a name, then its arguments in order or as key=value:
-  dense units [activation] [init] [bias] · dropout rate · flatten · rescale scale ·
-  activation function, or an activation alone (relu, tanh, gelu, leakyRelu(0.2), …)
+  dense units [activation] · conv2d filters size [activation] · depthwiseConv2d size ·
+  maxPool2d [size] · averagePool2d [size] · globalAveragePool2d · globalMaxPool2d ·
+  batchNorm · layerNorm · dropout rate · spatialDropout rate · flatten · rescale scale ·
+  zeroPadding2d pixels · upsampling2d [scale] · activation function, or an activation
+  alone (relu, tanh, gelu, leakyRelu(0.2), …)
 What the data need is added: scaling before, flatten, and the last dense layer.
   --layers "dense 128 relu, dropout 0.2, dense 10"
+  --layers "conv2d 32 3 relu, maxPool2d, conv2d 64 3x3 padding=same, relu, dense 10"
   --layers "dense 64 tanh init=glorotNormal bias=false, dense 3"
 
 Examples

@@ -78,7 +78,7 @@ export class Chains {
     const own = JSON.stringify(partial(L, stop.symbol));
     const named = this.#opened.bind(node);
     const formula = named && JSON.stringify(named) !== own ? named : formulaOf(node, this.#opened.bind);
-    const numbers = numbersAt(this.#opened, node, flat, this.#opened.bind);
+    const numbers = numbersAt(this.#opened.values, node, flat, this.#opened.bind);
     return { formula, ...(numbers && { numbers }) };
   }
 

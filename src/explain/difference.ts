@@ -15,7 +15,7 @@ export function finiteDifference(
   const lossAt = (shift: number): number => {
     const nudged = Float64Array.from(values.get(parameter.node));
     nudged[flat] += shift;
-    return values.with(parameter.node, nudged).get(graph.loss)[0];
+    return values.with(new Map([[parameter.node, nudged]])).get(graph.loss)[0];
   };
   const above = lossAt(EPSILON);
   const below = lossAt(-EPSILON);

@@ -5,8 +5,10 @@
 import { ArgumentError } from "../errors.ts";
 import { isConstant } from "../graph/leaf.ts";
 import { type Node, nameOf, topologicalOrder } from "../graph/node.ts";
+import type { AnyArray } from "../graph/op.ts";
 import { sameShape, showShape, sizeOf } from "../graph/shape.ts";
-import { describeArray } from "./arrays.ts";
+import type { NamedLayer } from "../nn/network.ts";
+import { describeArray, statisticsOf } from "./arrays.ts";
 import { type ChainOptions, Chains } from "./chain.ts";
 import type {
   ArrayDescription,
@@ -67,7 +69,7 @@ export class Explanation {
 
   /** Layer by layer: parameters, results such as z and a, formulas, what stands out. */
   get forward(): readonly LayerForward[] {
-    this.#forward ??= this.opened.model.network.layers.map((layer): LayerForward => {
+    this.#forward ??= this.#layers.map((layer): LayerForward => {
       const stops = this.#resultsOf(layer.name);
       return {
         layer: layer.name,
@@ -134,7 +136,7 @@ export class Explanation {
   /** Layer by layer, the last one first: ∂L/∂a, ∂L/∂z, ∂L/∂w, ∂L/∂b. */
   get backward(): readonly LayerBackward[] {
     if (this.#backward) return this.#backward;
-    const layers = [...this.opened.model.network.layers].reverse().map(({ name }): LayerBackward => {
+    const layers = [...this.#layers].reverse().map(({ name }): LayerBackward => {
       const gradient = (stop: Stop): Computed =>
         this.#computed(stop.name, partial(symbol("L"), stop.symbol), this.opened.gradient(stop.node));
       const depended = (stop: Stop): boolean => this.opened.isTrained(stop.node);
@@ -153,9 +155,9 @@ export class Explanation {
   /** Parameter by parameter: before, gradient, after, the optimiser's state and formulas. */
   get update(): readonly UpdateDescription[] {
     this.#update ??= this.opened.states.map(({ parameter, state }, i): UpdateDescription => {
-      const { graph, bind } = this.opened;
+      const { graph, bind, updateValues } = this.opened;
       const describe = (node: Node): ArrayDescription =>
-        this.#describe(nameOf(node), bind(node) ?? symbol(nameOf(node)), node);
+        describeArray(nameOf(node), bind(node) ?? symbol(nameOf(node)), node.shape, updateValues.get(node), LISTED);
       const next = new Map(graph.updates.map(({ variable, value }) => [variable, value]));
       const after = (node: Node): ArrayDescription => ({ ...describe(next.get(node)!), name: nameOf(node) });
       const lines = updateLines(this.opened, parameter.node);
@@ -179,7 +181,7 @@ export class Explanation {
 
   /** Every op of the step in the order of computation: forward, backward, update. */
   ops(): OpDescription[] {
-    const { values, bind } = this.opened;
+    const { bind } = this.opened;
     const nodes = this.#nodes();
     const ids = new Map(nodes.map((node, i) => [node, i]));
     return nodes.map((node, id) => ({
@@ -192,20 +194,25 @@ export class Explanation {
       inputs: node.inputs.map((x) => ids.get(x)!),
       formula: formulaOf(node, (x) => bind(x) ?? (isConstant(x) ? undefined : symbol(`#${ids.get(x)}`))),
       ...(node.op.explain && { words: node.op.explain }),
-      statistics: describeArray("", symbol(""), [], values.get(node), 0).statistics,
+      statistics: statisticsOf(this.#valuesOf(node)),
     }));
   }
 
   /** What an op of `ops()` gave for one sample, or altogether where it does not have one row per sample. */
   opValues(id: number, sample?: number): readonly number[] {
-    const { values, batchSize } = this.opened;
+    const { batchSize } = this.opened;
     const nodes = this.#nodes();
     if (!(id in nodes))
       throw new ArgumentError(`There is no op ${id}: the ops of this step are 0 to ${nodes.length - 1}.`);
-    const all = values.get(nodes[id]);
+    const all = this.#valuesOf(nodes[id]);
     if (sample === undefined || nodes[id].shape[0] !== batchSize) return Array.from(all);
     const row = all.length / batchSize;
     return Array.from(all.slice(this.#sample(sample) * row, (sample + 1) * row));
+  }
+
+  #valuesOf(node: Node): AnyArray {
+    const { values, updateValues } = this.opened;
+    return (node.phase === "update" ? updateValues : values).get(node);
   }
 
   #nodes(): readonly Node[] {
@@ -227,11 +234,10 @@ export class Explanation {
     unit: number | readonly number[],
     options: DetailOptions & { sample?: number } = {},
   ): UnitDescription {
-    const { network } = this.opened.model;
-    const found = network.layers.find(({ name }) => name === layer);
+    const found = this.#layers.find(({ name }) => name === layer);
     if (!found) {
       throw new ArgumentError(
-        `There is no layer "${layer}". This model has ${network.layers.map(({ name }) => name).join(", ")}.`,
+        `There is no layer "${layer}". This model has ${this.#layers.map(({ name }) => name).join(", ")}.`,
       );
     }
     const place = typeof unit === "number" ? [unit] : unit;
@@ -326,10 +332,19 @@ export class Explanation {
     return this.opened.stops.find((stop) => stop.node === node);
   }
 
+  /** The layers, each followed by those inside it. */
+  get #layers(): readonly NamedLayer[] {
+    const all = (layers: readonly NamedLayer[]): NamedLayer[] => layers.flatMap((each) => [each, ...all(each.layers)]);
+    return all(this.opened.model.network.layers);
+  }
+
   #resultsOf(layer: string): readonly Stop[] {
-    return this.opened.stops.filter(
-      ({ role, name }) => role === "result" && (name === layer || splitName(name)[0] === layer),
-    );
+    const { stops, graph } = this.opened;
+    const own = stops.filter(({ role, name }) => role === "result" && (name === layer || splitName(name)[0] === layer));
+    // What a layer made of layers gives may be what the last one inside gives.
+    return own.length > 0
+      ? own
+      : stops.filter(({ node, role }) => role === "result" && node === graph.named.get(layer));
   }
 
   #parametersOf(layer: string): readonly Stop[] {

@@ -69,6 +69,8 @@ export interface Opened {
   /** In the order of the forward pass, the loss last. */
   readonly stops: readonly Stop[];
   readonly values: Values;
+  /** The same for the update, which goes on from the gradients that the engine computed, as training does. */
+  readonly updateValues: Values;
   /** Whether training computes ∂L/∂node: the loss depends on it, and it on a trained parameter. */
   isTrained(node: Node): boolean;
   /** ∂L/∂node for a node of the forward pass. */
@@ -127,6 +129,7 @@ export async function open(model: Model, data: Data, options: ExplainOptions): P
   const trained = new Set<Node>(states.map(({ parameter }) => parameter.node));
   for (const node of forward) if (node.inputs.some((x) => trained.has(x))) trained.add(node);
   const names = bindings(graph, stops, states, gradients);
+  const engine = await runEngine(model, graph, states, given);
   return {
     model,
     graph,
@@ -141,7 +144,10 @@ export async function open(model: Model, data: Data, options: ExplainOptions): P
     isTrained: (node) => trained.has(node) && gradients.has(node),
     gradient: (node) => gradients.get(node) ?? fail(node),
     bind: (node) => names.get(node),
-    engine: await runEngine(model, graph, states, given),
+    updateValues: values.with(
+      new Map(states.map(({ parameter }, i) => [graph.gradients[i], engine.gradients.get(parameter.name)!])),
+    ),
+    engine,
   };
 }
 

@@ -29,7 +29,7 @@ export function explainUpdate(opened: Opened, parameter: Stop, flat: number): We
   const index = indexOf(shape, flat);
   const lines = updateLines(opened, parameter.node);
   const symbols = new Map(lines.map(({ node, symbol }) => [node, symbol]));
-  const valueAt = (node: Node): number => opened.values.get(node)[broadcastPlace(node.shape, shape, flat)];
+  const valueAt = (node: Node): number => opened.updateValues.get(node)[broadcastPlace(node.shape, shape, flat)];
   const isWeightSized = (node: Node): boolean =>
     node.shape.length === shape.length && node.shape.every((n, i) => n === shape[i]);
   const name = (node: Node): Formula | undefined => symbols.get(node) ?? opened.bind(node);
@@ -46,7 +46,7 @@ export function explainUpdate(opened: Opened, parameter: Stop, flat: number): We
       return {
         symbol: named(node)!,
         formula: formulaOf(node, named),
-        numbers: numbersAt(opened, node, broadcastPlace(node.shape, shape, flat), name) ?? number(value),
+        numbers: numbersAt(opened.updateValues, node, broadcastPlace(node.shape, shape, flat), name) ?? number(value),
         value,
       };
     });

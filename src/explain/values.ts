@@ -35,13 +35,21 @@ export class Values {
   /** The node's elements, row by row. Do not change them. */
   get(node: Node): AnyArray {
     const wanted = storageOf(this.primitiveOf(node));
-    const known = this.#known.get(wanted);
-    if (known) return known;
-    for (const part of topologicalOrder([wanted])) {
-      if (this.#known.has(part) || part.op.meaning.kind === "view") continue;
-      this.#known.set(part, this.#compute(part));
-    }
+    for (const part of this.#missing(wanted)) this.#known.set(part, this.#compute(part));
     return this.#known.get(wanted)!;
+  }
+
+  /** What has to be computed to know a node, in order. */
+  #missing(wanted: Node): Node[] {
+    const missing = new Set<Node>();
+    const pending = [wanted];
+    while (pending.length > 0) {
+      const node = storageOf(pending.pop()!);
+      if (this.#known.has(node) || missing.has(node)) continue;
+      missing.add(node);
+      pending.push(...node.inputs);
+    }
+    return [...missing].sort((a, b) => a.id - b.id);
   }
 
   #compute(node: Node): AnyArray {
@@ -55,13 +63,14 @@ export class Values {
     return this.#primitive.get(node) ?? node;
   }
 
-  /** The same graph with another value of one leaf; whatever does not depend on it is not computed again. */
-  with(leaf: Node, value: AnyArray): Values {
-    const changed = new Set<Node>([leaf]);
+  /** The same graph with other values of some nodes; whatever does not depend on them is not computed again. */
+  with(replaced: ReadonlyMap<Node, AnyArray>): Values {
+    const given = new Map([...replaced].map(([node, array]) => [storageOf(this.primitiveOf(node)), array]));
+    const changed = new Set<Node>(given.keys());
     for (const node of topologicalOrder([...this.#known.keys()])) {
       if (node.inputs.some((x) => changed.has(x))) changed.add(node);
     }
     const kept = [...this.#known].filter(([node]) => !changed.has(node));
-    return new Values(this.#primitive, (x) => (x === leaf ? value : this.#leaf(x)), new Map(kept));
+    return new Values(this.#primitive, this.#leaf, new Map([...kept, ...given]));
   }
 }

@@ -49,7 +49,7 @@ const CASES: Readonly<Record<string, Case>> = {
   "an unknown layer": {
     args: ["train", "iris", "--layers", "dens 8"],
     code: 2,
-    says: /There is no layer "dens"\. Known are dense, dropout.*Did you mean "dense"/,
+    says: /There is no layer "dens"\. Known are dense, .*dropout.*Did you mean "dense"/,
   },
   "an unknown activation": {
     args: ["train", "iris", "--layers", "dense 8 rleu"],
