@@ -158,6 +158,7 @@ export class Fit implements AsyncIterable<EpochReport>, PromiseLike<History> {
           stopped = true;
         },
       };
+      for (const callback of callbacks) await callback.onBegin?.(run);
       if (resume !== undefined) await restoreTraining(resume, run, trainer, record);
       const observe = (): void => this.#options.observer?.observe({ model, record, trainer });
       observe();

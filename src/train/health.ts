@@ -39,8 +39,8 @@ export interface Warning {
 
 /** How many rows are looked at. */
 const ROWS = 256;
-/** From this share on units that never fire are worth a word. */
-const DEAD_SHARE = 0.1;
+/** From this share on units that never fire are worth a word; some always are, in networks that learn well too. */
+const DEAD_SHARE = 0.5;
 /** From this share on values at an end of the activation's range are. */
 const SATURATED_SHARE = 0.5;
 /** How much of the range counts as its end. */
@@ -177,7 +177,7 @@ function activationProbes(layer: NamedLayer, named: ReadonlyMap<string, Node>, o
         return {
           kind: "deadUnits",
           where: name,
-          message: `${dead.length} of the ${units} units of ${name} give 0 for every row (${listed(dead.map(String))}), so they learn nothing. Try a smaller learning rate, init "he", a bias of 0.1, or leakyRelu.`,
+          message: `${dead.length} of the ${units} units of ${name} give 0 for all ${a.shape[0]} rows looked at (${listed(dead.map(String))}), so they learn nothing. Try a smaller learning rate, init "he", a bias of 0.1, or leakyRelu.`,
         };
       },
     },
@@ -262,7 +262,7 @@ function constantLoss({ x, y }: Examples, loss: LossOption): number | undefined 
     binaryCrossEntropyOnProbabilities: bits / width,
     crossEntropy: classes,
   };
-  return name === undefined ? undefined : known[name];
+  return name !== undefined && Object.hasOwn(known, name) ? known[name] : undefined;
 }
 
 function notLearning(examples: Examples, loss: LossOption, now: number): Warning | undefined {
