@@ -57,9 +57,19 @@ export * from "./ops/index.ts";
 export * as ops from "./ops/index.ts";
 export * from "./optim/index.ts";
 export { RandomStream } from "./random.ts";
+export {
+  type Callback,
+  type CallbackOption,
+  type EarlyStoppingOptions,
+  earlyStopping,
+  type TrainingRun,
+} from "./train/callbacks.ts";
+export { type FindLearningRateOptions, findLearningRate, type LearningRateSearch } from "./train/find-learning-rate.ts";
 export type { EpochReport, Fit, FitOptions, Progress } from "./train/fit.ts";
 export { compile, grad, type Tensor, tensor, valueAndGrad } from "./train/functional.ts";
-export { defineMetric, metricNames } from "./train/metrics.ts";
+export { type GradcheckOptions, type GradientReport, gradcheck } from "./train/gradcheck.ts";
+export { History } from "./train/history.ts";
+export { confusionMatrix, defineMetric, type Metric, metricNames, type Predictions } from "./train/metrics.ts";
 export {
   type Data,
   type EvaluateOptions,

@@ -100,15 +100,14 @@ beforeAll(() => {
   mkdirSync(OUT, { recursive: true });
   vi.spyOn(console, "log").mockImplementation(() => {});
   // Snippets save files under plain names.
-  vi.spyOn(process, "cwd").mockReturnValue(directory);
+  process.chdir(directory);
 });
 
 afterAll(() => {
   vi.restoreAllMocks();
+  process.chdir(home);
   rmSync(OUT, { recursive: true, force: true });
   rmSync(directory, { recursive: true, force: true });
-  for (const name of readdirSync(home))
-    if (/^(iris|digits|weights).*\.(safetensors|bin)$/.test(name)) rmSync(join(home, name));
 });
 
 describe.each([

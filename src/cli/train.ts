@@ -6,7 +6,7 @@ import type { TrainOptions } from "./training.ts";
 import { asUsage } from "./words.ts";
 
 /** What may be said anew when a run is resumed; anything else would make it another run. */
-const RESUMABLE = ["resume", "out", "epochs", "threads", "json", "quiet"];
+const RESUMABLE = ["resume", "out", "epochs", "threads", "turbo", "json", "quiet"];
 
 const HELP = `
 DATA is one of
@@ -19,10 +19,14 @@ DATA is one of
   FILE.npz            arrays x_train, y_train, x_test, y_test
 
 LAYERS are separated by commas: a name, then its arguments in order or as key=value:
-  dense units [activation] [init] [bias] · dropout rate · flatten · rescale scale ·
-  activation function, or an activation alone (relu, tanh, gelu, leakyRelu(0.2), …)
+  dense units [activation] · conv2d filters size [activation] · depthwiseConv2d size ·
+  maxPool2d [size] · averagePool2d [size] · globalAveragePool2d · globalMaxPool2d ·
+  batchNorm · layerNorm · dropout rate · spatialDropout rate · flatten · rescale scale ·
+  zeroPadding2d pixels · upsampling2d [scale] · activation function, or an activation
+  alone (relu, tanh, gelu, leakyRelu(0.2), …)
 What the data need is added: scaling before, flatten, and the last dense layer.
   --layers "dense 128 relu, dropout 0.2, dense 10"
+  --layers "conv2d 32 3 relu, maxPool2d, conv2d 64 3x3 padding=same, relu, dense 10"
   --layers "dense 64 tanh init=glorotNormal bias=false, dense 3"
 
 Examples
@@ -56,6 +60,7 @@ export function register(program: Command): void {
     .option("--image-size <WxH>", "brings the pictures of a folder to one size", imageSize)
     .addOption(new Option("--backend <name>", "what computes").choices(["wasm", "reference"]))
     .option("--threads <n>", "threads of the wasm backend; the bits do not depend on it", positiveWhole)
+    .option("--turbo", "256-bit vectors where V8 has them (Node 24): the same bits, faster")
     .option("--json", "write one JSON object per line to stdout, and nothing else there")
     .option("--quiet", "print nothing but errors")
     .addHelpText("after", HELP)

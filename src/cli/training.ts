@@ -122,7 +122,9 @@ function storedRun({ source, options, out }: Training) {
     if (key === "imageSize") return `${options.imageSize!.width}x${options.imageSize!.height}`;
     return String(value);
   };
-  const kept = Object.entries(options).filter(([key]) => !["resume", "out", "json", "quiet", "threads"].includes(key));
+  const kept = Object.entries(options).filter(
+    ([key]) => !["resume", "out", "json", "quiet", "threads", "turbo"].includes(key),
+  );
   return {
     data: absolute(source),
     options: { ...Object.fromEntries(kept.map(([key, value]) => [key, text(key, value)])), out: resolve(out) },

@@ -24,7 +24,16 @@ describe("--layers", () => {
     expect(readLayers("dense 8 leakyRelu(0.2)")[0].config).toMatchObject({ activation: "leakyRelu(0.2)" });
   });
 
+  test("layers of pictures", () => {
+    expect(readLayers("conv2d 8 3x5 relu stride=2 padding=same, maxPool2d, batchNorm momentum=0.9")).toMatchObject([
+      { kind: "conv2d", config: { filters: 8, size: [3, 5], activation: "relu", stride: 2, padding: "same" } },
+      { kind: "maxPool2d", config: { size: 2 } },
+      { kind: "batchNorm", config: { momentum: 0.9 } },
+    ]);
+  });
+
   test.each([
+    ["conv2d 8 relu", /size is "relu", but a whole number above 0, or two as 3x5/],
     ["", /empty place/],
     ["dense 8,, dense 2", /empty place/],
     ["dense", /lacks units: a whole number above 0/],

@@ -17,6 +17,7 @@ import type { Madd } from "./math.ts";
 
 export interface CompileOptions {
   readonly relaxedSimd: boolean;
+  readonly turbo: boolean;
   /** The most threads that can take part in a run. */
   readonly threads: number;
   /** The most pages of the shared memory; undefined if the memory is not shared. */
@@ -60,6 +61,7 @@ export function compilePlan(plan: Plan, options: CompileOptions): Uint8Array<Arr
   const context: KernelContext = {
     madd,
     threads: options.threads,
+    turbo: options.turbo,
     address: addressOf,
     target: addressOf,
     scratch: (bytes) => {

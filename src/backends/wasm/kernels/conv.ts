@@ -140,7 +140,7 @@ function sweep(step: Step, context: KernelContext, task: Task): Phase[] {
   /** The channels summed over, per tap. */
   const depth = depthwise ? 1 : source.c / groups;
   const fused = new Fused(step, context);
-  const vectors = Math.min(Math.ceil(columns / 4), vectorsFor(task.horizontal[0].count));
+  const vectors = Math.min(Math.ceil(columns / 4), vectorsFor(task.horizontal[0].count, context.turbo));
   const width = vectors * 4;
   const perGroup = Math.ceil(columns / width);
   const strips = groups * perGroup;

@@ -25,7 +25,7 @@ export function matmul(step: Step, context: KernelContext): Phase[] {
   const fused = new Fused(step, context);
   const tiles = rowTiles(m);
   const tileCount = tiles.reduce((sum, { count }) => sum + count, 0);
-  const width = vectorsFor(m) * 4;
+  const width = vectorsFor(m, context.turbo) * 4;
   const panels = Math.ceil(n / width);
   const panelBytes = k * width * 4;
   const [aAddress, bAddress] = [context.address(a), context.address(b)];
