@@ -12,11 +12,11 @@ import { reshape, transpose } from "./shape.ts";
 import {
   checkSliding,
   imageSizes,
-  type Padding,
   type PaddingOption,
   type Pair,
   placesOf,
   type Sliding,
+  sides,
   spanOf,
   toPadding,
   toPair,
@@ -89,108 +89,36 @@ function wantGradientOf(op: string, dy: Node, result: Shape): void {
   }
 }
 
-const SAME_3: Padding = [
-  [1, 1],
-  [1, 1],
-];
+const EVERYWHERE: Convolution = { stride: [1, 1], padding: sides(0, 0, 0, 0), dilation: [1, 1], groups: 1 };
 
-/** Convolutions of all kinds, as [x, w, how]: what the cases of the three ops are made from. */
-const EXAMPLES: readonly (readonly [Shape, Shape, Partial<Convolution>?])[] = [
-  [
-    [2, 4, 5, 2],
-    [2, 3, 2, 3],
-  ],
-  [
-    [1, 7, 8, 1],
-    [3, 3, 1, 10],
-  ],
-  [[1, 6, 9, 3], [3, 3, 3, 17], { padding: SAME_3 }],
-  [
-    [1, 5, 6, 4],
-    [3, 2, 4, 9],
-    {
-      padding: [
-        [2, 0],
-        [0, 2],
-      ],
-      dilation: [2, 2],
-    },
-  ],
-  [
-    [1, 8, 9, 3],
-    [3, 3, 3, 8],
-    {
-      padding: [
-        [0, 1],
-        [1, 1],
-      ],
-      stride: [2, 2],
-    },
-  ],
-  [[2, 7, 7, 2], [2, 1, 2, 4], { stride: [3, 2] }],
-  [
-    [1, 9, 11, 2],
-    [3, 3, 2, 3],
-    {
-      padding: [
-        [2, 1],
-        [3, 2],
-      ],
-      stride: [3, 2],
-      dilation: [2, 3],
-    },
-  ],
-  [[1, 5, 6, 6], [3, 3, 2, 12], { padding: SAME_3, groups: 3 }],
-  [[1, 6, 5, 4], [2, 2, 2, 2], { stride: [1, 2], groups: 2 }],
-  [[2, 5, 6, 5], [3, 3, 1, 5], { padding: SAME_3, groups: 5 }],
-  [[1, 7, 7, 9], [3, 3, 1, 9], { padding: SAME_3, stride: [2, 2], groups: 9 }],
-  [[1, 5, 5, 3], [3, 3, 1, 6], { groups: 3 }],
-  [
-    [2, 3, 4, 5],
-    [1, 1, 5, 9],
-  ],
-  [
-    [1, 1, 20, 3],
-    [1, 5, 3, 4],
-    {
-      padding: [
-        [0, 0],
-        [2, 2],
-      ],
-    },
-  ],
-  [
-    [1, 4, 3, 2],
-    [3, 3, 2, 3],
-    {
-      padding: [
-        [3, 3],
-        [3, 3],
-      ],
-    },
-  ],
-  [
-    [1, 13, 4, 12],
-    [3, 3, 12, 6],
-  ],
-];
+const example = (x: Shape, w: Shape, how: Partial<Convolution> = {}) => ({ x, w, how: { ...EVERYWHERE, ...how } });
 
-const EVERYWHERE: Convolution = {
-  stride: [1, 1],
-  padding: [
-    [0, 0],
-    [0, 0],
-  ],
-  dilation: [1, 1],
-  groups: 1,
-};
+/** Convolutions of all kinds: what the cases of the three ops are made from. */
+const EXAMPLES = [
+  example([2, 4, 5, 2], [2, 3, 2, 3]),
+  example([1, 7, 8, 1], [3, 3, 1, 10]),
+  example([1, 6, 9, 3], [3, 3, 3, 17], { padding: sides(1, 1, 1, 1) }),
+  example([1, 5, 6, 4], [3, 2, 4, 9], { padding: sides(2, 0, 0, 2), dilation: [2, 2] }),
+  example([1, 8, 9, 3], [3, 3, 3, 8], { padding: sides(0, 1, 1, 1), stride: [2, 2] }),
+  example([2, 7, 7, 2], [2, 1, 2, 4], { stride: [3, 2] }),
+  example([1, 9, 11, 2], [3, 3, 2, 3], { padding: sides(2, 1, 3, 2), stride: [3, 2], dilation: [2, 3] }),
+  example([1, 5, 6, 6], [3, 3, 2, 12], { padding: sides(1, 1, 1, 1), groups: 3 }),
+  example([1, 6, 5, 4], [2, 2, 2, 2], { stride: [1, 2], groups: 2 }),
+  example([2, 5, 6, 5], [3, 3, 1, 5], { padding: sides(1, 1, 1, 1), groups: 5 }),
+  example([1, 7, 7, 9], [3, 3, 1, 9], { padding: sides(1, 1, 1, 1), stride: [2, 2], groups: 9 }),
+  example([1, 5, 5, 3], [3, 3, 1, 6], { groups: 3 }),
+  example([2, 3, 4, 5], [1, 1, 5, 9]),
+  example([1, 2, 1, 3], [1, 1, 3, 2], { padding: sides(2, 1, 0, 1), stride: [3, 2] }),
+  example([1, 1, 20, 3], [1, 5, 3, 4], { padding: sides(0, 0, 2, 2) }),
+  example([1, 4, 3, 2], [3, 3, 2, 3], { padding: sides(3, 3, 3, 3) }),
+  example([1, 13, 4, 12], [3, 3, 12, 6]),
+];
 
 /** Cases of an op, from the examples: `use` gives its operands' shapes and attributes. */
 const casesOf = <A>(use: (x: Shape, w: Shape, y: Shape, convolution: Convolution) => [Shape, Shape, A]): Case<A>[] =>
-  EXAMPLES.map(([x, w, how]) => {
-    const convolution = { ...EVERYWHERE, ...how };
-    const y = [x[0], ...placesOf("conv2d", [x[1], x[2]], [w[0], w[1]], convolution), w[3]];
-    const [first, second, attributes] = use(x, w, y, convolution);
+  EXAMPLES.map(({ x, w, how }) => {
+    const y = [x[0], ...placesOf("conv2d", [x[1], x[2]], [w[0], w[1]], how), w[3]];
+    const [first, second, attributes] = use(x, w, y, how);
     return { inputs: [uniform(...first), uniform(...second)], attributes };
   });
 

@@ -17,6 +17,7 @@ import {
   type Pair,
   placesOf,
   type Sliding,
+  sides,
   toPadding,
   toPair,
 } from "./window.ts";
@@ -78,64 +79,24 @@ function wantResult(op: string, dy: Node, result: Shape): void {
   }
 }
 
-const NONE: Padding = [
-  [0, 0],
-  [0, 0],
-];
+const example = (x: Shape, window: Pair, stride: Pair, padding = sides(0, 0, 0, 0)) => ({
+  x,
+  pooling: { window, stride, padding },
+});
 
-/** Poolings of all kinds, as [x, how]. */
-const EXAMPLES: readonly (readonly [Shape, Pooling])[] = [
-  [[2, 4, 5, 3], { window: [2, 2], stride: [2, 2], padding: NONE }],
-  [[1, 6, 4, 8], { window: [2, 2], stride: [2, 2], padding: NONE }],
-  [
-    [2, 7, 6, 5],
-    {
-      window: [3, 3],
-      stride: [2, 2],
-      padding: [
-        [1, 1],
-        [1, 0],
-      ],
-    },
-  ],
-  [
-    [1, 5, 6, 6],
-    {
-      window: [3, 2],
-      stride: [1, 1],
-      padding: [
-        [1, 1],
-        [0, 1],
-      ],
-    },
-  ],
-  [[1, 7, 8, 1], { window: [2, 2], stride: [3, 3], padding: NONE }],
-  [
-    [1, 9, 10, 2],
-    {
-      window: [5, 5],
-      stride: [3, 4],
-      padding: [
-        [2, 2],
-        [0, 4],
-      ],
-    },
-  ],
-  [
-    [1, 5, 5, 4],
-    {
-      window: [2, 2],
-      stride: [2, 2],
-      padding: [
-        [1, 0],
-        [0, 1],
-      ],
-    },
-  ],
+/** Poolings of all kinds: what the cases of the ops are made from. */
+const EXAMPLES = [
+  example([2, 4, 5, 3], [2, 2], [2, 2]),
+  example([1, 6, 4, 8], [2, 2], [2, 2]),
+  example([2, 7, 6, 5], [3, 3], [2, 2], sides(1, 1, 1, 0)),
+  example([1, 5, 6, 6], [3, 2], [1, 1], sides(1, 1, 0, 1)),
+  example([1, 7, 8, 1], [2, 2], [3, 3]),
+  example([1, 9, 10, 2], [5, 5], [3, 4], sides(2, 2, 0, 4)),
+  example([1, 5, 5, 4], [2, 2], [2, 2], sides(1, 0, 0, 1)),
 ];
 
 const casesOf = <A>(use: (x: Shape, y: Shape, pooling: Pooling) => [Shape[], A]): Case<A>[] =>
-  EXAMPLES.map(([x, pooling]) => {
+  EXAMPLES.map(({ x, pooling }) => {
     const y = [x[0], ...placesOf("pool", [x[1], x[2]], pooling.window, sliding(pooling)), x[3]];
     const [shapes, attributes] = use(x, y, pooling);
     return { inputs: shapes.map((shape) => uniform(...shape)), attributes };

@@ -12,6 +12,12 @@ export type Pair = readonly [number, number];
 /** Rows and columns added around an image: [[top, bottom], [left, right]]. */
 export type Padding = readonly [Pair, Pair];
 
+/** So many rows above and below, so many columns to the left and right. */
+export const sides = (top: number, bottom: number, left: number, right: number): Padding => [
+  [top, bottom],
+  [left, right],
+];
+
 /**
  * `"valid"`: none; `"same"`: as much as gives ⌈n / stride⌉ results, the odd one at the end (as Keras does);
  * a number: on all sides; a pair: above and below, left and right; or [[top, bottom], [left, right]].

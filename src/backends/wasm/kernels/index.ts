@@ -1,8 +1,9 @@
 /** The kernels of the structural ops, by op name. Elementwise ops and reductions need none: loops serve them all. */
 import type { Kernel } from "../kernel.ts";
-import { conv2d, conv2dInputGradient, conv2dKernelGradient } from "./conv.ts";
+import { conv2d, conv2dInputGradient } from "./conv.ts";
 import { concat, pad, slice, transpose } from "./copy.ts";
 import { argmax, gather, oneHot, scatterAdd, toIndex } from "./gather.ts";
+import { conv2dKernelGradient } from "./kernel-gradient.ts";
 import { matmul } from "./matmul.ts";
 import { averagePool2d, averagePool2dGradient, maxPool2d, maxPool2dGradient, maxPool2dPick } from "./pool.ts";
 import { randomUniform } from "./random.ts";

@@ -5,9 +5,9 @@ import type { Node } from "../../../graph/node.ts";
 import { padShape, type Shape, sizeOf, stridesOf } from "../../../graph/shape.ts";
 import type { Step } from "../../../plan/fuse.ts";
 import { type FunctionBuilder, f32, f32x4, type I32, i32, type Local, type V128, v128 } from "../assembler.ts";
-import { Fused, type Locate, locateInRows, offsetOf, type Spot, storeFloats } from "../fused.ts";
+import { Fused, type Locate, locateInRows, type Spot, storeFloats } from "../fused.ts";
 import type { KernelContext, Phase } from "../kernel.ts";
-import { byWidth, divideScratch } from "./tile.ts";
+import { cutColumns, divideScratch } from "./tile.ts";
 
 /** How a reduction puts two values together, and where it begins. */
 interface Reduction {
@@ -235,7 +235,8 @@ const ROW_BLOCK = 256;
 function reduceRows(step: Step, context: KernelContext, outer: number, count: number, inner: number): Phase {
   const fused = new Fused(step, context);
   const width = step.reductions.length > 2 ? 8 : 16;
-  const blocks = Math.ceil(inner / width);
+  const strips = cutColumns(inner, width);
+  const blocks = strips.count;
   /** Rows whose sum is taken in registers: as many as lie within a kilobyte of each other. */
   const few = blocks === 1 ? ROW_BLOCK : Math.max(1, Math.floor(256 / inner));
   const partialBytes = blocks * width * 4;
@@ -257,8 +258,9 @@ function reduceRows(step: Step, context: KernelContext, outer: number, count: nu
       const eachStrip = (body: (columnCount: number) => void): void => {
         const here = f.local("i32", unit);
         f.forUp(here, last, 1, () => {
-          f.set(column, offsetOf(i32.remU(here, blocks), width * 4));
-          byWidth(f, here, { columns: inner, width, perGroup: blocks }, body);
+          const strip = f.let(i32.remU(here, blocks));
+          f.set(column, i32.mul(strips.column(strip), 4));
+          strips.each(f, strip, body);
         });
       };
 

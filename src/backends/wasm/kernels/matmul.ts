@@ -13,7 +13,7 @@ import type { Step } from "../../../plan/fuse.ts";
 import { type FunctionBuilder, type I32, i32, type Local, v128 } from "../assembler.ts";
 import { Fused } from "../fused.ts";
 import type { KernelContext, Phase } from "../kernel.ts";
-import { byWidth, divideScratch, finish, packRows, packTransposed, rowTiles, vectorsFor } from "./tile.ts";
+import { cutColumns, divideScratch, finish, packRows, packTransposed, rowTiles, vectorsFor } from "./tile.ts";
 
 export function matmul(step: Step, context: KernelContext): Phase[] {
   const [a, b] = step.root!.inputs;
@@ -26,7 +26,8 @@ export function matmul(step: Step, context: KernelContext): Phase[] {
   const tiles = rowTiles(m);
   const tileCount = tiles.reduce((sum, { count }) => sum + count, 0);
   const width = vectorsFor(m, context.turbo) * 4;
-  const panels = Math.ceil(n / width);
+  const strips = cutColumns(n, width);
+  const panels = strips.count;
   const panelBytes = k * width * 4;
   const [aAddress, bAddress] = [context.address(a), context.address(b)];
   /** Where a tile finds its part of a, and the byte steps to the next row of y and to the next k. */
@@ -89,8 +90,8 @@ export function matmul(step: Step, context: KernelContext): Phase[] {
   ): void => {
     const index = f.local("i32", typeof begin === "number" ? i32.const(begin) : begin);
     f.forUp(index, end, 1, () => {
-      const column = f.let(i32.mul(index, width));
-      byWidth(f, index, { columns: n, width, perGroup: panels }, (columnCount) => body(columnCount, column, index));
+      const column = f.let(strips.column(index));
+      strips.each(f, index, (columnCount) => body(columnCount, column, index));
     });
   };
 

@@ -90,22 +90,43 @@ export function finish(
   }
 }
 
-/** Goes through `strips` strips of `width` columns, the last of each `perGroup` maybe narrower: writes code for both. */
-export function byWidth(
-  f: FunctionBuilder,
-  strip: I32,
-  { columns, width, perGroup }: { columns: number; width: number; perGroup: number },
-  body: (columnCount: number) => void,
-): void {
+/** Columns cut into strips of `width`, the last of each group maybe narrower. */
+export interface Strips {
+  readonly width: number;
+  readonly count: number;
+  /** The group that a strip belongs to. */
+  group(strip: I32): I32;
+  /** The first column of a strip, counted over all groups. */
+  column(strip: I32): I32;
+  /** Writes code for a strip: twice, if the last ones are narrower. */
+  each(f: FunctionBuilder, strip: I32, body: (columnCount: number) => void): void;
+}
+
+/** Cuts `groups` times `columns` columns into strips. */
+export function cutColumns(columns: number, width: number, groups = 1): Strips {
+  const perGroup = Math.ceil(columns / width);
   const rest = columns % width;
-  if (rest === 0) body(width);
-  else if (perGroup === 1) body(rest);
-  else
-    f.if(
-      i32.eq(i32.remU(strip, perGroup), perGroup - 1),
-      () => body(rest),
-      () => body(width),
-    );
+  const group = (strip: I32): I32 => i32.divU(strip, perGroup);
+  const inGroup = (strip: I32): I32 => (groups === 1 ? strip : i32.remU(strip, perGroup));
+  return {
+    width,
+    count: groups * perGroup,
+    group,
+    column: (strip) => {
+      const column = i32.mul(inGroup(strip), width);
+      return groups === 1 ? column : i32.add(i32.mul(group(strip), columns), column);
+    },
+    each: (f, strip, body) => {
+      if (rest === 0) body(width);
+      else if (perGroup === 1) body(rest);
+      else
+        f.if(
+          i32.eq(inGroup(strip), perGroup - 1),
+          () => body(rest),
+          () => body(width),
+        );
+    },
+  };
 }
 
 /**
