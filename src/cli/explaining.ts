@@ -15,7 +15,19 @@ import {
   unitReport,
   weightReport,
 } from "../explain/index.ts";
-import { type Data, type Model, type Optimizer, optimizerNamed } from "../index.ts";
+import {
+  cosineDecay,
+  type Data,
+  exponentialDecay,
+  type LearningRate,
+  type Model,
+  type Optimizer,
+  oneCycle,
+  optimizerNamed,
+  reduceOnPlateau,
+  stepDecay,
+  warmup,
+} from "../index.ts";
 import { readDataFor } from "./data.ts";
 import { UsageError } from "./errors.ts";
 import type { ExplainCommandOptions } from "./explain.ts";
@@ -83,14 +95,32 @@ async function trainingOf(path: string, model: Model, options: ExplainCommandOpt
   };
 }
 
+/** The schedules that a checkpoint can name, made again from what it says of them. */
+const SCHEDULES: Readonly<Record<string, (config: never) => LearningRate>> = {
+  constant: ({ learningRate }: { learningRate: number }) => learningRate,
+  stepDecay,
+  exponentialDecay,
+  cosineDecay,
+  oneCycle,
+  warmup: ({ steps, next }: { steps: number; next: ScheduleConfig }) => warmup({ steps, next: scheduleOf(next) }),
+  reduceOnPlateau: ({ learningRate, ...rest }: { learningRate: ScheduleConfig }) =>
+    reduceOnPlateau({ ...rest, learningRate: scheduleOf(learningRate) }),
+};
+
+type ScheduleConfig = number | { readonly kind: string };
+
+function scheduleOf(config: ScheduleConfig): LearningRate {
+  if (typeof config === "number") return config;
+  if (Object.hasOwn(SCHEDULES, config.kind)) return SCHEDULES[config.kind](config as never);
+  throw new UsageError(
+    `The checkpoint's learning rate follows "${config.kind}", which a file cannot hold. Say --optimizer and --learning-rate.`,
+  );
+}
+
 function optimizerOf(settings: NonNullable<CheckpointDetails["settings"]>["optimizer"], path: string): Optimizer {
-  const { name, ...config } = settings ?? {};
-  if (typeof name !== "string" || typeof config.learningRate !== "number") {
-    throw new UsageError(
-      `${path} was trained with a learning rate that changes, which the file does not hold as a number. Say --optimizer and --learning-rate.`,
-    );
-  }
-  return optimizerNamed(name, config);
+  const { name, learningRate, ...config } = settings ?? {};
+  if (typeof name !== "string") throw new UsageError(`${path} does not say its optimiser. Say --optimizer.`);
+  return optimizerNamed(name, { ...config, learningRate: scheduleOf(learningRate as ScheduleConfig) });
 }
 
 /** `dense_2.kernel[17,4]` → the name and the place. */

@@ -10,8 +10,9 @@ import { numbersAt } from "./element-formula.ts";
 import { number, partial, symbol } from "./formula/formula.ts";
 import { formulaOf } from "./formula/from-graph.ts";
 import type { Jacobians } from "./jacobian.ts";
-import type { Opened, Stop } from "./open.ts";
+import type { Opened } from "./open.ts";
 import { indexOf } from "./place.ts";
+import type { Stop } from "./stops.ts";
 
 export interface ChainOptions {
   /** How many terms to list of each sum, the largest first; the rest are summed up. */

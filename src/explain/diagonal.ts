@@ -5,8 +5,9 @@ import { gradientsOf } from "../ops/index.ts";
 import { type Formula, value } from "./formula/formula.ts";
 import { formulaOf } from "./formula/from-graph.ts";
 import type { Jacobians } from "./jacobian.ts";
-import type { Opened, Stop } from "./open.ts";
+import type { Opened } from "./open.ts";
 import { broadcastPlace } from "./place.ts";
+import type { Stop } from "./stops.ts";
 
 /** The formula of ∂of/∂by, and the same with the numbers of one element; nothing if it is not one element by one. */
 export function diagonalFormulas(

@@ -1,6 +1,7 @@
 /** The check of one gradient by nudging its weight both ways and computing the whole loss again, in float64. */
 import type { FiniteDifference } from "./description.ts";
-import type { Opened, Stop } from "./open.ts";
+import type { Opened } from "./open.ts";
+import type { Stop } from "./stops.ts";
 
 const EPSILON = 1e-5;
 /** The relative error that truncation may leave; rounding of the loss comes on top. */

@@ -4,11 +4,12 @@
  * that backward pass with respect to what it is given, since ∂/∂d (dᵀJ t) = J t.
  */
 import { input } from "../graph/leaf.ts";
-import { type Node, nameOf, withInputs } from "../graph/node.ts";
+import { type Node, withInputs } from "../graph/node.ts";
 import type { AnyArray } from "../graph/op.ts";
 import { type Shape, sameShape, sizeOf } from "../graph/shape.ts";
 import { gradientsOf, mul, sum } from "../ops/index.ts";
-import type { Opened, Stop } from "./open.ts";
+import type { Opened } from "./open.ts";
+import type { Stop } from "./stops.ts";
 import { Values } from "./values.ts";
 
 /** The part of the graph between one stop and those it is computed from directly. */
@@ -20,7 +21,10 @@ interface Cut {
 
 /** The derivative of one stop with respect to a direct predecessor. */
 interface Link {
-  readonly rows: { readonly dy: Node; readonly dx: Node; readonly roots: readonly Node[] };
+  /** What the backward pass is given, and what it gives: dx = Jᵀ dy. */
+  readonly dy: Node;
+  readonly dx: Node;
+  /** What goes forward, and what comes of it: J t. */
   readonly tangent: Node;
   readonly product: Node;
   readonly diagonal: boolean;
@@ -86,7 +90,7 @@ export class Jacobians {
       const [dx] = gradientsOf(result, [leaf], dy);
       const tangent = input("t", leaf.shape);
       const [product] = gradientsOf(sum(mul(dx, tangent)), [dy]);
-      link = { rows: { dy, dx, roots: [dx] }, tangent, product, diagonal: isDiagonal(result, leaf) };
+      link = { dy, dx, tangent, product, diagonal: isDiagonal(result, leaf) };
       links.set(from, link);
     }
     return link;
@@ -103,17 +107,17 @@ export class Jacobians {
 
   /** ∂to[element]/∂from, in the shape of `from`. */
   row(to: Stop, element: number, from: Stop): AnyArray {
-    const { dy, dx } = this.#link(to, from).rows;
+    const { dy, dx } = this.#link(to, from);
     return this.#evaluate(to, dx, new Map([[dy, oneHot(dy.shape, element)]]));
   }
 
   /** ∂to/∂from[element], in the shape of `to`. */
   column(to: Stop, from: Stop, element: number): AnyArray {
-    const { tangent, product, rows } = this.#link(to, from);
+    const { tangent, product, dy } = this.#link(to, from);
     const given = new Map<Node, AnyArray>([
       [tangent, oneHot(tangent.shape, element)],
       // The product does not depend on dy, but where an op is not smooth its derivative mentions it.
-      [rows.dy, new Float64Array(sizeOf(rows.dy.shape))],
+      [dy, new Float64Array(sizeOf(dy.shape))],
     ]);
     return this.#evaluate(to, product, given);
   }
@@ -125,7 +129,7 @@ export class Jacobians {
 
   /** ∂to[i]/∂from[i] for every i, where that is all there is. */
   diagonal(to: Stop, from: Stop): AnyArray {
-    const { dy, dx } = this.#link(to, from).rows;
+    const { dy, dx } = this.#link(to, from);
     return this.#evaluate(to, dx, new Map([[dy, new Float64Array(sizeOf(dy.shape)).fill(1)]]));
   }
 }
@@ -151,6 +155,3 @@ function isDiagonal(result: Node, leaf: Node): boolean {
   };
   return visit(result) && diagonal;
 }
-
-/** The name of a node that stands between stops, for messages. */
-export const placeOf = (stop: Stop): string => nameOf(stop.node);

@@ -1,7 +1,8 @@
 /** What stands out in a layer during this step: units that let no gradient through, values that are not finite. */
 import type { Note } from "./description.ts";
 import type { Jacobians } from "./jacobian.ts";
-import type { Opened, Stop } from "./open.ts";
+import type { Opened } from "./open.ts";
+import type { Stop } from "./stops.ts";
 
 /** A derivative below this lets almost nothing through. */
 const SATURATED = 1e-4;

@@ -13,8 +13,9 @@ import { diagonalFormulas } from "./diagonal.ts";
 import { partial, value } from "./formula/formula.ts";
 import { formulaOf } from "./formula/from-graph.ts";
 import type { Jacobians } from "./jacobian.ts";
-import type { Opened, Stop } from "./open.ts";
+import type { Opened } from "./open.ts";
 import { broadcastPlace, flatOf, indexOf } from "./place.ts";
+import type { Stop } from "./stops.ts";
 
 export function explainUnitStep(
   opened: Opened,

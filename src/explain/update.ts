@@ -5,8 +5,9 @@ import type { ArithmeticStep, WeightUpdate } from "./description.ts";
 import { numbersAt } from "./element-formula.ts";
 import { type Formula, number, symbol } from "./formula/formula.ts";
 import { formulaOf } from "./formula/from-graph.ts";
-import type { Opened, Stop } from "./open.ts";
+import type { Opened } from "./open.ts";
 import { broadcastPlace, indexOf } from "./place.ts";
+import type { Stop } from "./stops.ts";
 
 /** The nodes of one parameter's update that have names, and so a line of their own. */
 export function updateLines(opened: Opened, parameter: Node): { node: Node; symbol: Formula }[] {

@@ -78,6 +78,12 @@ test("6: one update by gradient descent", async () => {
   expectDigits(updated(step, "dense_1.kernel"), [0.499, 0.298]);
 });
 
+test("7: batch normalisation", async () => {
+  const { step } = await import("../../examples/7-batch-normalisation.ts");
+  expectDigits(result(step, "batchNorm_1.batchMean"), [3, 4]);
+  expectDigits(result(step, "batchNorm_1"), [-1.224743, -1.224743, 0, 0, 1.224743, 1.224743]);
+});
+
 test("8: ten layers: first gradient = finite difference; each stored derivative computed once", async () => {
   const { step, checks, plan } = await import("../../examples/8-ten-layers.ts");
   for (const { chain, finiteDifference } of checks) {

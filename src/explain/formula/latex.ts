@@ -38,6 +38,8 @@ const MATHEMATICAL: Readonly<Record<string, string>> = {
   "≥": "\\ge",
   "≤": "\\le",
   "²": "^2",
+  "×": "\\times",
+  "…": "\\ldots",
   "<": "<",
   ">": ">",
   "|": "|",
@@ -45,7 +47,7 @@ const MATHEMATICAL: Readonly<Record<string, string>> = {
 
 /** Makes text safe in LaTeX's text mode. */
 export const escapeLatex = (text: string): string =>
-  text.replace(/[\\{}_$&#%^~]|[→−∂ε·Σ′∞≥≤²<>|]/g, (c) => {
+  text.replace(/[\\{}_$&#%^~]|[→−∂ε·Σ′∞≥≤²×…<>|]/g, (c) => {
     if (Object.hasOwn(MATHEMATICAL, c)) return `$${MATHEMATICAL[c]}$`;
     return c === "\\" ? "\\textbackslash{}" : c === "^" || c === "~" ? `\\${c}{}` : `\\${c}`;
   });

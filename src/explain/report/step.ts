@@ -4,7 +4,7 @@ import { statisticsOf } from "../arrays.ts";
 import type { ArrayDescription, Computed, UpdateDescription } from "../description.ts";
 import type { Explanation } from "../explanation.ts";
 import { equal, type Formula, mapSymbols, partial, symbol } from "../formula/formula.ts";
-import { splitName } from "../open.ts";
+import { splitName } from "../stops.ts";
 import { type Block, formula, line, note, section } from "./blocks.ts";
 import { imageOf } from "./image.ts";
 

@@ -164,8 +164,12 @@ class TextRenderer {
     const { header, body, widths, gap } = attempts.find(({ total }) => total <= room) ?? attempts[attempts.length - 1];
     const all = [...table.rows, ...table.totals];
     const isNumeric = widths.map((_, column) => all.some((row) => typeof row[column] === "number"));
-    const pad = (text: string, column: number) =>
-      isNumeric[column] ? text.padStart(widths[column]) : text.padEnd(widths[column]);
+    this.#narrow(widths, isNumeric, room - gap.length * (widths.length - 1));
+    const pad = (text: string, column: number) => {
+      if (isNumeric[column]) return text.padStart(widths[column]);
+      const cut = text.length > widths[column] ? `${text.slice(0, widths[column] - 1)}…` : text;
+      return column === widths.length - 1 ? cut.trimEnd() : cut.padEnd(widths[column]);
+    };
     const put = (texts: string[]) => this.#lines.push(`${margin}  ${texts.join(gap).trimEnd()}`);
     for (const texts of header) put(texts.map((text, column) => this.#paint("dim", pad(text, column))));
     for (const [i, texts] of body.entries()) {
@@ -179,6 +183,16 @@ class TextRenderer {
           return typeof cell === "number" ? this.#number(cell, pad(text, column)) : pad(text, column);
         }),
       );
+    }
+  }
+
+  /** Takes from the widest columns of words what is too much; their cells are cut. */
+  #narrow(widths: number[], isNumeric: readonly boolean[], room: number): void {
+    const words = [...widths.keys()].filter((column) => !isNumeric[column]);
+    for (let over = widths.reduce((a, b) => a + b, 0) - room; over > 0 && words.length > 0; over--) {
+      const widest = words.reduce((most, column) => (widths[column] > widths[most] ? column : most));
+      if (widths[widest] <= 6) return;
+      widths[widest]--;
     }
   }
 
