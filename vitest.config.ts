@@ -1,7 +1,15 @@
 import { defineConfig } from "vitest/config";
 
+const source = (file: string) => `${import.meta.dirname}/src/${file}`;
+
 export default defineConfig({
-  resolve: { alias: { chainrule: new URL("./src/index.ts", import.meta.url).pathname } },
+  resolve: {
+    alias: [
+      { find: /^chainrule$/, replacement: source("index.ts") },
+      { find: /^chainrule\/data\/node$/, replacement: source("data/node.ts") },
+      { find: /^chainrule\/(data|explain)$/, replacement: source("$1/index.ts") },
+    ],
+  },
   test: {
     include: ["test/**/*.test.ts"],
     testTimeout: 60_000,

@@ -5,13 +5,42 @@ export { wasm } from "./backends/wasm/session.ts";
 export * from "./errors.ts";
 export { constant, input, variable } from "./graph/leaf.ts";
 export type { Node } from "./graph/node.ts";
+export { bytes, indices, nonzero, positive, type Sample, uniform } from "./graph/samples.ts";
 export { s } from "./graph/scalar.ts";
 export type { Shape } from "./graph/shape.ts";
 export { activationNames, defineActivation } from "./nn/activations.ts";
-export type { InitializerName } from "./nn/initializers.ts";
-export { defineLayer, type Layer, type LayerContext, type LayerKind } from "./nn/layer.ts";
-export { type DenseOptions, dense } from "./nn/layers/dense.ts";
-export { activation, dropout, flatten, normalize, rescale } from "./nn/layers/simple.ts";
+export { defineInitializer, type Initializer, type InitializerName, initializerNames } from "./nn/initializers.ts";
+export { defineLayer, type Layer, type LayerContext, type LayerKind, type LayerOptions } from "./nn/layer.ts";
+// A name that is a layer's and an op's is the layer here; the op is ops.conv2d, say.
+export {
+  activation,
+  averagePool2d,
+  batchNorm,
+  block,
+  branches,
+  chain,
+  conv1d,
+  conv2d,
+  conv2dTranspose,
+  type DenseOptions,
+  dense,
+  depthwiseConv2d,
+  dropout,
+  embedding,
+  flatten,
+  globalAveragePool2d,
+  globalMaxPool2d,
+  layerNorm,
+  maxPool2d,
+  merge,
+  normalize,
+  rescale,
+  reshape,
+  residual,
+  spatialDropout,
+  upsampling2d,
+  zeroPadding2d,
+} from "./nn/layers/index.ts";
 export {
   binaryCrossEntropy,
   crossEntropy,
@@ -23,16 +52,29 @@ export {
   lossNames,
 } from "./nn/losses.ts";
 export { type NamedLayer, Network } from "./nn/network.ts";
+export type { Flow } from "./nn/wiring.ts";
 export * from "./ops/index.ts";
+export * as ops from "./ops/index.ts";
 export * from "./optim/index.ts";
 export { RandomStream } from "./random.ts";
+export {
+  type Callback,
+  type CallbackOption,
+  type EarlyStoppingOptions,
+  earlyStopping,
+  type TrainingRun,
+} from "./train/callbacks.ts";
+export { type FindLearningRateOptions, findLearningRate, type LearningRateSearch } from "./train/find-learning-rate.ts";
 export type { EpochReport, Fit, FitOptions, Progress } from "./train/fit.ts";
 export { compile, grad, type Tensor, tensor, valueAndGrad } from "./train/functional.ts";
-export { defineMetric, metricNames } from "./train/metrics.ts";
+export { type GradcheckOptions, type GradientReport, gradcheck } from "./train/gradcheck.ts";
+export { History } from "./train/history.ts";
+export { confusionMatrix, defineMetric, type Metric, metricNames, type Predictions } from "./train/metrics.ts";
 export {
   type Data,
   type EvaluateOptions,
   fromBytes,
+  functional,
   load,
   Model,
   type ModelOptions,

@@ -5,10 +5,11 @@ import { UsageError } from "./errors.ts";
 export interface BackendOptions {
   readonly backend?: "wasm" | "reference";
   readonly threads?: number;
+  readonly turbo?: boolean;
 }
 
-export function chooseBackend({ backend = "wasm", threads }: BackendOptions): Backend {
-  if (backend === "wasm") return wasm(threads === undefined ? {} : { threads });
+export function chooseBackend({ backend = "wasm", threads, turbo }: BackendOptions): Backend {
+  if (backend === "wasm") return wasm({ ...(threads !== undefined && { threads }), ...(turbo && { turbo }) });
   if (threads !== undefined && threads > 1) {
     throw new UsageError("--backend reference runs on one thread; leave --threads out.");
   }

@@ -33,7 +33,7 @@ import { didYouMean, UsageError } from "./errors.ts";
 const TOYS: Readonly<Record<string, () => Dataset>> = { iris, xor, moons, circles, spirals, curve };
 const NAMED = ["mnist", ...Object.keys(TOYS)];
 
-type Form = "mnist" | "toy" | "idx" | "folders" | "npz" | "table";
+export type Form = "mnist" | "toy" | "idx" | "folders" | "npz" | "table";
 
 /** What kind of data a word of the command line names. Throws `FileError` when there is nothing. */
 async function formOf(source: string): Promise<Form> {
@@ -71,6 +71,7 @@ export interface ReadOptions {
 export interface TrainingData extends TrainAndTest {
   /** A short name for it: `mnist`, `iris`. */
   readonly title: string;
+  readonly form: Form;
   /** Pictures of digits in the form of MNIST's. */
   readonly digits: boolean;
 }
@@ -84,7 +85,20 @@ export async function readTrainingData(source: string, options: ReadOptions): Pr
   const { inputShape, classes } = sets.train;
   const likeDigits = (form === "mnist" || form === "idx") && inputShape.join() === "28,28,1" && classes?.length === 10;
   const title = basename(resolve(source)).replace(/\.[^.]+$/, "");
-  return { ...sets, title: title || "model", digits: likeDigits };
+  return { ...sets, title: title || "model", form, digits: likeDigits };
+}
+
+/** A data set whose features have names, as if it had been read from a table: so a model of it takes tables too. */
+function asTable(data: Dataset): Dataset {
+  const { features, classes } = data;
+  if (!features) return data;
+  const columns = features.map((name) => ({ name, kind: "numeric" as const }));
+  const target = {
+    name: "target",
+    kind: classes ? ("categorical" as const) : ("numeric" as const),
+    ...(classes && { classes }),
+  };
+  return { ...data, schema: { columns, target, missing: "error" } };
 }
 
 async function readSets(source: string, form: Form, options: ReadOptions): Promise<TrainAndTest> {
@@ -92,7 +106,7 @@ async function readSets(source: string, form: Form, options: ReadOptions): Promi
     case "mnist":
       return mnist();
     case "toy":
-      return { train: TOYS[source]() };
+      return { train: asTable(TOYS[source]()) };
     case "idx":
       return readIdxDirectory(source);
     case "npz":

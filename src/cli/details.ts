@@ -4,6 +4,7 @@
  */
 import { parseSchema, type TableSchema, type Task } from "../data/index.ts";
 import { DataError, type Model } from "../index.ts";
+import type { TrainingData } from "./data.ts";
 import { count } from "./terminal.ts";
 
 export interface Details {
@@ -17,6 +18,18 @@ export interface Details {
   readonly digits?: boolean;
   /** What it was trained on and how, for people. */
   readonly trained?: string;
+}
+
+/** What to keep of the data that a model is trained on. */
+export function detailsOf({ train, digits }: TrainingData): Details {
+  const { task, classes, features, schema } = train;
+  return {
+    task,
+    ...(classes && { classes }),
+    ...(features && { features }),
+    ...(schema && { schema }),
+    ...(digits && { digits }),
+  };
 }
 
 const strings = (x: unknown): x is string[] => Array.isArray(x) && x.every((item) => typeof item === "string");

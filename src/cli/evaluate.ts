@@ -30,8 +30,7 @@ async function evaluate(path: string, source: string, options: EvaluateOptions):
   const { model, details } = await openModel(path, options);
   try {
     const data = await readDataFor(source, details, model.inputShape);
-    const loss = details.task === "regression" ? "meanSquaredError" : "crossEntropy";
-    const scores = await measureModel(model, data, typeof model.details.loss === "string" ? model.details.loss : loss);
+    const scores = await measureModel(model, data);
     const lines = options.json
       ? [JSON.stringify({ event: "done", test: jsonScores(scores), model: path, data: source })]
       : scoreLines(source, scores, details.classes ?? [], {

@@ -1,64 +1,65 @@
 /**
- * Which optimisers `--optimizer` knows, and reading one: `adam`, `sgd momentum=0.9`; and how `--schedule` moves the
- * learning rate, which is an option of its own.
+ * Reads `--optimizer`, such as `adam` or `sgd momentum=0.9 nesterov=true`, and `--schedule`, which moves the learning
+ * rate. The learning rate itself is an option of its own.
  */
-import { adam, type Optimizer, sgd } from "../index.ts";
-import { UsageError } from "./errors.ts";
-import { anyNumber, type Entry, entry, readItem } from "./words.ts";
+import {
+  cosineDecay,
+  type LearningRate,
+  type Optimizer,
+  oneCycle,
+  optimizerNamed,
+  optimizerNames,
+  reduceOnPlateau,
+} from "../index.ts";
+import { anyNumber, asUsage, type Entry, entry, type Parameter, readItem, yesOrNo } from "./words.ts";
 
-/** Makes the optimiser for a learning rate. */
-export type MakeOptimizer = (learningRate: number) => Optimizer;
+/** Makes the optimiser for a learning rate; for its own usual one when none is given. */
+export type MakeOptimizer = (learningRate?: LearningRate) => Optimizer;
 
-const OPTIMIZERS: Readonly<Record<string, Entry<MakeOptimizer>>> = {
-  adam: entry(
-    "adam",
-    {},
-    { beta1: anyNumber, beta2: anyNumber, epsilon: anyNumber },
-    (options) => (learningRate) => adam({ ...options, learningRate }),
-  ),
-  sgd: entry("sgd", {}, { momentum: anyNumber }, (options) => (learningRate) => sgd({ ...options, learningRate })),
+/** What each takes of its own, and then what all take. */
+const OWN: Readonly<Record<string, readonly string[]>> = {
+  sgd: ["momentum", "nesterov"],
+  adagrad: ["epsilon"],
+  adadelta: ["rho", "epsilon"],
+  rmsprop: ["rho", "epsilon", "momentum", "centered"],
+  adam: ["beta1", "beta2", "epsilon", "amsgrad"],
+  adamw: ["beta1", "beta2", "epsilon", "amsgrad"],
+  nadam: ["beta1", "beta2", "epsilon", "momentumDecay"],
+  lion: ["beta1", "beta2"],
 };
+const COMMON = ["weightDecay", "clipValue", "clipNorm", "globalClipNorm"];
+const FLAGS = ["nesterov", "centered", "amsgrad"];
 
-/** Whether a rule divides the gradient by its own size, so that one learning rate does for losses of any scale. */
-export const isAdaptive = (optimizer: Optimizer): boolean => optimizer.name !== "sgd";
+const optimizers = (): Record<string, Entry<MakeOptimizer>> =>
+  Object.fromEntries(
+    optimizerNames().map((title) => {
+      const keys = [...(OWN[title] ?? []), ...COMMON];
+      const parameters: Record<string, Parameter<unknown>> = Object.fromEntries(
+        keys.map((key) => [key, FLAGS.includes(key) ? yesOrNo : anyNumber]),
+      );
+      const make = (options: Record<string, unknown>) => (learningRate?: LearningRate) =>
+        optimizerNamed(title, { ...options, ...(learningRate !== undefined && { learningRate }) });
+      return [title, entry(title, {}, parameters, make)];
+    }),
+  );
 
 /** Reads an optimiser. Throws `UsageError`. */
 export function readOptimizer(text: string): MakeOptimizer {
-  const make = readItem(text.trim(), OPTIMIZERS, "optimizer");
-  return (learningRate) => {
-    try {
-      return make(learningRate);
-    } catch (error) {
-      throw new UsageError(`--optimizer "${text}": ${error instanceof Error ? error.message : error}`, {
-        cause: error,
-      });
-    }
-  };
+  const make = readItem(text.trim(), optimizers(), "optimizer");
+  return (learningRate) => asUsage(`--optimizer "${text}"`, () => make(learningRate));
 }
 
-/** The share of the learning rate at a share of the run. */
-const SCHEDULES: Readonly<Record<string, (done: number) => number>> = {
-  constant: () => 1,
-  linear: (done) => 1 - done,
-  cosine: (done) => (1 + Math.cos(Math.PI * done)) / 2,
+type Schedule = (learningRate: number, steps: number) => LearningRate;
+
+const SCHEDULES: Readonly<Record<string, Schedule>> = {
+  cosine: (learningRate, steps) => cosineDecay({ learningRate, steps }),
+  oneCycle: (learningRate, steps) => oneCycle({ learningRate, steps }),
+  plateau: (learningRate) => reduceOnPlateau({ learningRate }),
+  constant: (learningRate) => learningRate,
 };
 
-/** The least share of the learning rate, since optimisers want one above 0. */
-const LEAST = 1e-6;
-
-/** Reads a schedule: what makes an optimiser whose learning rate moves over a run of `steps`. Throws `UsageError`. */
-export function readSchedule(name: string) {
-  const entries = Object.fromEntries(
-    Object.entries(SCHEDULES).map(([title, share]) => [title, entry(title, {}, {}, () => share)]),
-  );
-  const share = readItem(name, entries, "schedule");
-  return (make: MakeOptimizer, learningRate: number, steps: number): Optimizer => {
-    const optimizer = make(learningRate);
-    if (name === "constant") return optimizer;
-    return {
-      ...optimizer,
-      config: { ...optimizer.config, schedule: name, steps },
-      scalars: (step) => make(learningRate * Math.max(LEAST, share((step - 1) / steps))).scalars(step),
-    };
-  };
+/** Reads a schedule. Throws `UsageError`. */
+export function readSchedule(text: string): Schedule {
+  const entries = Object.entries(SCHEDULES).map(([title, make]) => [title, entry(title, {}, {}, () => make)] as const);
+  return readItem(text.trim(), Object.fromEntries(entries), "schedule");
 }

@@ -29,7 +29,7 @@ export function epochLine(epoch: EpochReport, epochs: number): string {
   return `${place}  ${scoreText(scores)}${held}  ${speed}`;
 }
 
-/** The line that is redrawn; parts are left out from the right until it fits into `width`. */
+/** The line that is redrawn, with room for a ^C at its end; parts are left out from the right until it fits into `width`. */
 export function progressLine(progress: Progress, secondsLeft: number, validation: Scores | undefined, width: number) {
   const { epoch, epochs, step, steps, scores, samplesPerSecond } = progress;
   const left = Number.isFinite(secondsLeft) ? `${duration(secondsLeft)} left` : "";
@@ -44,7 +44,7 @@ export function progressLine(progress: Progress, secondsLeft: number, validation
     [`loss ${measure(scores.loss)}`],
   ].map(text);
   const least = 6;
-  const room = (tail: string) => width - 1 - head.length - 2 - tail.length - 2;
+  const room = (tail: string) => width - 3 - head.length - 2 - tail.length - 2;
   const tail = tails.find((candidate) => room(candidate) >= least) ?? "";
   const { full, rest } = bar(step / steps, Math.max(1, Math.min(24, room(tail))));
   return { head, full, rest, tail };

@@ -58,14 +58,16 @@ function perClass({ confusion }: ClassScores, classes: readonly string[], { pain
   const least =
     Math.max(0, Math.min(9, Math.ceil(Math.min(...shown.map(({ right, all }) => right / all)) * 10) - 1)) / 10;
   return [
-    paint("dim", `  ${isCut ? "worst 10".padEnd(column) : "class".padEnd(column)}    rows   right   accuracy`),
+    paint(
+      "dim",
+      `  ${(isCut ? "worst 10" : "class").padEnd(column)}    rows   right   accuracy${least > 0 ? `  bars from ${percent(least, 0)}` : ""}`,
+    ),
     ...shown.map(({ title, all, right }) => {
       const share = right / all;
       const { full, rest } = bar((share - least) / (1 - least), barWidth);
       const numbers = `${count(all).padStart(6)}  ${count(right).padStart(6)}  ${percent(share).padStart(9)}`;
       return `  ${name(title, column).padEnd(column)}  ${numbers}  ${paint("green", full)}${paint("dim", rest)}`;
     }),
-    ...(least > 0 ? [paint("dim", `  bars from ${percent(least, 0)}`)] : []),
   ];
 }
 
@@ -80,9 +82,16 @@ function matrix({ confusion }: ClassScores, classes: readonly string[], { paint,
     `  ${paint("bold", "Confusion matrix")}  ${paint("dim", "a row for each true class, a column for what the model said")}`,
     paint("dim", `  ${" ".repeat(label)}${classes.map((title) => name(title, fitted - 1).padStart(fitted)).join("")}`),
     ...confusion.map((line, i) => {
+      const all = line.reduce((a, b) => a + b, 0);
       const cells = line.map((n, j) => {
         const text = (n === 0 ? "·" : count(n)).padStart(fitted);
-        return n === 0 ? paint("dim", text) : i === j ? paint("green", text) : paint("red", text);
+        return n === 0
+          ? paint("dim", text)
+          : i === j
+            ? paint("green", text)
+            : n * 100 >= all
+              ? paint("red", text)
+              : text;
       });
       return `  ${paint("dim", name(classes[i], label).padEnd(label))}${cells.join("")}`;
     }),

@@ -5,8 +5,13 @@
  */
 import { didYouMean, UsageError } from "./errors.ts";
 
-/** Reads the text of one argument; throws a plain string of what was wanted. */
-export type Parameter<T> = { readonly wanted: string; readonly read: (text: string) => T | undefined };
+/** Reads the text of one argument; gives undefined where it is not what was wanted. */
+export interface Parameter<T> {
+  readonly wanted: string;
+  readonly read: (text: string) => T | undefined;
+  /** The words it takes, where they can be counted. */
+  readonly known?: readonly string[];
+}
 
 export const wholeNumber: Parameter<number> = {
   wanted: "a whole number above 0",
@@ -30,18 +35,11 @@ export const yesOrNo: Parameter<boolean> = {
   read: (text) => (text === "true" ? true : text === "false" ? false : undefined),
 };
 
-/** One of a list that may grow while the program runs. */
-export const oneOf = <T extends string = string>(names: () => readonly string[]): Parameter<T> => ({
-  get wanted() {
-    return `one of ${names().join(", ")}`;
-  },
-  read: (text) => (names().includes(text) ? (text as T) : undefined),
-});
+/** A word that its user checks. */
+export const anyWord = <T>(): Parameter<T> => ({ wanted: "a word", read: (text) => text as T });
 
 export const either = <A, B>(a: Parameter<A>, b: Parameter<B>): Parameter<A | B> => ({
-  get wanted() {
-    return `${a.wanted}, or ${b.wanted}`;
-  },
+  wanted: `${a.wanted}, or ${b.wanted}`,
   read: (text) => a.read(text) ?? b.read(text),
 });
 
@@ -84,7 +82,7 @@ export function entry<R, N extends Parameters, O extends Parameters>(
         const value = parameter.read(right);
         if (value === undefined) {
           throw new UsageError(
-            `"${text}": ${key} is "${right}", but ${parameter.wanted} was wanted. It goes: ${usage}.`,
+            `"${text}": ${key} is "${right}", but ${parameter.wanted} was wanted.${didYouMean(right, parameter.known ?? [])} It goes: ${usage}.`,
           );
         }
         values.set(key, value);
@@ -114,4 +112,14 @@ export function readItem<R>(text: string, entries: Readonly<Record<string, Entry
     throw new UsageError(`There is no ${what} "${title}". Known are ${known.join(", ")}.${didYouMean(title, known)}`);
   }
   return entries[title].make(words, text);
+}
+
+/** Does something, and makes of what the library has against it a mistake of the command line at `place`. */
+export function asUsage<T>(place: string, make: () => T): T {
+  try {
+    return make();
+  } catch (error) {
+    if (error instanceof UsageError || !(error instanceof Error)) throw error;
+    throw new UsageError(`${place}: ${error.message}`, { cause: error });
+  }
 }

@@ -22,6 +22,7 @@ import {
   softsign,
   tanh,
 } from "../ops/index.ts";
+import { parseCall } from "./call.ts";
 
 /** a = activation(z), of the same shape; with the number in brackets after its name, if it takes one. */
 export type Activation = (z: Node, parameter?: number) => Node;
@@ -62,14 +63,12 @@ export function defineActivation(name: string, activation: Activation): void {
   ACTIVATIONS.set(name, activation);
 }
 
-const CALL = /^(\w+)\((-?\d+(?:\.\d+)?(?:e-?\d+)?)\)$/;
-
 /**
  * The activation of a name such as `relu` or `leakyRelu(0.2)`.
  * @throws ArgumentError if there is none, with the names there are
  */
 export function activationNamed(text: string): (z: Node) => Node {
-  const [, name = text, parameter] = CALL.exec(text) ?? [];
+  const { name, parameter } = parseCall(text);
   const found = ACTIVATIONS.get(name);
   if (!found) {
     throw new ArgumentError(
@@ -80,5 +79,5 @@ export function activationNamed(text: string): (z: Node) => Node {
   if (Object.hasOwn(PLAIN, name) && found === PLAIN[name as keyof typeof PLAIN]) {
     throw new ArgumentError(`The activation ${name} takes no number; "${text}" gives it one. Write "${name}".`);
   }
-  return (z) => found(z, Number(parameter));
+  return (z) => found(z, parameter);
 }

@@ -2,9 +2,10 @@
  * Initial values of parameters, by name. Each is a function of the shape and a random stream, so that one seed decides
  * them all. For a kernel [..., I, O] fan-in is the number of inputs that one output sums, fan-out the reverse.
  */
-import { ArgumentError } from "../errors.ts";
-import { type Shape, sizeOf } from "../graph/shape.ts";
+import { ArgumentError, ShapeError } from "../errors.ts";
+import { type Shape, showShape, sizeOf } from "../graph/shape.ts";
 import type { RandomStream } from "../random.ts";
+import { parseCall } from "./call.ts";
 
 /** Fills a new array of the given shape. */
 export type Initializer = (shape: Shape, stream: RandomStream) => Float32Array;
@@ -34,38 +35,141 @@ const uniform =
     return fill(shape, () => bound * (2 * stream.uniform() - 1));
   };
 
+/** N(0, σ²) without what lies beyond 2σ, which is drawn again. */
+const truncated =
+  (sigma: number): Initializer =>
+  (shape, stream) =>
+    fill(shape, () => {
+      for (;;) {
+        const value = stream.normal();
+        if (Math.abs(value) <= 2) return sigma * value;
+      }
+    });
+
+/**
+ * A random orthogonal matrix times `gain`: rows × O with orthonormal columns, or rows if those are fewer, by
+ * Gram–Schmidt (done twice, which makes up for rounding) on normal numbers.
+ */
+const orthogonalOf =
+  (gain: number): Initializer =>
+  (shape, stream) => {
+    const columns = shape.length > 0 ? shape[shape.length - 1] : 1;
+    const rows = sizeOf(shape) / columns;
+    const [count, length] = [Math.min(rows, columns), Math.max(rows, columns)];
+    const vectors: Float64Array[] = [];
+    for (let i = 0; i < count; i++) {
+      const v = Float64Array.from({ length }, () => stream.normal());
+      const dot = (u: Float64Array): number => u.reduce((sum, x, k) => sum + x * v[k], 0);
+      for (let pass = 0; pass < 2; pass++) {
+        for (const u of vectors) {
+          const along = dot(u);
+          for (let k = 0; k < length; k++) v[k] -= along * u[k];
+        }
+        const norm = Math.sqrt(dot(v));
+        for (let k = 0; k < length; k++) v[k] /= norm;
+      }
+      vectors.push(v);
+    }
+    const place = (i: number): number =>
+      rows >= columns ? vectors[i % columns][Math.floor(i / columns)] : vectors[Math.floor(i / columns)][i % columns];
+    return Float32Array.from({ length: sizeOf(shape) }, (_, i) => gain * place(i));
+  };
+
 /** The same value everywhere. */
 export const constantValue =
   (value: number): Initializer =>
   (shape) =>
     fill(shape, () => value);
 
-/** The initialisers that can be named in a layer's configuration. */
-export const INITIALIZERS = {
+const he = normal((fanIn) => Math.sqrt(2 / fanIn));
+const heUniform = uniform((fanIn) => Math.sqrt(6 / fanIn));
+
+/** The initialisers that can be named, each with its default number if it takes one in brackets: `random(0.02)`. */
+const INITIALIZERS = {
   zeros: constantValue(0),
   ones: constantValue(1),
-  /** Small and random: N(0, 0.01²). */
-  random: normal(() => 0.01),
   /** N(0, 1/fan-in): the simple form of Xavier's. */
   xavier: normal((fanIn) => Math.sqrt(1 / fanIn)),
   /** Glorot & Bengio, 2010. */
   glorotNormal: normal((fanIn, fanOut) => Math.sqrt(2 / (fanIn + fanOut))),
   glorotUniform: uniform((fanIn, fanOut) => Math.sqrt(6 / (fanIn + fanOut))),
-  /** He et al., 2015: N(0, 2/fan-in), for ReLU. */
-  he: normal((fanIn) => Math.sqrt(2 / fanIn)),
-  heUniform: uniform((fanIn) => Math.sqrt(6 / fanIn)),
+  /** He et al., 2015: N(0, 2/fan-in), for ReLU; PyTorch calls them by his other name. */
+  he,
+  heUniform,
+  kaiming: he,
+  kaimingUniform: heUniform,
   /** LeCun et al., 1998. */
   lecun: normal((fanIn) => Math.sqrt(1 / fanIn)),
   lecunUniform: uniform((fanIn) => Math.sqrt(3 / fanIn)),
 } as const satisfies Record<string, Initializer>;
 
-/** The name of an initialiser, or a number: the same value everywhere. */
-export type InitializerName = keyof typeof INITIALIZERS;
+const WITH_NUMBER = {
+  /** The same value everywhere. */
+  constant: [0, constantValue],
+  /** Small and random: N(0, σ²). */
+  random: [0.01, (sigma: number) => normal(() => sigma)],
+  /** N(0, σ²) without what lies beyond 2σ. */
+  truncatedNormal: [0.05, truncated],
+  /** Uniform from −limit to limit. */
+  uniform: [0.05, (limit: number) => uniform(() => limit)],
+  /** Saxe, McClelland & Ganguli, 2014; times a gain, √2 for ReLU. */
+  orthogonal: [1, orthogonalOf],
+} as const satisfies Record<string, readonly [number, (parameter: number) => Initializer]>;
 
-export function initializer(name: InitializerName | number): Initializer {
-  if (typeof name === "number") return constantValue(name);
-  if (Object.hasOwn(INITIALIZERS, name)) return INITIALIZERS[name];
+type Plain = keyof typeof INITIALIZERS;
+type Numbered = keyof typeof WITH_NUMBER;
+
+/** The name of an initialiser, such as `he` or `truncatedNormal(0.02)`, or of one made known with defineInitializer. */
+export type InitializerName = Plain | Numbered | `${Numbered}(${number})` | (string & {});
+
+const own = new Map<string, Initializer>();
+
+/** The names of all initialisers, own ones included. */
+export const initializerNames = (): string[] => [
+  ...Object.keys(INITIALIZERS),
+  ...Object.keys(WITH_NUMBER),
+  ...own.keys(),
+];
+
+/**
+ * Makes an initialiser of your own known by name.
+ *
+ * @example
+ * defineInitializer("identity", ([rows, columns]) => Float32Array.from({ length: rows * columns }, (_, i) => (i % (columns + 1) === 0 ? 1 : 0)));
+ * const layer = dense(4, { init: "identity" });
+ */
+export function defineInitializer(name: string, initializer: Initializer): void {
+  own.set(name, (shape, stream) => {
+    const values = initializer(shape, stream);
+    if (values.length === sizeOf(shape)) return values;
+    throw new ShapeError(
+      `The initialiser "${name}" gave ${values.length} numbers for the shape ${showShape(shape)}; ${sizeOf(shape)} were wanted.`,
+    );
+  });
+}
+
+/**
+ * The initialiser of a name, or of a number: the same value everywhere.
+ * @throws ArgumentError if there is none of that name
+ */
+export function initializer(text: InitializerName | number): Initializer {
+  if (typeof text === "number") return constantValue(text);
+  const { name, parameter } = parseCall(text);
+  const found = own.get(name);
+  if (found) return found;
+  if (Object.hasOwn(INITIALIZERS, name) && parameter === undefined) return INITIALIZERS[name as Plain];
+  if (Object.hasOwn(WITH_NUMBER, name)) {
+    const [usual, make] = WITH_NUMBER[name as Numbered];
+    return make(parameter ?? usual);
+  }
   throw new ArgumentError(
-    `There is no initialiser called "${name}". Choose one of ${Object.keys(INITIALIZERS).join(", ")}, or a number.`,
+    `There is no initialiser called "${text}". Choose one of ${initializerNames().join(", ")} (${Object.keys(WITH_NUMBER).join(", ")} may take a number in brackets), or a number.`,
   );
+}
+
+/** The usual initialiser of a kernel, by the activation after it: He's for ReLU and its kin, LeCun's for SELU, else Glorot's. */
+export function usualInit(activation: string): InitializerName {
+  const { name } = parseCall(activation);
+  if (name === "selu") return "lecun";
+  return /relu|elu|silu|swish|mish/i.test(name) ? "he" : "glorotUniform";
 }

@@ -1,17 +1,29 @@
 /**
  * What a layer is: a kind and its configuration, both plain data; and what a kind is: which parameters it has and how it
- * is applied. Values of parameters live elsewhere, with the model.
+ * is applied. Values of parameters live elsewhere, with the model. A layer made of others holds them in its
+ * configuration, under `layers`, so that any network remains plain JSON.
  */
 import { ArgumentError } from "../errors.ts";
 import type { Node } from "../graph/node.ts";
 import type { Shape } from "../graph/shape.ts";
 import type { Initializer } from "./initializers.ts";
 
+/** Options of every layer. */
+export interface LayerOptions {
+  /** What it is called; its kind and number unless said, such as `dense_1`. */
+  readonly name?: string;
+  /** With false its parameters and states stay as they are and it works as at inference; true unless said. */
+  readonly trainable?: boolean;
+}
+
 /** A layer as the user writes it and the model file keeps it. */
 export interface Layer<C = unknown> {
   readonly kind: string;
   readonly config: C;
 }
+
+/** What the library itself reads of any configuration. */
+export type LayerConfig = LayerOptions & { readonly layers?: readonly Layer[] };
 
 /** A parameter, or a state such as a running mean, of one layer. */
 export interface ParameterSpec {
@@ -21,12 +33,16 @@ export interface ParameterSpec {
   readonly init: Initializer;
   /** Whether the optimiser changes it; true unless said. */
   readonly trainable?: boolean;
+  /** A term of the loss that keeps it small, of the parameter. */
+  readonly penalty?: (w: Node) => Node;
 }
 
 /** What a layer has when it is applied. */
 export interface LayerContext {
   /** [B, …input shape] */
   readonly x: Node;
+  /** All that it is applied to; x is the first. */
+  readonly inputs: readonly Node[];
   readonly training: boolean;
   /** One of the layer's parameters. */
   parameter(name: string): Node;
@@ -36,14 +52,20 @@ export interface LayerContext {
   uniform(shape: Shape): Node;
   /** Sets a state of the layer to a new value after each training step. */
   update(name: string, value: Node): void;
-  /** Adds a term, such as a weight penalty, to the loss. */
+  /** Adds a term, such as a penalty on activations, to the loss. */
   addLoss(term: Node): void;
+  /** Applies the layer number `index` of the configuration's `layers`; again applied, it has the same parameters. */
+  layer(index: number, ...inputs: Node[]): Node;
 }
 
 export interface LayerKind<C> {
   /** The layer's parameters for an input shape (without the batch); throws a ShapeError if it cannot take that shape. */
   parameters?(config: C, input: Shape): readonly ParameterSpec[];
   apply(config: C, context: LayerContext): Node;
+  /** Whether it takes several inputs; just one unless said. */
+  readonly several?: boolean;
+  /** Checks the data's own values, where it is applied to them; throws a DataError. `what` names the array. */
+  check?(config: C, values: ArrayLike<number>, rowSize: number, what: string): void;
   /** A line for the summary, such as `128, relu`. */
   describe?(config: C): string;
 }
@@ -61,6 +83,8 @@ export function defineLayer<C>(kind: string, definition: LayerKind<C>): (config:
   kinds.set(kind, definition as LayerKind<unknown>);
   return (config) => ({ kind, config });
 }
+
+export const layerKinds = (): string[] => [...kinds.keys()];
 
 export function layerKind(kind: string): LayerKind<unknown> {
   const found = kinds.get(kind);

@@ -230,7 +230,7 @@ function writeOut(size: Pair, window: Pair, options: ConvolutionOptions): Convol
  * is a cross-correlation: the kernel is not flipped.
  *
  * @example
- * const z = conv2d(input("x", [64, 28, 28, 1]), variable("w", [3, 3, 1, 32]), { padding: "same" }); // [64, 28, 28, 32]
+ * const z = ops.conv2d(input("x", [64, 28, 28, 1]), variable("w", [3, 3, 1, 32]), { padding: "same" }); // [64, 28, 28, 32]
  */
 export function conv2d(x: Node, w: Node, options: ConvolutionOptions = {}): Node {
   const convolution = writeOut([x.shape[1], x.shape[2]], [w.shape[0], w.shape[1]], options);

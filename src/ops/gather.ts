@@ -1,4 +1,4 @@
-/** Ops that look things up by index: gather, its backward scatterAdd, oneHot, argmax. */
+/** Ops that look things up by index: gather, its backward scatterAdd, oneHot, argmax, and toIndex, which makes indices. */
 import { ShapeError } from "../errors.ts";
 import type { Node } from "../graph/node.ts";
 import { applyOp, defineOp } from "../graph/op.ts";
@@ -96,6 +96,28 @@ const oneHotOp = defineOp<{ classes: number }>({
 
 /** 1 at each label and 0 elsewhere: [B] of int → [B, classes]. A label outside the classes gives a row of zeros. */
 export const oneHot = (index: Node, classes: number): Node => applyOp(oneHotOp, [index], { classes });
+
+const toIndexOp = defineOp<{ limit: number }>({
+  name: "toIndex",
+  meaning: {
+    kind: "structural",
+    reference: ([x], y, { limit }) => {
+      for (let i = 0; i < y.data.length; i++) y.data[i] = Math.min(Math.max(x.data[i], 0), limit - 1);
+    },
+  },
+  shape: ([x]) => {
+    if (x.dtype !== "float") throw new ShapeError(`toIndex: floats were wanted; the operand is of type ${x.dtype}.`);
+    return { shape: x.shape, dtype: "int" };
+  },
+  explain: { forward: "y = ⌊x⌋, kept from 0 to n − 1", derivative: "0" },
+  cases: [
+    { inputs: [uniform(3, 5)], attributes: { limit: 2 } },
+    { inputs: [uniform(8)], attributes: { limit: 100 } },
+  ],
+});
+
+/** Floats as indices below `limit`: rounded towards 0, and kept from 0 to limit − 1, so that no look-up leaves its table. */
+export const toIndex = (x: Node, limit: number): Node => applyOp(toIndexOp, [x], { limit });
 
 const argmaxOp = defineOp({
   name: "argmax",

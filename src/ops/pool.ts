@@ -228,7 +228,7 @@ function writeOut(x: Node, size: number | Pair, options: PoolingOptions): Poolin
  * by row) wins and gets the whole gradient.
  *
  * @example
- * const y = maxPool2d(input("x", [64, 24, 24, 32]), 2); // [64, 12, 12, 32]
+ * const y = ops.maxPool2d(input("x", [64, 24, 24, 32]), 2); // [64, 12, 12, 32]
  */
 export const maxPool2d = (x: Node, window: number | Pair, options: PoolingOptions = {}): Node =>
   applyOp(maxPoolOp, [toFloat(x)], writeOut(x, window, options));

@@ -5,6 +5,7 @@ import { adadelta, adagrad, rmsprop } from "./adaptive.ts";
 import type { Optimizer, OptimizerOptions } from "./optimizer.ts";
 import { sgd } from "./sgd.ts";
 
+export { accumulate } from "./accumulate.ts";
 export * from "./adam.ts";
 export * from "./adaptive.ts";
 export type { ClippingOptions } from "./clipping.ts";

@@ -60,7 +60,7 @@ export function lower(request: PlanRequest): Lowered {
   };
 
   const find = (node: Node): Node => {
-    rewrite([node]);
+    if (!replaced.has(node)) rewrite([node]);
     return replaced.get(node)!;
   };
 

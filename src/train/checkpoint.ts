@@ -4,11 +4,17 @@
  */
 import { ArgumentError } from "../errors.ts";
 import { type Loss, lossOf } from "../nn/losses.ts";
+import type { Callback, TrainingRun } from "./callbacks.ts";
 import type { Model } from "./model.ts";
-import { decodeModelFile, type ModelFile, tensorOf } from "./model-file.ts";
+import { decodeModelFile, tensorOf } from "./model-file.ts";
 import type { Examples, Position, Trainer, TrainerOptions } from "./trainer.ts";
 
-export type TrainingRecord = TrainerOptions & { readonly examples: Examples };
+export type TrainingRecord = TrainerOptions & {
+  readonly examples: Examples;
+  /** What it is validated with. */
+  readonly held?: Examples;
+  readonly callbacks: readonly Callback[];
+};
 
 /** FNV-1a over the bytes, in two halves of different seed: enough to tell data sets apart. */
 function fingerprint({ x, y, weights }: Examples): string {
@@ -28,12 +34,14 @@ const describeLoss = ({ name, options = {} }: Loss): unknown =>
   name === undefined ? "a function" : Object.keys(options).length === 0 ? name : { name, ...options };
 
 /** What must be the same for a run to go on: all that decides the next bits, besides the arrays. */
-const settingsOf = ({ loss, optimizer, batchSize, metrics, examples }: TrainingRecord) => ({
+const settingsOf = ({ loss, optimizer, batchSize, metrics, examples, held }: TrainingRecord) => ({
   loss: describeLoss(lossOf(loss)),
   optimizer: { name: optimizer.name, ...optimizer.config },
   batchSize,
   metrics: [...metrics],
   data: fingerprint(examples),
+  // Where the losses of the validation decide the learning rate, they decide the bits.
+  ...(optimizer.observe && held && { validation: fingerprint(held) }),
 });
 
 /** The optimiser's arrays under their names in the file: `optimizer.m.dense_1.kernel`. */
@@ -42,28 +50,42 @@ const stateArrays = (trainer: Trainer) =>
     Object.entries(state).map(([key, node]) => ({ node, name: `optimizer.${key}.${parameter.name}` })),
   );
 
+/** A callback's arrays in the file: `callback.earlyStopping.dense_1.kernel`. */
+const callbackPrefix = (name: string): string => `callback.${name}.`;
+
 export function encodeTraining(model: Model, trainer: Trainer, record: TrainingRecord): Uint8Array {
-  const tensors: ModelFile["tensors"] = new Map(
-    stateArrays(trainer).map(({ node, name }) => [
+  const tensors = new Map(
+    stateArrays(trainer).map(({ node, name }): [string, { shape: readonly number[]; data: Float32Array }] => [
       name,
       { shape: node.shape, data: model.session.read(node) as Float32Array },
     ]),
   );
+  const memories: Record<string, unknown> = {};
+  for (const { name, save } of record.callbacks) {
+    const memory = save?.();
+    if (!memory) continue;
+    memories[name] = memory.values;
+    for (const [key, data] of memory.arrays ?? [])
+      tensors.set(`${callbackPrefix(name)}${key}`, { shape: [data.length], data });
+  }
   return model.toBytes({
     tensors,
-    details: { training: { settings: settingsOf(record), position: trainer.position } },
+    details: { training: { settings: settingsOf(record), position: trainer.position, callbacks: memories } },
   });
 }
 
 export async function restoreTraining(
   path: string,
-  model: Model,
+  run: TrainingRun,
   trainer: Trainer,
   record: TrainingRecord,
 ): Promise<void> {
+  const { model } = run;
   const { readFile } = await import("../data/node/files.ts");
   const file = decodeModelFile(await readFile(path), path);
-  const training = file.details.training as { settings?: Record<string, unknown>; position?: Position } | undefined;
+  const training = file.details.training as
+    | { settings?: Record<string, unknown>; position?: Position; callbacks?: Record<string, unknown> }
+    | undefined;
   if (!training?.settings || !isPosition(training.position)) {
     throw new ArgumentError(
       `${path} is a model without a checkpoint's position, so there is nothing to resume. Load it and fit anew, or give the checkpoint file.`,
@@ -80,6 +102,15 @@ export async function restoreTraining(
   model.restore(file, path);
   for (const { node, name } of stateArrays(trainer)) model.session.write(node, tensorOf(file, name, node.shape, path));
   trainer.seek(training.position);
+  for (const { name, restore } of record.callbacks) {
+    const { [name]: values } = training.callbacks ?? {};
+    if (!restore || typeof values !== "object" || values === null) continue;
+    const prefix = callbackPrefix(name);
+    const arrays = [...file.tensors]
+      .filter(([key]) => key.startsWith(prefix))
+      .map(([key, { data }]) => [key.slice(prefix.length), data] as const);
+    restore({ values: values as Record<string, unknown>, arrays: new Map(arrays) }, run);
+  }
 }
 
 function isPosition(x: unknown): x is Position {

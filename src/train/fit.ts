@@ -2,9 +2,12 @@
 import { ArgumentError } from "../errors.ts";
 import { type LossOption, lossOf } from "../nn/losses.ts";
 import { adam, type Optimizer } from "../optim/index.ts";
+import { type CallbackOption, callbacksOf, type TrainingRun } from "./callbacks.ts";
 import { encodeTraining, restoreTraining, type TrainingRecord } from "./checkpoint.ts";
 import { type ClassWeights, weighClasses } from "./class-weights.ts";
+import { History } from "./history.ts";
 import type { Data, Model } from "./model.ts";
+import { splitForValidation } from "./rows.ts";
 import { Evaluator, type Scores, Trainer } from "./trainer.ts";
 
 /** What one epoch brought: the loss and each metric under its name, over the training data as it was trained on. */
@@ -31,6 +34,18 @@ export interface Progress {
   readonly samplesPerSecond: number;
 }
 
+/** A run in the middle of its work: its model, what it trains on, and where it stands. */
+export interface RunningFit {
+  readonly model: Model;
+  readonly record: TrainingRecord;
+  readonly trainer: Trainer;
+}
+
+/** Looks at a run after each series of steps, and before the first; `Recorder` is one. It must change nothing. */
+export interface FitObserver {
+  observe(run: RunningFit): void;
+}
+
 export interface FitOptions {
   /** A loss's name, such as `crossEntropy`, one with options such as `huber({ delta: 0.5 })`, or a function of your own. */
   readonly loss: LossOption;
@@ -45,13 +60,18 @@ export interface FitOptions {
   readonly epochs?: number;
   /** How many rows one step learns from; 32 unless said. `"all"` is gradient descent in the classical form. */
   readonly batchSize?: number | "all";
-  readonly validation?: Data;
+  /** Data to measure each epoch with, or the fraction of the training data to set aside for it, drawn by the seed. */
+  readonly validation?: Data | number;
   /** Names such as `accuracy`. */
   readonly metrics?: readonly string[];
   /** Stops the run after the current series of steps; the model keeps what it has learnt, and the run rejects. */
   readonly signal?: AbortSignal;
+  /** What is told of each epoch and may end the run, such as `earlyStopping()`; or functions of the epoch. */
+  readonly callbacks?: readonly CallbackOption[];
   /** Called every few milliseconds while training. */
   readonly onProgress?: (progress: Progress) => void;
+  /** Looks on while the run trains: a `Recorder` of chainrule/explain, with which to rewind it. */
+  readonly observer?: FitObserver;
   /** Writes a file from which the run can go on with the same bits. */
   readonly checkpoint?: {
     readonly path: string;
@@ -65,12 +85,12 @@ export interface FitOptions {
   readonly resume?: string;
 }
 
-export class Fit implements AsyncIterable<EpochReport>, PromiseLike<EpochReport[]> {
+export class Fit implements AsyncIterable<EpochReport>, PromiseLike<History> {
   readonly #model: Model;
   readonly #data: Data;
   readonly #options: FitOptions;
   #started = false;
-  #result: Promise<EpochReport[]> | undefined;
+  #result: Promise<History> | undefined;
 
   constructor(model: Model, data: Data, options: FitOptions) {
     this.#model = model;
@@ -79,12 +99,12 @@ export class Fit implements AsyncIterable<EpochReport>, PromiseLike<EpochReport[
   }
 
   // biome-ignore lint/suspicious/noThenProperty: being awaitable is the point of this class.
-  then<A = EpochReport[], B = never>(
-    resolve?: ((history: EpochReport[]) => A | PromiseLike<A>) | null,
+  then<A = History, B = never>(
+    resolve?: ((history: History) => A | PromiseLike<A>) | null,
     reject?: ((reason: unknown) => B | PromiseLike<B>) | null,
   ): Promise<A | B> {
     this.#result ??= (async () => {
-      const history: EpochReport[] = [];
+      const history = new History();
       for await (const epoch of this) history.push(epoch);
       return history;
     })();
@@ -107,11 +127,16 @@ export class Fit implements AsyncIterable<EpochReport>, PromiseLike<EpochReport[
     if (!Number.isInteger(epochs) || epochs < 0)
       throw new ArgumentError(`epochs must be a whole number ≥ 0; it is ${epochs}.`);
     const model = this.#model;
-    const examples = weighClasses(model.examples(this.#data, loss), this.#options.classWeights);
+    const all = model.examples(this.#data, loss);
+    const [training, held] =
+      typeof validation === "number"
+        ? splitForValidation(all, validation, model.network.seed)
+        : [all, validation && model.examples(validation, loss, "validation ")];
+    const examples = weighClasses(training, this.#options.classWeights);
     const { batchSize: asked = 32 } = this.#options;
     const batchSize = asked === "all" ? examples.x.count : asked;
-    const held = validation && model.examples(validation, loss, "validation ");
-    const record: TrainingRecord = { loss, optimizer, batchSize, metrics, examples };
+    const callbacks = callbacksOf(this.#options.callbacks ?? []);
+    const record: TrainingRecord = { loss, optimizer, batchSize, metrics, examples, held, callbacks };
     const trainer = new Trainer(model.session, model.network, examples, record);
     const evaluator = held && new Evaluator(model.session, model.network, held, loss, metrics);
     const { name: lossName, options: lossOptions = {} } = lossOf(loss);
@@ -121,7 +146,16 @@ export class Fit implements AsyncIterable<EpochReport>, PromiseLike<EpochReport[
       else delete model.details.lossOptions;
     }
     try {
-      if (resume !== undefined) await restoreTraining(resume, model, trainer, record);
+      let stopped = false;
+      const run: TrainingRun = {
+        model,
+        stop: () => {
+          stopped = true;
+        },
+      };
+      if (resume !== undefined) await restoreTraining(resume, run, trainer, record);
+      const observe = (): void => this.#options.observer?.observe({ model, record, trainer });
+      observe();
       let savedAt = performance.now();
       const write = async (): Promise<void> => {
         if (!checkpoint) return;
@@ -132,11 +166,12 @@ export class Fit implements AsyncIterable<EpochReport>, PromiseLike<EpochReport[
         savedAt = performance.now();
       };
       const total = examples.x.count;
-      while (trainer.position.epoch < epochs) {
+      while (trainer.position.epoch < epochs && !stopped) {
         const start = performance.now();
         const { row: startRow, epoch: finished } = trainer.position;
         const speed = (row: number) => ((row - startRow) / Math.max(performance.now() - start, 1e-3)) * 1000;
         const progress = async (): Promise<void> => {
+          observe();
           const { row } = trainer.position;
           this.#options.onProgress?.({
             epoch: finished + 1,
@@ -163,15 +198,19 @@ export class Fit implements AsyncIterable<EpochReport>, PromiseLike<EpochReport[
           throw error;
         }
         trainer.beginEpoch((scored ?? scores).loss);
-        if (performance.now() - savedAt > 1000 || trainer.position.epoch >= epochs) await write();
-        yield {
+        observe();
+        const report = {
           ...scores,
           epoch: finished + 1,
           seconds,
           samplesPerSecond,
           ...(scored && { validation: scored }),
         } as EpochReport;
+        for (const callback of callbacks) await callback.onEpoch?.(report, run);
+        if (performance.now() - savedAt > 1000 || trainer.position.epoch >= epochs || stopped) await write();
+        yield report;
       }
+      for (const callback of callbacks) await callback.onEnd?.(run);
     } finally {
       trainer.free();
       evaluator?.free();

@@ -32,7 +32,7 @@ function shapeOf(values: Numbers | number): Shape {
  */
 export function tensor(values: Numbers | number, shape: Shape = shapeOf(values)): Tensor {
   if (typeof values === "number") return { shape, data: Float32Array.from({ length: sizeOf(shape) }, () => values) };
-  const { values: data } = toRows(values, shape, "tensor");
+  const { values: data } = toRows(values, shape.slice(1), "tensor");
   if (data.length !== sizeOf(shape)) {
     throw new ShapeError(`tensor: shape ${showShape(shape)} has ${sizeOf(shape)} elements; ${data.length} came.`);
   }

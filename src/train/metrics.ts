@@ -1,46 +1,244 @@
-/** Metrics by name. One that is a mean over samples is computed inside the plan, with the loss, without another pass. */
+/**
+ * Metrics by name. One that is a mean over samples is computed inside the plan, with the loss, without another pass. One
+ * that is not (precision, AUC …) needs all outputs at once: evaluation collects them, training epochs go without.
+ */
 import { ArgumentError } from "../errors.ts";
 import type { Node } from "../graph/node.ts";
 import { sizeOf } from "../graph/shape.ts";
 import type { Loss } from "../nn/losses.ts";
-import { abs, argmax, equal, greater, mean, mul, reshape, sub } from "../ops/index.ts";
+import { abs, argmax, equal, greater, less, mean, mul, oneHot, reshape, sub, sum } from "../ops/index.ts";
+import type { Targets } from "./inputs.ts";
 
-export interface Metric {
-  /** The network's output [B, …] and the target ([B] of int, or [B, …]) → [B]; the metric is the mean. */
+/** The mean over samples of a number, or a function of that mean. */
+export interface SampleMetric {
+  /** The network's output [B, …] and the target ([B] of int, or [B, …]) → [B]. */
   perSample(output: Node, target: Node, loss: Loss): Node;
+  /** The metric, of the mean; the mean itself unless said. */
+  finish?(mean: number): number;
 }
+
+/** What a network gave for a whole data set. */
+export interface Predictions {
+  /** N rows of `width` numbers. */
+  readonly outputs: Float32Array;
+  readonly width: number;
+  readonly targets: Targets;
+  readonly loss: Loss;
+}
+
+/** Any number that follows from all predictions at once. */
+export interface WholeMetric {
+  whole(predictions: Predictions): number;
+}
+
+export type Metric = SampleMetric | WholeMetric;
 
 const flat = (node: Node): Node => reshape(node, [node.shape[0], sizeOf(node.shape.slice(1))]);
 
+/** The share of rows whose most likely class is the right one; of yes-and-no answers that are right, if there is one output. */
+const accuracy: SampleMetric = {
+  perSample: (output, target, { threshold = 0.5 }) => {
+    if (target.dtype === "int") return equal(argmax(output), target);
+    if (sizeOf(output.shape.slice(1)) === 1)
+      return mean(equal(greater(flat(output), threshold), greater(flat(target), 0.5)), 1);
+    return equal(argmax(output), argmax(target));
+  },
+};
+
+/** The share of rows whose right class is among the k likeliest: those with fewer than k larger outputs. */
+const topAccuracy = (k: number): SampleMetric => ({
+  perSample: (output, target) => {
+    const classes = output.shape[output.shape.length - 1];
+    const right = oneHot(target.dtype === "int" ? target : argmax(target), classes);
+    const own = sum(mul(output, right), -1, true);
+    return less(sum(greater(output, own), -1), k);
+  },
+});
+
+const squaredError = (output: Node, target: Node): Node => {
+  const d = sub(flat(output), flat(target));
+  return mean(mul(d, d), 1);
+};
+
+/** The row's largest number's place. */
+const largest = (values: ArrayLike<number>, from: number, width: number): number => {
+  let best = 0;
+  for (let i = 1; i < width; i++) if (values[from + i] > values[from + best]) best = i;
+  return best;
+};
+
+/** Right and predicted class of every row. */
+function decisions({ outputs, width, targets, loss: { threshold = 0.5 } }: Predictions) {
+  const count = outputs.length / width;
+  const predicted = new Int32Array(count);
+  const actual = new Int32Array(count);
+  for (let i = 0; i < count; i++) {
+    predicted[i] = width === 1 ? Number(outputs[i] > threshold) : largest(outputs, i * width, width);
+    if (targets.kind === "classes") actual[i] = targets.values[i];
+    else actual[i] = width === 1 ? Number(targets.values[i] > 0.5) : largest(targets.values, i * width, width);
+  }
+  return { actual, predicted, classes: Math.max(2, width) };
+}
+
+/**
+ * How often rows of each class were taken for each class: row = right class, column = predicted one.
+ *
+ * @param classes how many classes there are; one more than the largest number unless said
+ * @throws ArgumentError if the lists differ in length or hold other things than class numbers
+ *
+ * @example
+ * confusionMatrix([0, 1, 1], [0, 0, 1]); // [[1, 0], [1, 1]]
+ */
+export function confusionMatrix(
+  actual: ArrayLike<number>,
+  predicted: ArrayLike<number>,
+  classes: number = 1 + Math.max(...Array.from(actual), ...Array.from(predicted)),
+): number[][] {
+  if (actual.length !== predicted.length)
+    throw new ArgumentError(`confusionMatrix: ${actual.length} right classes and ${predicted.length} predicted ones.`);
+  const matrix = Array.from({ length: classes }, () => new Array<number>(classes).fill(0));
+  for (let i = 0; i < actual.length; i++) {
+    const row = matrix[actual[i]];
+    if (row?.[predicted[i]] === undefined) {
+      throw new ArgumentError(
+        `confusionMatrix: row ${i + 1} has the classes ${actual[i]} and ${predicted[i]}; numbers from 0 to ${classes - 1} were wanted.`,
+      );
+    }
+    row[predicted[i]]++;
+  }
+  return matrix;
+}
+
+const ratio = (part: number, whole: number): number => (whole === 0 ? 0 : part / whole);
+
+/** Of one class: how many were found, how many were taken for it, how many there are. */
+type Counts = { readonly hits: number; readonly taken: number; readonly there: number };
+
+/**
+ * A metric of each class's counts: of class 1 if there are two classes, else the mean over the classes that occur, among
+ * the right answers or the predicted ones (`macro` in scikit-learn).
+ */
+const perClass = (score: (counts: Counts) => number): WholeMetric => ({
+  whole: (predictions) => {
+    const { actual, predicted, classes } = decisions(predictions);
+    const matrix = confusionMatrix(actual, predicted, classes);
+    const countsOf = (c: number): Counts => ({
+      hits: matrix[c][c],
+      taken: matrix.reduce((sum, row) => sum + row[c], 0),
+      there: matrix[c].reduce((sum, n) => sum + n, 0),
+    });
+    if (classes === 2) return score(countsOf(1));
+    const counts = matrix.map((_, c) => countsOf(c)).filter(({ taken, there }) => taken + there > 0);
+    return counts.reduce((sum, each) => sum + score(each), 0) / counts.length;
+  },
+});
+
+/**
+ * The probability that a row of the class scores higher than one that is not, ties counted half: the area under the ROC
+ * curve, by ranks (Mann & Whitney, 1947). NaN if all rows are of one kind.
+ */
+function areaUnderCurve(scores: Float64Array, isClass: (row: number) => boolean): number {
+  const order = Array.from(scores.keys()).sort((a, b) => scores[a] - scores[b]);
+  let [ranks, members] = [0, 0];
+  for (let i = 0; i < order.length; ) {
+    let end = i;
+    while (end < order.length && scores[order[end]] === scores[order[i]]) end++;
+    // Equal scores share the mean of their ranks i + 1 … end.
+    for (let k = i; k < end; k++) {
+      if (!isClass(order[k])) continue;
+      ranks += (i + 1 + end) / 2;
+      members++;
+    }
+    i = end;
+  }
+  return (ranks - (members * (members + 1)) / 2) / (members * (order.length - members));
+}
+
+/** Scores that can be compared from row to row: probabilities where the loss takes logits of classes. */
+function comparable({ outputs, width, loss }: Predictions): ArrayLike<number> {
+  if (loss.target !== "classes") return outputs;
+  const scores = Float64Array.from(outputs);
+  for (let row = 0; row < scores.length; row += width) {
+    const part = scores.subarray(row, row + width);
+    const top = Math.max(...part);
+    const total = part.reduce((sum, z) => sum + Math.exp(z - top), 0);
+    for (let i = 0; i < width; i++) part[i] = Math.exp(part[i] - top) / total;
+  }
+  return scores;
+}
+
+/** The area under the ROC curve; with more than two classes the mean over each against the rest. */
+const auc: WholeMetric = {
+  whole: (predictions) => {
+    const { width } = predictions;
+    const { actual } = decisions(predictions);
+    const all = comparable(predictions);
+    const scoresOf = (c: number) => Float64Array.from({ length: actual.length }, (_, i) => all[i * width + c]);
+    if (width <= 2) return areaUnderCurve(scoresOf(width - 1), (i) => actual[i] === 1);
+    const areas = Array.from({ length: width }, (_, c) => areaUnderCurve(scoresOf(c), (i) => actual[i] === c));
+    return areas.reduce((a, b) => a + b, 0) / width;
+  },
+};
+
+/** 1 − Σ(y − t)² / Σ(t − t̄)², the mean over outputs: 1 is perfect, 0 as good as always saying the mean. */
+const r2: WholeMetric = {
+  whole: ({ outputs, width, targets: { values } }) => {
+    const count = outputs.length / width;
+    let total = 0;
+    for (let c = 0; c < width; c++) {
+      let average = 0;
+      for (let i = c; i < values.length; i += width) average += values[i] / count;
+      let [residual, spread] = [0, 0];
+      for (let i = c; i < values.length; i += width) {
+        residual += (values[i] - outputs[i]) ** 2;
+        spread += (values[i] - average) ** 2;
+      }
+      total += spread > 0 ? 1 - residual / spread : Number(residual === 0);
+    }
+    return total / width;
+  },
+};
+
 const METRICS = new Map<string, Metric>(
   Object.entries({
-    accuracy: {
-      perSample: (output, target, { threshold = 0.5 }) => {
-        if (target.dtype === "int") return equal(argmax(output), target);
-        if (sizeOf(output.shape.slice(1)) === 1)
-          return mean(equal(greater(flat(output), threshold), greater(flat(target), 0.5)), 1);
-        return equal(argmax(output), argmax(target));
-      },
-    },
+    accuracy,
+    precision: perClass(({ hits, taken }) => ratio(hits, taken)),
+    recall: perClass(({ hits, there }) => ratio(hits, there)),
+    f1: perClass(({ hits, taken, there }) => ratio(2 * hits, taken + there)),
+    auc,
     meanAbsoluteError: { perSample: (output, target) => mean(abs(sub(flat(output), flat(target))), 1) },
-    meanSquaredError: {
-      perSample: (output, target) => {
-        const d = sub(flat(output), flat(target));
-        return mean(mul(d, d), 1);
-      },
-    },
+    meanSquaredError: { perSample: squaredError },
+    rootMeanSquaredError: { perSample: squaredError, finish: Math.sqrt },
+    r2,
   } satisfies Record<string, Metric>),
 );
 
-export const metricNames = (): string[] => [...METRICS.keys()];
+const ALIASES: Readonly<Record<string, string>> = {
+  mae: "meanAbsoluteError",
+  mse: "meanSquaredError",
+  rmse: "rootMeanSquaredError",
+};
 
-/** Makes a metric of your own known by name. */
+/** The names of all metrics; `top3Accuracy` stands for any number. */
+export const metricNames = (): string[] => [...METRICS.keys(), "top3Accuracy"];
+
+/**
+ * Makes a metric of your own known by name: a mean over samples, or a function of all predictions.
+ *
+ * @example
+ * defineMetric("bias", { perSample: (output, target) => mean(sub(output, target), 1) });
+ * defineMetric("largest", { whole: ({ outputs }) => Math.max(...outputs) });
+ */
 export function defineMetric(name: string, metric: Metric): void {
   METRICS.set(name, metric);
 }
 
 export function metricNamed(name: string): Metric {
-  const found = METRICS.get(name);
+  const found = METRICS.get(Object.hasOwn(ALIASES, name) ? ALIASES[name] : name);
   if (found) return found;
-  throw new ArgumentError(`There is no metric called "${name}". Choose one of ${metricNames().join(", ")}.`);
+  const [, k] = /^top([1-9]\d*)Accuracy$/.exec(name) ?? [];
+  if (k !== undefined) return topAccuracy(Number(k));
+  throw new ArgumentError(
+    `There is no metric called "${name}". Choose one of ${metricNames().join(", ")}, or make your own known with defineMetric.`,
+  );
 }

@@ -6,6 +6,7 @@ import { decodeSafetensors, encodeSafetensors } from "../data/safetensors.ts";
 import { DataError } from "../errors.ts";
 import { sameShape, showShape } from "../graph/shape.ts";
 import type { Layer } from "../nn/layer.ts";
+import { isWiring, type Wiring } from "../nn/wiring.ts";
 
 const FORMAT = 1;
 
@@ -13,6 +14,8 @@ export interface Architecture {
   readonly input: readonly number[];
   readonly seed: number;
   readonly layers: readonly Layer[];
+  /** Which layer is applied to what; one after the other if absent. */
+  readonly wiring?: Wiring;
 }
 
 /** What a model file holds. */
@@ -32,6 +35,18 @@ export function encodeModelFile({ architecture, tensors, details }: ModelFile): 
 const isObject = (x: unknown): x is Record<string, unknown> => typeof x === "object" && x !== null && !Array.isArray(x);
 const isCounts = (x: unknown): x is number[] => Array.isArray(x) && x.every((n) => Number.isInteger(n) && n > 0);
 
+/** How deep layers may lie in layers. */
+const MAXIMUM_DEPTH = 32;
+
+/** A layer, and so on for those that it holds. */
+const isLayer = (x: unknown, depth: number): x is Layer =>
+  depth <= MAXIMUM_DEPTH &&
+  isObject(x) &&
+  typeof x.kind === "string" &&
+  isObject(x.config) &&
+  (x.config.layers === undefined ||
+    (Array.isArray(x.config.layers) && x.config.layers.every((inner) => isLayer(inner, depth + 1))));
+
 export function decodeModelFile(bytes: Uint8Array, file?: string): ModelFile {
   const { tensors, metadata } = decodeSafetensors(bytes, file);
   const fail = (why: string): never => {
@@ -49,23 +64,22 @@ export function decodeModelFile(bytes: Uint8Array, file?: string): ModelFile {
     return fail("its architecture is not valid JSON; the file is damaged. Save the model again.");
   }
   if (!isObject(json)) return fail("its architecture is not an object; the file is damaged. Save the model again.");
-  const { format, input, seed, layers, details } = json;
+  const { format, input, seed, layers, wiring, details } = json;
   if (format !== FORMAT)
     return fail(`it has format ${String(format)}; this version of chainrule reads format ${FORMAT}.`);
   if (!isCounts(input) || typeof seed !== "number" || !Array.isArray(layers) || !isObject(details)) {
     return fail("its architecture lacks the input shape, the seed, the layers or the details; the file is damaged.");
   }
-  for (const layer of layers) {
-    if (!isObject(layer) || typeof layer.kind !== "string" || !isObject(layer.config)) {
-      return fail("one of its layers has no kind or no configuration; the file is damaged.");
-    }
-  }
+  if (!layers.every((layer): layer is Layer => isLayer(layer, 1)))
+    return fail("one of its layers has no kind or no configuration; the file is damaged.");
+  if (wiring !== undefined && !isWiring(wiring, layers.length))
+    return fail("its wiring names layers or values that are not there; the file is damaged.");
   const floats = new Map<string, { shape: readonly number[]; data: Float32Array }>();
   for (const [name, { shape, data }] of tensors) {
     if (!(data instanceof Float32Array)) return fail(`the tensor "${name}" is not of type F32.`);
     floats.set(name, { shape, data });
   }
-  return { architecture: { input, seed, layers: layers as Layer[] }, tensors: floats, details };
+  return { architecture: { input, seed, layers, wiring }, tensors: floats, details };
 }
 
 /** The values of one tensor, whose shape must be the given one. */

@@ -10,6 +10,7 @@ import { type Shape, showShape, sizeOf } from "../graph/shape.ts";
 import type { Layer } from "../nn/layer.ts";
 import { type LossOption, lossNamed, lossOf } from "../nn/losses.ts";
 import { Network, type Parameter } from "../nn/network.ts";
+import { type Flow, traceFlow, type Wiring } from "../nn/wiring.ts";
 import { RandomStream } from "../random.ts";
 import { Fit, type FitOptions } from "./fit.ts";
 import { type Numbers, toRows, toTargets, toWeights } from "./inputs.ts";
@@ -49,15 +50,16 @@ const PREDICTION_BATCH = 256;
 
 export class Model {
   readonly network: Network;
-  readonly #layers: readonly Layer[];
+  /** What computes; a second model for the same bits is opened on it. */
+  readonly backend: Backend;
   readonly #session: Session;
   readonly #predictors = new Map<string, Executable>();
   /** Plain JSON that is saved with the model: class names, columns, the loss it was trained with. */
   readonly details: Record<string, unknown> = {};
 
-  constructor({ input, seed = 0, backend = wasm() }: ModelOptions, layers: readonly Layer[]) {
-    this.network = new Network(input, seed, layers);
-    this.#layers = layers;
+  constructor({ input, seed = 0, backend = wasm() }: ModelOptions, layers: readonly Layer[], wiring?: Wiring) {
+    this.network = new Network(input, seed, layers, wiring);
+    this.backend = backend;
     this.#session = backend.open();
     for (const parameter of this.network.parameters) this.#initialise(parameter);
   }
@@ -88,13 +90,29 @@ export class Model {
   /** Sets a parameter's values. */
   setWeight(name: string, values: Numbers): void {
     const { node } = this.#parameter(name);
-    const { values: flat } = toRows(values, node.shape, name);
+    const { values: flat } = toRows(values, node.shape.slice(1), name);
     if (flat.length !== sizeOf(node.shape)) {
       throw new ArgumentError(
         `${name} has shape ${showShape(node.shape)}, ${sizeOf(node.shape)} values; ${flat.length} came.`,
       );
     }
     this.#session.write(node, flat);
+  }
+
+  /**
+   * Leaves layers as they are in later training, by name: `dense_1`, or `residual_1.dense_2`. A frozen layer works as at
+   * inference: batch normalisation uses and keeps its running statistics.
+   *
+   * @example
+   * model.freeze("dense_1");
+   */
+  freeze(...layers: string[]): void {
+    for (const name of layers) this.network.freeze(name);
+  }
+
+  /** Trains layers again that were frozen. */
+  unfreeze(...layers: string[]): void {
+    for (const name of layers) this.network.freeze(name, false);
   }
 
   #parameter(name: string): Parameter {
@@ -107,6 +125,7 @@ export class Model {
   /** Users' arrays, checked and made ready for a loss. */
   examples({ x, y, weights }: Data, loss: LossOption, what = ""): Examples {
     const rows = toRows(x as Numbers, this.inputShape, `${what}x`);
+    this.network.check(rows.values, `${what}x`);
     return {
       x: rows,
       y: toTargets(y as Numbers, lossOf(loss).target, this.network.outputShape, rows.count, `${what}y`),
@@ -127,7 +146,7 @@ export class Model {
   /** The loss, and each metric under its name, over a data set. */
   async evaluate(
     data: Data,
-    { loss = this.#trainedLoss(), metrics = [], signal }: EvaluateOptions = {},
+    { loss = this.trainedLoss(), metrics = [], signal }: EvaluateOptions = {},
   ): Promise<Scores> {
     const evaluator = new Evaluator(this.#session, this.network, this.examples(data, loss), loss, metrics);
     try {
@@ -137,11 +156,12 @@ export class Model {
     }
   }
 
-  #trainedLoss(): LossOption {
+  /** The loss it was trained with. */
+  trainedLoss(): LossOption {
     const { loss, lossOptions } = this.details;
     if (typeof loss === "string") return lossNamed(loss, lossOptions as Record<string, unknown> | undefined);
     throw new ArgumentError(
-      'evaluate needs a loss, since this model has not been trained yet: { loss: "crossEntropy" }.',
+      'A loss must be named, since this model has not been trained yet: { loss: "crossEntropy" }.',
     );
   }
 
@@ -151,6 +171,7 @@ export class Model {
    */
   async predict(x: Numbers | NumberArray): Promise<Float32Array> {
     const { values, count } = toRows(x as Numbers, this.inputShape, "x");
+    this.network.check(values, "x");
     const [rowSize, width] = [sizeOf(this.inputShape), sizeOf(this.network.outputShape)];
     const result = new Float32Array(count * width);
     for (let row = 0; row < count; ) {
@@ -204,7 +225,12 @@ export class Model {
       ({ name, node }) => [name, { shape: node.shape, data: this.#session.read(node) as Float32Array }] as const,
     );
     return encodeModelFile({
-      architecture: { input: this.inputShape, seed: this.network.seed, layers: this.#layers },
+      architecture: {
+        input: this.inputShape,
+        seed: this.network.seed,
+        layers: this.network.toLayers(),
+        wiring: this.network.wiring,
+      },
       tensors: new Map([...parameters, ...extra.tensors]),
       details: { ...this.details, ...extra.details },
     });
@@ -255,13 +281,28 @@ function twoClasses(output: number, isLogit: boolean): number[] {
  */
 export const sequential = (options: ModelOptions, layers: readonly Layer[]): Model => new Model(options, layers);
 
+/**
+ * A network in the functional form: any wiring of layers, from one input to one output. A layer object that is applied
+ * several times has one set of parameters.
+ *
+ * @example
+ * const model = functional({ input: [8] }, (x) => {
+ *   const h = x.to(dense(16, { activation: "relu" }));
+ *   return merge("add", h, h.to(dense(16))).to(dense(2));
+ * });
+ */
+export function functional(options: ModelOptions, build: (x: Flow) => Flow): Model {
+  const { layers, wiring } = traceFlow(build);
+  return new Model(options, layers, wiring);
+}
+
 /** A model from the bytes of a file that `save` wrote. */
 export function fromBytes(bytes: Uint8Array, options: { backend?: Backend; file?: string } = {}): Model {
   const file = decodeModelFile(bytes, options.file);
-  const { input, seed, layers } = file.architecture;
+  const { input, seed, layers, wiring } = file.architecture;
   let model: Model;
   try {
-    model = new Model({ input, seed, ...(options.backend && { backend: options.backend }) }, layers);
+    model = new Model({ input, seed, ...(options.backend && { backend: options.backend }) }, layers, wiring);
   } catch (error) {
     if (error instanceof ChainruleError) throw error;
     throw new DataError(

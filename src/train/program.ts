@@ -9,7 +9,7 @@ import type { Network, Parameter } from "../nn/network.ts";
 import { add, gather, gradientsOf, mean, mul, reshape, sum } from "../ops/index.ts";
 import type { Optimizer } from "../optim/index.ts";
 import { makePlan, type Plan } from "../plan/plan.ts";
-import type { Metric } from "./metrics.ts";
+import type { SampleMetric, WholeMetric } from "./metrics.ts";
 
 /** The data set inside the engine: rows that batches are gathered from. */
 export interface DataVariables {
@@ -23,7 +23,10 @@ export interface DataVariables {
 
 export interface Objective {
   readonly loss: Loss;
-  readonly metrics: readonly Metric[];
+  /** Those that the plan computes. */
+  readonly metrics: readonly (SampleMetric & { readonly name: string })[];
+  /** Those that need all predictions at once; only evaluation has them. */
+  readonly whole: readonly (WholeMetric & { readonly name: string })[];
 }
 
 /** The arrays that an optimiser keeps for one parameter. */
@@ -165,12 +168,17 @@ export function trainingPlan({ inputs, loss, metrics, updates }: TrainingGraph, 
   });
 }
 
-/** Inputs: row numbers. Outputs: the sums over the batch of the loss and of each metric. */
+/**
+ * Inputs: row numbers. Outputs: the sums over the batch of the loss and of each metric, and then, if a metric needs all
+ * predictions, the network's output.
+ */
 export function evaluationPlan(network: Network, objective: Objective, data: DataVariables, batchSize: number): Plan {
   const batch = gatheredBatch(data, batchSize);
-  const { output } = network.apply(batch.x, { training: false });
+  const { output, penalty } = network.apply(batch.x, { training: false });
   const { loss, metrics } = score(objective, output, batch);
-  return makePlan({ inputs: batch.inputs, outputs: [loss, ...metrics].map((each) => sum(each)) });
+  const predicted = objective.whole.length > 0 ? [output] : [];
+  const total = penalty ? add(sum(loss), mul(penalty, batchSize)) : sum(loss);
+  return makePlan({ inputs: batch.inputs, outputs: [total, ...metrics.map((each) => sum(each)), ...predicted] });
 }
 
 /** Input: a batch of rows. Output: what the network gives for it. */

@@ -1,16 +1,21 @@
 /** The network as a table: layers, shapes, parameters. */
 import { showShape, sizeOf } from "../graph/shape.ts";
-import type { Network } from "../nn/network.ts";
+import type { NamedLayer, Network } from "../nn/network.ts";
 
 export function summaryTable(network: Network, engine: string): string {
   const count = (parameters: Network["parameters"]) =>
     parameters.reduce((sum, { node }) => sum + sizeOf(node.shape), 0);
-  const rows = network.layers.map(({ name, description, outputShape, parameters }) => [
-    name,
-    description,
-    showShape(outputShape),
-    count(parameters).toLocaleString("en"),
-  ]);
+  // The layers of a layer stand below it, by the last part of their names.
+  const rowsOf = ({ name, description, outputShape, parameters, layers }: NamedLayer, depth = 0): string[][] => [
+    [
+      "  ".repeat(depth) + name.slice(name.lastIndexOf(".") + 1),
+      description,
+      showShape(outputShape),
+      layers.length > 0 ? "" : count(parameters).toLocaleString("en"),
+    ],
+    ...layers.flatMap((layer) => rowsOf(layer, depth + 1)),
+  ];
+  const rows = network.layers.flatMap((layer) => rowsOf(layer));
   const header = ["layer", "", "output", "parameters"];
   const all = [header, ["input", "", showShape(network.inputShape), ""], ...rows];
   const widths = header.map((_, column) => Math.max(...all.map((row) => row[column].length)));

@@ -91,17 +91,29 @@ export function freeExamples(session: Session, data: DataVariables): void {
 
 export const objectiveOf = (loss: LossOption, metrics: readonly string[]): Objective => ({
   loss: lossOf(loss),
-  metrics: metrics.map(metricNamed),
+  ...splitMetrics(metrics),
 });
 
+/** Metrics by where they are computed. */
+function splitMetrics(names: readonly string[]): Pick<Objective, "metrics" | "whole"> {
+  const metrics: Objective["metrics"][number][] = [];
+  const whole: Objective["whole"][number][] = [];
+  for (const name of names) {
+    const metric = metricNamed(name);
+    if ("whole" in metric) whole.push({ ...metric, name });
+    else metrics.push({ ...metric, name });
+  }
+  return { metrics, whole };
+}
+
 /** The scores of sums over `count` rows. */
-const scoresOf = (sums: readonly number[], count: number, metrics: readonly string[]): Scores => ({
-  ...Object.fromEntries(metrics.map((name, i) => [name, sums[i + 1] / count])),
+const scoresOf = (sums: readonly number[], count: number, { metrics }: Objective): Scores => ({
+  ...Object.fromEntries(metrics.map(({ name, finish = (x) => x }, i) => [name, finish(sums[i + 1] / count)])),
   loss: sums[0] / count,
 });
 
 /** Lets timers, input and other work run. */
-const breathe = (): Promise<void> =>
+export const breathe = (): Promise<void> =>
   new Promise((resolve) => {
     if (typeof setImmediate === "function") {
       setImmediate(resolve);
@@ -124,8 +136,8 @@ export class Evaluator {
   readonly #session: Session;
   readonly #network: Network;
   readonly #objective: Objective;
-  readonly #metrics: readonly string[];
   readonly #data: DataVariables;
+  readonly #examples: Examples;
   readonly #count: number;
   readonly #executables = new Map<number, Executable>();
 
@@ -133,14 +145,17 @@ export class Evaluator {
     this.#session = session;
     this.#network = network;
     this.#objective = objectiveOf(loss, metrics);
-    this.#metrics = metrics;
     this.#data = uploadExamples(session, network, examples);
+    this.#examples = examples;
     this.#count = examples.x.count;
   }
 
   async run(signal?: AbortSignal): Promise<Scores> {
     const batchSize = Math.min(256, this.#count);
-    const sums = new Array<number>(1 + this.#metrics.length).fill(0);
+    const { metrics, whole: wholeMetrics } = this.#objective;
+    const sums = new Array<number>(1 + metrics.length).fill(0);
+    const width = sizeOf(this.#network.outputShape);
+    const predicted = new Float32Array(wholeMetrics.length > 0 ? this.#count * width : 0);
     let length = 1;
     for (let row = 0; row < this.#count; ) {
       signal?.throwIfAborted();
@@ -152,12 +167,15 @@ export class Evaluator {
         [Int32Array.from({ length: size * count }, (_, i) => from + i)],
         count,
       );
-      for (const [i, values] of outputs.entries()) for (const value of values) sums[i] += value;
+      for (const i of sums.keys()) for (const value of outputs[i]) sums[i] += value;
+      if (wholeMetrics.length > 0) predicted.set(outputs[sums.length], row * width);
       length = seriesLength(count, performance.now() - start);
       row += size * count;
       await breathe();
     }
-    return scoresOf(sums, this.#count, this.#metrics);
+    const predictions = { outputs: predicted, width, targets: this.#examples.y, loss: this.#objective.loss };
+    const whole = wholeMetrics.map((metric) => [metric.name, metric.whole(predictions)] as const);
+    return { ...scoresOf(sums, this.#count, this.#objective), ...Object.fromEntries(whole) };
   }
 
   #executable(size: number): Executable {
@@ -206,7 +224,7 @@ export class Trainer {
   }
 
   #noSums(): number[] {
-    return new Array<number>(1 + this.#options.metrics.length).fill(0);
+    return new Array<number>(1 + this.#objective.metrics.length).fill(0);
   }
 
   #stateNodes(): Node[] {
@@ -237,6 +255,12 @@ export class Trainer {
     return this.#order.rows;
   }
 
+  /** The rows of the data that the next step learns from; none at the end of an epoch. */
+  get nextRows(): Uint32Array {
+    const { epoch, row } = this.#position;
+    return this.#rows(epoch).subarray(row, row + this.#options.batchSize);
+  }
+
   #program(batchSize: number) {
     let found = this.#programs.get(batchSize);
     if (!found) {
@@ -264,7 +288,7 @@ export class Trainer {
   }
 
   /** Runs up to `limit` steps of the current epoch, all with batches of one size. */
-  async #advance(limit: number): Promise<void> {
+  async advance(limit: number): Promise<void> {
     const { batchSize } = this.#options;
     const { row } = this.#position;
     const whole = Math.floor((this.#count - row) / batchSize);
@@ -296,13 +320,13 @@ export class Trainer {
       this.#keepSnapshot();
       const before = this.#position.step;
       const start = performance.now();
-      await this.#advance(this.#series);
+      await this.advance(this.#series);
       this.#series = seriesLength(this.#position.step - before, performance.now() - start);
       await progress?.();
       await breathe();
     }
     if (!this.#allFinite()) await this.#diverged(Math.min(this.#options.batchSize, this.#count));
-    return scoresOf(this.#position.sums, this.#count, this.#options.metrics);
+    return scoresOf(this.#position.sums, this.#count, this.#objective);
   }
 
   /** Closes a finished epoch: the schedule takes notice of its loss. */
@@ -315,7 +339,7 @@ export class Trainer {
 
   /** The loss so far in the current epoch. */
   get runningScores(): Scores {
-    return scoresOf(this.#position.sums, Math.max(1, this.#position.row), this.#options.metrics);
+    return scoresOf(this.#position.sums, Math.max(1, this.#position.row), this.#objective);
   }
 
   #arrays(): Node[] {

@@ -1,6 +1,6 @@
 /**
  * The SIMD functions against double precision, over all of float32: every 2141st bit pattern (two million, a prime
- * stride), or with CHAINRULE_EXHAUSTIVE=1 all of them, which takes about a quarter of an hour.
+ * stride), or with CHAINRULE_EXHAUSTIVE=1 all of them, which takes a quarter of an hour or more.
  */
 import { describe, expect, test } from "vitest";
 import { f32x4, ModuleBuilder, v128 } from "../../src/backends/wasm/assembler.ts";

@@ -1,8 +1,9 @@
 /** Several threads: the same bits as one, nothing left behind, and a process that ends by itself. */
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
-import { adam, dense, dropout, RandomStream, sequential, wasm } from "chainrule";
+import { adam, dense, dropout, input, matmul, RandomStream, sequential, variable, wasm } from "chainrule";
 import { expect, test } from "vitest";
+import { makePlan } from "../../src/plan/plan.ts";
 
 const stream = new RandomStream(1, "data");
 const data = {
@@ -31,6 +32,19 @@ test("1, 2 and 4 threads give the same bits", async () => {
   const one = await train(1);
   expect(await train(2)).toEqual(one);
   expect(await train(4)).toEqual(one);
+});
+
+test("a plan that is freed before the helpers have it leaves the memory of others alone", async () => {
+  const model = sequential({ input: [64], seed: 1, backend: wasm({ threads: 2 }) }, [dense(256)]);
+  const { session } = model;
+  const x = input("x", [128, 64]);
+  const y = matmul(x, model.network.parameters[0].node);
+  session.compile(makePlan({ inputs: [x], outputs: [y] })).free();
+  const other = variable("other", [1 << 20], "int");
+  session.write(other, new Int32Array(1 << 20));
+  await new Promise((resolve) => setTimeout(resolve, 500));
+  expect(session.read(other).some((value) => value !== 0)).toBe(false);
+  model.close();
 });
 
 test("the engine says how many threads it has", () => {

@@ -17,6 +17,7 @@ import type { Madd } from "./math.ts";
 
 export interface CompileOptions {
   readonly relaxedSimd: boolean;
+  readonly turbo: boolean;
   /** The most threads that can take part in a run. */
   readonly threads: number;
   /** The most pages of the shared memory; undefined if the memory is not shared. */
@@ -45,6 +46,7 @@ function phasesOf(step: Step, context: KernelContext): Phase[] {
 /**
  * The module's bytes. It exports `run(thread, threads, count, …addresses of the inputs' values, …addresses for the
  * outputs')`, which gives the number of finished runs. All threads of a run call it with the same arguments but the first.
+ * Each phase is exported too, for profiles.
  */
 export function compilePlan(plan: Plan, options: CompileOptions): Uint8Array<ArrayBuffer> {
   const madd = options.relaxedSimd ? f32x4.relaxedMadd : multiplyThenAdd;
@@ -59,6 +61,7 @@ export function compilePlan(plan: Plan, options: CompileOptions): Uint8Array<Arr
   const context: KernelContext = {
     madd,
     threads: options.threads,
+    turbo: options.turbo,
     address: addressOf,
     target: addressOf,
     scratch: (bytes) => {
@@ -71,12 +74,13 @@ export function compilePlan(plan: Plan, options: CompileOptions): Uint8Array<Arr
   scratchAddress = scratchBytes > 0 ? options.allocateScratch(scratchBytes + 64) : 0;
 
   const module = new ModuleBuilder(options.sharedMaximum);
-  const compiled = plan.steps.map((step) =>
-    phasesOf(step, context).map((phase) => ({
+  const compiled = plan.steps.map((step, i) =>
+    phasesOf(step, context).map((phase, j) => ({
       units: phase.units,
       shared: options.threads > 1 && phase.units > 1 && stepWork(step) >= SHARED_WORK,
-      code: module.function({ parameters: ["i32", "i32", "i32"], result: "none" }, (f, begin, end, thread) =>
-        phase.emit(f, begin, end, thread),
+      code: module.function(
+        { parameters: ["i32", "i32", "i32"], result: "none", export: phaseExport(i, j, phase.units) },
+        (f, begin, end, thread) => phase.emit(f, begin, end, thread),
       ),
     })),
   );
@@ -139,6 +143,9 @@ export function compilePlan(plan: Plan, options: CompileOptions): Uint8Array<Arr
   });
   return module.encode();
 }
+
+/** The name under which a phase is exported: its step, its place in the step, its units. */
+export const phaseExport = (step: number, phase: number, units: number): string => `${step}.${phase}.${units}`;
 
 /** Where thread t of T begins: unit ⌊units · t / T⌋. It ends where the next one begins. */
 const share = (units: number, thread: I32, threads: I32): I32 => i32.divU(i32.mul(thread, units), threads);

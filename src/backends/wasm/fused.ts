@@ -131,7 +131,7 @@ export class Fused {
       const value =
         fill === undefined
           ? f.let(loadFloats(x, this.#context.address(x), spots[i].locate(x.shape)))
-          : v128.constF32(fill);
+          : f.constant(v128.constF32(fill));
       values[i].set(x, value);
       return value;
     };

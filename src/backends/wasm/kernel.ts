@@ -16,8 +16,10 @@ export interface KernelContext {
   target(node: Node): number;
   /** Memory of its own for each thread while the step runs: the address for thread t is the result + t · bytes. */
   scratch(bytes: number): number;
-  /** The bytes between two threads' scratch memory. */
+  /** The most threads that can take part. */
   readonly threads: number;
+  /** Whether V8 joins neighbouring vectors into wider ones. */
+  readonly turbo: boolean;
 }
 
 /**

@@ -41,7 +41,7 @@ export function renderScalar(f: FunctionBuilder, e: Scalar, inputs: readonly V12
   const done = new Map<Scalar, V128>();
   const render = (part: Scalar): V128 => {
     if (part.kind === "input") return inputs[part.index];
-    if (part.kind === "constant") return v128.constF32(part.value);
+    if (part.kind === "constant") return f.constant(v128.constF32(part.value));
     const known = done.get(part);
     if (known) return known;
     const operands = part.operands.map((x) => f.let(render(x)));

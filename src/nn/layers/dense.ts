@@ -1,55 +1,38 @@
 /** The fully connected layer. */
-import { ArgumentError, ShapeError } from "../../errors.ts";
+import { ShapeError } from "../../errors.ts";
 import { showShape } from "../../graph/shape.ts";
-import { add, matmul } from "../../ops/index.ts";
-import { activationNamed } from "../activations.ts";
-import { type InitializerName, initializer } from "../initializers.ts";
+import { matmul } from "../../ops/index.ts";
 import { defineLayer, type Layer } from "../layer.ts";
+import {
+  type AffineOptions,
+  affineOutput,
+  affineParameters,
+  checkAffine,
+  checkCount,
+  describeAffine,
+} from "./affine.ts";
 
-export interface DenseOptions {
-  /** The activation's name; linear unless said. */
-  readonly activation?: string;
-  /** How the kernel [I, O] begins; He's for ReLU, Glorot's uniform for others. */
-  readonly init?: InitializerName;
-  /** Whether to add a bias [O]; true unless said. A number is its initial value. */
-  readonly bias?: boolean | number;
-}
+export type DenseOptions = AffineOptions;
 
-type Config = { readonly units: number } & DenseOptions;
-
-const make = defineLayer<Config>("dense", {
-  parameters: ({ units, activation = "linear", init, bias = true }, input) => {
+const make = defineLayer<{ readonly units: number } & DenseOptions>("dense", {
+  parameters: (config, input) => {
     if (input.length !== 1) {
       throw new ShapeError(`dense takes one axis of features; ${showShape(input)} came. Put flatten() before it.`);
     }
-    const kernel = {
-      name: "kernel",
-      shape: [input[0], units],
-      init: initializer(init ?? (activation === "relu" ? "he" : "glorotUniform")),
-    };
-    return bias === false
-      ? [kernel]
-      : [kernel, { name: "bias", shape: [units], init: initializer(bias === true ? 0 : bias) }];
+    return affineParameters(config, [input[0], config.units], config.units);
   },
-  apply: ({ activation = "linear", bias = true }, { x, parameter, name }) => {
-    const sum = matmul(x, parameter("kernel")); // [B, I] · [I, O]
-    const z = name(bias === false ? sum : add(sum, parameter("bias")), "z");
-    return activation === "linear" ? z : name(activationNamed(activation)(z), "a");
-  },
-  describe: ({ units, activation = "linear" }) => (activation === "linear" ? `${units}` : `${units}, ${activation}`),
+  apply: (config, context) => affineOutput(config, context, matmul(context.x, context.parameter("kernel"))), // [B, I] · [I, O]
+  describe: (config) => describeAffine(`${config.units}`, config),
 });
 
 /**
  * A fully connected layer: z = xW + b, a = activation(z); [B, I] → [B, units].
  *
  * @example
- * const hidden = dense(128, { activation: "relu", init: "he" });
+ * const hidden = dense(128, { activation: "relu", init: "he", l2: 1e-4 });
  */
 export function dense(units: number, options: DenseOptions = {}): Layer {
-  if (!Number.isInteger(units) || units < 1) {
-    throw new ArgumentError(`dense needs a whole number of units ≥ 1; ${units} came.`);
-  }
-  activationNamed(options.activation ?? "linear");
-  if (options.init !== undefined) initializer(options.init);
+  checkCount("dense", "units", units);
+  checkAffine("dense", options);
   return make({ units, ...options });
 }

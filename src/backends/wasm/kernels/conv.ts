@@ -123,7 +123,7 @@ function sweep(step: Step, context: KernelContext, task: Task): Phase[] {
   /** The channels summed over, per tap. */
   const depth = depthwise ? 1 : sourceC / groups;
   const columns = resultC / groups;
-  const vectors = Math.min(Math.ceil(columns / 4), vectorsFor(task.horizontal[0].count));
+  const vectors = Math.min(Math.ceil(columns / 4), vectorsFor(task.horizontal[0].count, context.turbo));
   const width = vectors * 4;
   const strips = cutColumns(columns, width, groups);
   const fused = new Fused(step, context);

@@ -1,7 +1,7 @@
-/** Kernels of the ops that look things up by index: gather, scatterAdd, oneHot, argmax. */
+/** Kernels of the ops that look things up by index: gather, scatterAdd, oneHot, argmax, toIndex. */
 import { sizeOf } from "../../../graph/shape.ts";
 import type { Step } from "../../../plan/fuse.ts";
-import { type FunctionBuilder, f32, f32x4, type Int, i32, v128 } from "../assembler.ts";
+import { type FunctionBuilder, f32, f32x4, type Int, i32, i32x4, v128 } from "../assembler.ts";
 import { Fused, loadFloats, locateInRows, storeFloats } from "../fused.ts";
 import type { KernelContext, Phase } from "../kernel.ts";
 
@@ -131,6 +131,24 @@ export function oneHot(step: Step, context: KernelContext): Phase[] {
           });
         });
       },
+    },
+  ];
+}
+
+/** One unit: indices are few. */
+export function toIndex(step: Step, context: KernelContext): Phase[] {
+  const { y, first: x } = rootOf(step);
+  const { limit } = y.attributes as { limit: number };
+  return [
+    {
+      units: 1,
+      emit: (f) =>
+        eachColumn(f, sizeOf(y.shape), (offset, lanes) => {
+          const value = v128.load(offset, context.address(x));
+          // The operands stand so that NaN becomes 0.
+          const kept = f32x4.pmin(f32x4.pmax(v128.constF32(0), value), v128.constF32(limit - 1));
+          storeFloats(f, context.target(y), offset, i32x4.truncSatF32x4(kept), lanes);
+        }),
     },
   ];
 }

@@ -27,8 +27,11 @@ export function rowTiles(m: number): { rows: number; count: number }[] {
   return whole >= 2 ? runs([6, whole - 2], [5, 1], [4, 2]) : runs([4, 1], [3, 1]);
 }
 
-/** How many vectors wide tiles are: the fewer rows there are, the wider, so that enough sums are under way at once. */
-export const vectorsFor = (rows: number): number => (rows === 1 ? 8 : rows <= 3 ? 4 : 2);
+/**
+ * How many vectors wide tiles are: the fewer rows there are, the wider, so that enough sums are under way at once. Where
+ * V8 makes one 256-bit vector of two, the registers hold twice as many.
+ */
+export const vectorsFor = (rows: number, turbo: boolean): number => (rows === 1 ? 8 : rows <= 3 || turbo ? 4 : 2);
 
 /** A tile of zeros. */
 export const newTile = (f: FunctionBuilder, rows: number, vectors: number): Tile =>

@@ -1,0 +1,51 @@
+/** Which rows of the data are for training, for validation and for the final test. */
+import { type Dataset, split } from "../data/index.ts";
+import { readDataFor, type TrainingData } from "./data.ts";
+import { detailsOf } from "./details.ts";
+import { UsageError } from "./errors.ts";
+import { percent } from "./terminal.ts";
+
+export interface Parts {
+  readonly train: Dataset;
+  readonly validation?: Dataset;
+  readonly test?: Dataset;
+  /** How the test data came about, for people. */
+  readonly testNote: string;
+}
+
+export interface PartsOptions {
+  /** A fraction of the training data. */
+  readonly validation?: number;
+  /** Data, or a fraction as text. */
+  readonly test?: string;
+  readonly seed?: number;
+}
+
+/** The part that is held out for the test where the data have none. */
+const HELD_OUT = 0.2;
+/** Fewer rows than this are not divided unless asked. */
+const LEAST_ROWS = 10;
+
+export async function divide(data: TrainingData, { test, validation = 0, seed = 0 }: PartsOptions): Promise<Parts> {
+  const parts = await withTest(data, test, seed);
+  if (validation === 0) return parts;
+  const [train, held] = split(parts.train, [1 - validation, validation], { seed });
+  return { ...parts, train, validation: held };
+}
+
+async function withTest(data: TrainingData, test: string | undefined, seed: number): Promise<Parts> {
+  const { train } = data;
+  if (test !== undefined && !isNumber(test)) {
+    return { train, test: await readDataFor(test, detailsOf(data), train.inputShape), testNote: `from ${test}` };
+  }
+  if (test === undefined && data.test) return { train, test: data.test, testNote: "the data's own" };
+  const share = test === undefined ? (train.count < LEAST_ROWS ? 0 : HELD_OUT) : Number(test);
+  if (!(share >= 0 && share < 1)) {
+    throw new UsageError(`--test ${test}: give a fraction from 0 up to 1, such as 0.2, or data.`);
+  }
+  if (share === 0) return { train, testNote: "" };
+  const [rest, held] = split(train, [1 - share, share], { seed });
+  return { train: rest, test: held, testNote: `held out, ${percent(share, 0)}` };
+}
+
+export const isNumber = (text: string): boolean => text.trim() !== "" && !Number.isNaN(Number(text));

@@ -1,0 +1,174 @@
+/**
+ * What `chainrule train` says before and after the work: what was chosen from the data, how good the model is, what to
+ * try next; for people on stderr and stdout, for programs as events.
+ */
+import { stat } from "node:fs/promises";
+import type { Dataset } from "../data/index.ts";
+import type { EpochReport, Model } from "../index.ts";
+import type { TrainingData } from "./data.ts";
+import { scoreLines } from "./report.ts";
+import { jsonScores, measureModel, type TestScores } from "./scores.ts";
+import {
+  commandName,
+  count,
+  duration,
+  fileSize,
+  measure,
+  name,
+  type Paint,
+  painter,
+  plural,
+  quote,
+  sparkline,
+  widthOf,
+} from "./terminal.ts";
+import type { Training } from "./training.ts";
+
+// What was chosen ----------------------------------------------------------------------------------------------------
+
+/** A data set's rows in words: `60,000 pictures of 28 × 28 pixels`. */
+function rowsText({ x, inputShape, count: rows }: Dataset): string {
+  const isPicture = inputShape.length === 3 && x instanceof Uint8Array;
+  if (!isPicture)
+    return `${plural(rows, "row")} of ${plural(
+      inputShape.reduce((a, b) => a * b, 1),
+      "feature",
+    )}`;
+  const [height, width, channels] = inputShape;
+  return `${plural(rows, `${channels === 1 ? "grey" : "colour"} picture`)} of ${width} × ${height} pixels`;
+}
+
+/** The layers in words: `rescale 1/255, flatten, dense 128 relu`. */
+const layerText = (model: Model): string =>
+  model.network.layers.map(({ kind, description }) => `${kind} ${description.replaceAll(",", "")}`.trim()).join(", ");
+
+export function announce({ source, options, parts, recipe, model, display }: Training): void {
+  const { train, validation, test, testNote } = parts;
+  const { classes, task, schema } = train;
+  const { loss, optimizer, learningRate, schedule, epochs, batchSize, notes } = recipe;
+  const { seed = 0, resume } = options;
+  const paint = painter(process.stderr);
+  const lines: [string, string][] = [
+    ["data", `${name(source, 60)}: ${rowsText(train)}`],
+    ["test", test ? `${plural(test.count, "row")}, ${testNote}` : "no rows: the report is on the training data itself"],
+  ];
+  if (validation)
+    lines.push(["validation", `${plural(validation.count, "row")} of the training data, after each epoch`]);
+  const target = schema ? ` of ${name(schema.target.name)}` : "";
+  lines.push(["task", classes ? `${classes.length} classes${target}: ${listText(classes)}` : `${task}${target || ""}`]);
+  lines.push(["network", `${layerText(model)} (${plural(model.network.parameterCount, "parameter")})`]);
+  lines.push([
+    "training",
+    `${loss.name}, ${optimizer.name} at ${measureRate(learningRate)}, ${schedule}, batches of ${batchSize}, ${plural(epochs, "epoch")}, seed ${seed}`,
+  ]);
+  lines.push(["engine", model.engine]);
+  if (resume !== undefined) lines.push(["resumes", resume]);
+  for (const note of notes) lines.push(["note", note]);
+  for (const [title, text] of lines) display.note(wrapped(title, text, paint));
+  display.note("");
+  display.event({
+    event: "start",
+    data: source,
+    task,
+    ...(classes && { classes }),
+    rows: train.count,
+    ...(validation && { validationRows: validation.count }),
+    ...(test && { testRows: test.count }),
+    inputShape: train.inputShape,
+    layers: layerText(model),
+    parameters: model.network.parameterCount,
+    loss: loss.name,
+    optimizer: { name: optimizer.name, ...optimizer.config },
+    epochs,
+    batchSize,
+    seed,
+    engine: model.engine,
+  });
+}
+
+const measureRate = (x: number): string => String(Number(x.toPrecision(3)));
+
+function listText(names: readonly string[]): string {
+  const shown = names.slice(0, 10).map((title) => name(title, 20));
+  return names.length > 10 ? `${shown.join(", ")}, …` : shown.join(", ");
+}
+
+/** A titled line, broken after commas where it is longer than the terminal is wide. */
+function wrapped(title: string, text: string, paint: Paint): string {
+  const indent = 12;
+  const room = widthOf(process.stderr) - indent;
+  const lines: string[] = [""];
+  for (const word of text.split(/(?<=,) /)) {
+    const last = lines[lines.length - 1];
+    if (last === "") lines[lines.length - 1] = word;
+    else if (last.length + 1 + word.length <= room) lines[lines.length - 1] = `${last} ${word}`;
+    else lines.push(word);
+  }
+  return `${paint("dim", title.padEnd(indent))}${lines.join(`\n${" ".repeat(indent)}`)}`;
+}
+
+// Report -------------------------------------------------------------------------------------------------------------
+
+/** Measures the model on the test data, and says all that there is to say. */
+export async function reportResults(run: Training, history: readonly EpochReport[]): Promise<void> {
+  const { options, out, display, model, recipe, parts, data } = run;
+  const tested = parts.test ?? parts.train;
+  const scores = await measureModel(model, tested);
+  const seconds = history.reduce((sum, epoch) => sum + epoch.seconds, 0);
+  const rows = history.reduce((sum, epoch) => sum + epoch.samplesPerSecond * epoch.seconds, 0);
+  display.event({
+    event: "done",
+    [parts.test ? "test" : "training"]: jsonScores(scores),
+    model: out,
+    epochs: recipe.epochs,
+    seconds,
+    ...(history.length > 0 && { samplesPerSecond: rows / seconds }),
+  });
+  if (options.json || options.quiet) return;
+
+  const paint = painter(process.stdout);
+  const sheet = { paint, width: widthOf(process.stdout) };
+  const lines: string[] = [];
+  if (history.length > 0) {
+    const speed = `${duration(seconds)}, ${count(Math.round(rows / seconds))} rows per second`;
+    lines.push(`${paint("bold", "Trained")}  ${paint("dim", `${plural(history.length, "epoch")} in ${speed}`)}`);
+    lines.push(
+      curve(
+        "loss",
+        history.map(({ loss }) => loss),
+        paint,
+      ),
+    );
+    const held = history.flatMap(({ validation }) => (validation ? [validation.loss] : []));
+    if (held.length > 0) lines.push(curve("validation loss", held, paint));
+    lines.push("");
+  }
+  lines.push(...scoreLines(parts.test ? "Test" : "On the training data", scores, classNames(data, scores), sheet), "");
+  const { size } = await stat(out);
+  lines.push(`${paint("bold", "Saved")}  ${out}${size > 0 ? paint("dim", `  ${fileSize(size)}`) : ""}`, "");
+  lines.push(paint("bold", "Try next"));
+  for (const proposal of proposals(run)) lines.push(`  ${commandName()} ${proposal}`);
+  process.stdout.write(`${lines.join("\n")}\n`);
+}
+
+/** How a loss went, from first to last. */
+function curve(title: string, values: readonly number[], paint: Paint): string {
+  const [first, last] = [values[0], values[values.length - 1]].map(measure);
+  return `  ${title}  ${values.length > 1 ? `${first} ${paint("cyan", sparkline(values, 40))} ${last}` : last}`;
+}
+
+const classNames = (data: TrainingData, scores: TestScores): readonly string[] =>
+  data.train.classes ?? (scores.task === "classification" ? scores.confusion.map((_, i) => String(i)) : []);
+
+function proposals({ source, out, data, options }: Training): string[] {
+  const [model, from] = [quote(out), quote(source)];
+  const target = options.target === undefined ? "" : ` --target ${quote(options.target)}`;
+  const units = data.train.inputShape.length === 1 ? "dense 64 tanh" : "dense 256 relu, dropout 0.2";
+  const predict = [`predict ${model} ${from}${data.form === "table" ? "" : " --sample 1"}`];
+  return [
+    ...predict,
+    ...(data.digits ? [`predict ${model} my-digit.png`] : []),
+    `summary ${model}`,
+    `train ${from}${target} --layers "${units}"`,
+  ];
+}

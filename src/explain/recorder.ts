@@ -1,0 +1,216 @@
+/**
+ * Records a training run so that it can be rewound to any step. What is kept are copies of the weights and of the
+ * optimiser's state now and then, thinned out so that memory stays within a limit; every step in between is trained
+ * again, with the same bits, from the copy before it.
+ */
+import { ArgumentError } from "../errors.ts";
+import type { Node } from "../graph/node.ts";
+import type { AnyArray } from "../graph/op.ts";
+import { sizeOf } from "../graph/shape.ts";
+import type { FitObserver, RunningFit } from "../train/fit.ts";
+import { fromBytes, type Model } from "../train/model.ts";
+import { type Examples, type Position, Trainer } from "../train/trainer.ts";
+import { explain } from "./explain.ts";
+import type { Explanation } from "./explanation.ts";
+
+export interface RecorderOptions {
+  /** Milliseconds of training between two copies, at least; 250 unless said. What lies between is trained again. */
+  readonly everyMilliseconds?: number;
+  /** Bytes that all copies together may take; 256 MB unless said. When they are full, every other one is dropped. */
+  readonly memory?: number;
+}
+
+/** What recording has cost so far. */
+export interface RecorderCost {
+  readonly copies: number;
+  readonly bytes: number;
+  /** Spent on copying, of the run's own time. */
+  readonly milliseconds: number;
+}
+
+/** A moment of the run that can be gone back to at once. */
+interface Copy {
+  readonly position: Position;
+  /** Parameters, then the optimiser's arrays, in the network's order. */
+  readonly arrays: readonly Float32Array[];
+}
+
+/** A second model and trainer, on which the past is trained again. */
+interface Replay {
+  readonly model: Model;
+  readonly trainer: Trainer;
+}
+
+const nodesOf = ({ model, trainer }: { model: Model; trainer: Trainer }): Node[] => [
+  ...model.network.parameters.map(({ node }) => node),
+  ...trainer.states.flatMap(({ state }) => Object.values(state)),
+];
+
+/**
+ * Records the run it is given to as `observer`.
+ *
+ * @example
+ * const recorder = new Recorder();
+ * await model.fit(data, { loss: "crossEntropy", epochs: 3, observer: recorder });
+ * const step = await recorder.explain(2); // exactly as it was trained
+ * console.log(step.loss.value);
+ * recorder.close();
+ */
+export class Recorder implements FitObserver {
+  readonly #interval: number;
+  readonly #memory: number;
+  #run: RunningFit | undefined;
+  #copies: Copy[] = [];
+  /** Where each epoch began: positions are small, and a schedule's memory is in them. */
+  #epochs: Position[] = [];
+  #end: Position | undefined;
+  #last = Number.NEGATIVE_INFINITY;
+  #spacing = 1;
+  #skipped = 0;
+  #milliseconds = 0;
+  #bytes: Uint8Array | undefined;
+  #replay: Replay | undefined;
+
+  constructor({ everyMilliseconds = 250, memory = 256 * 2 ** 20 }: RecorderOptions = {}) {
+    if (!(everyMilliseconds >= 0 && memory > 0)) {
+      throw new ArgumentError(
+        `A recorder needs a time between copies ≥ 0 ms and memory above 0 bytes; ${everyMilliseconds} and ${memory} came.`,
+      );
+    }
+    this.#interval = everyMilliseconds;
+    this.#memory = memory;
+  }
+
+  /** How many steps the run has done. */
+  get steps(): number {
+    return this.#end?.step ?? 0;
+  }
+
+  /** The recorded epochs: each one's number and its first step, both from 1. */
+  get epochs(): readonly { readonly epoch: number; readonly firstStep: number }[] {
+    return this.#epochs
+      .filter(({ step }) => step < this.steps)
+      .map(({ step, epoch }) => ({ epoch: epoch + 1, firstStep: step + 1 }));
+  }
+
+  get cost(): RecorderCost {
+    return {
+      copies: this.#copies.length,
+      bytes: this.#copies.reduce((sum, { arrays }) => sum + arrays.reduce((s, { byteLength }) => s + byteLength, 0), 0),
+      milliseconds: this.#milliseconds,
+    };
+  }
+
+  observe(run: RunningFit): void {
+    const start = performance.now();
+    if (this.#run?.trainer !== run.trainer) this.#begin(run);
+    const { position } = run.trainer;
+    this.#end = position;
+    // A run that was resumed may begin within an epoch.
+    const begins = position.row === 0 && this.#epochs.at(-1)?.step !== position.step;
+    if (begins || this.#epochs.length === 0) this.#epochs.push(position);
+    if (start - this.#last < this.#interval) return;
+    this.#last = start;
+    if (this.#skipped++ % this.#spacing !== 0) return;
+    const arrays = nodesOf(run).map((node) => run.model.session.read(node) as Float32Array);
+    this.#copies.push({ position, arrays });
+    if (this.cost.bytes > this.#memory && this.#copies.length > 2) {
+      this.#copies = this.#copies.filter((_, i) => i % 2 === 0);
+      this.#spacing *= 2;
+    }
+    this.#milliseconds += performance.now() - start;
+  }
+
+  #begin(run: RunningFit): void {
+    this.close();
+    this.#run = run;
+    this.#copies = [];
+    this.#epochs = [];
+    this.#spacing = 1;
+    this.#skipped = 0;
+    this.#milliseconds = 0;
+    this.#last = Number.NEGATIVE_INFINITY;
+    this.#bytes = run.model.toBytes();
+  }
+
+  /**
+   * Explains a step of the run: at the weights from before it, on its own batch, with the optimiser's state it had.
+   * @param step from 1
+   * @throws ArgumentError if the run has no such step; it says which it has
+   */
+  async explain(step: number): Promise<Explanation> {
+    const run = this.#run;
+    if (!run || !this.#end) throw new ArgumentError("Nothing is recorded yet: give the recorder to fit as observer.");
+    if (!Number.isInteger(step) || step < 1 || step > this.steps) {
+      throw new ArgumentError(`The run has no step ${step}: its steps are 1 to ${this.steps}.`);
+    }
+    const { model, trainer } = await this.#rewind(run, step - 1);
+    const rows = trainer.nextRows;
+    const { loss, optimizer, examples } = run.record;
+    const state = trainer.states.flatMap(({ parameter, state }) =>
+      Object.entries(state).map(([name, node]) => [`${name}.${parameter.name}`, model.session.read(node)] as const),
+    );
+    return explain(model, batchOf(examples, rows, model), {
+      loss,
+      optimizer,
+      step,
+      state: Object.fromEntries(state),
+      ...(trainer.position.schedule && { schedule: trainer.position.schedule }),
+    });
+  }
+
+  /** Brings the replay to the moment before step `done` + 1. */
+  async #rewind(run: RunningFit, done: number): Promise<Replay> {
+    this.#replay ??= this.#openReplay(run);
+    const { model, trainer } = this.#replay;
+    const before = this.#copies.filter(({ position }) => position.step <= done).at(-1)!;
+    const here = trainer.position.step;
+    if (here > done || here < before.position.step) {
+      for (const [i, node] of nodesOf(this.#replay).entries()) model.session.write(node, before.arrays[i]);
+      trainer.seek(before.position);
+    }
+    this.#enterEpoch(trainer);
+    while (trainer.position.step < done) {
+      await trainer.advance(done - trainer.position.step);
+      this.#enterEpoch(trainer);
+    }
+    return this.#replay;
+  }
+
+  /** At the end of an epoch, on to the next one as the run began it. */
+  #enterEpoch(trainer: Trainer): void {
+    if (trainer.nextRows.length > 0) return;
+    const next = this.#epochs.find(({ step }) => step === trainer.position.step);
+    if (next) trainer.seek(next);
+  }
+
+  #openReplay({ model: original, record }: RunningFit): Replay {
+    const model = fromBytes(this.#bytes!, { backend: original.backend });
+    const trainer = new Trainer(model.session, model.network, record.examples, record);
+    const first = this.#copies[0];
+    for (const [i, node] of nodesOf({ model, trainer }).entries()) model.session.write(node, first.arrays[i]);
+    trainer.seek(first.position);
+    return { model, trainer };
+  }
+
+  /** Gives back the engine's memory that rewinding has taken. */
+  close(): void {
+    this.#replay?.trainer.free();
+    this.#replay?.model.close();
+    this.#replay = undefined;
+  }
+}
+
+/** The rows of the data set as a batch of their own. */
+function batchOf({ x, y, weights }: Examples, rows: Uint32Array, model: Model) {
+  const take = <A extends AnyArray>(values: A, size: number): A => {
+    const result = values.slice(0, rows.length * size) as A;
+    for (const [i, row] of rows.entries()) result.set(values.subarray(row * size, (row + 1) * size), i * size);
+    return result;
+  };
+  return {
+    x: take(x.values, sizeOf(model.inputShape)),
+    y: take(y.values, y.kind === "classes" ? 1 : sizeOf(model.network.outputShape)),
+    ...(weights && { weights: take(weights, 1) }),
+  };
+}

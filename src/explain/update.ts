@@ -1,0 +1,64 @@
+/** The optimiser's own arithmetic for one weight, read from the update nodes of the graph, from w to w′ line by line. */
+import { isConstant } from "../graph/leaf.ts";
+import { type Node, nameOf, topologicalOrder } from "../graph/node.ts";
+import { element, withIndex } from "./arrays.ts";
+import type { ArithmeticStep, WeightUpdate } from "./description.ts";
+import { numbersAt } from "./element-formula.ts";
+import { type Formula, number, symbol } from "./formula/formula.ts";
+import { formulaOf } from "./formula/from-graph.ts";
+import type { Opened, Stop } from "./open.ts";
+import { broadcastPlace, indexOf } from "./place.ts";
+
+/** The nodes of one parameter's update that get a line of their own: named ones, and what goes over whole arrays. */
+export function updateLines(opened: Opened, parameter: Node): { node: Node; symbol: Formula }[] {
+  const own = opened.states.find((state) => state.parameter.node === parameter);
+  const targets = new Set<Node>([parameter, ...Object.values(own?.state ?? {})]);
+  const roots = opened.graph.updates.filter(({ variable }) => targets.has(variable)).map(({ value }) => value);
+  const lines = topologicalOrder(roots).filter((node) => {
+    if (node.phase !== "update" || isConstant(node)) return false;
+    return roots.includes(node) || node.op.meaning.kind === "structural" || node.op.meaning.kind === "composite";
+  });
+  return lines.map((node) => ({ node, symbol: opened.bind(node) ?? symbol(nameOf(node)) }));
+}
+
+export function explainUpdate(opened: Opened, parameter: Stop, flat: number): WeightUpdate | undefined {
+  const own = opened.states.find((state) => state.parameter.node === parameter.node);
+  const update = opened.graph.updates.find(({ variable }) => variable === parameter.node);
+  if (!own || !update) return undefined;
+  const { shape } = parameter.node;
+  const index = indexOf(shape, flat);
+  const lines = updateLines(opened, parameter.node);
+  const symbols = new Map(lines.map(({ node, symbol }) => [node, symbol]));
+  const valueAt = (node: Node): number => opened.updateValues.get(node)[broadcastPlace(node.shape, shape, flat)];
+  const isWeightSized = (node: Node): boolean =>
+    node.shape.length === shape.length && node.shape.every((n, i) => n === shape[i]);
+  const name = (node: Node): Formula | undefined => symbols.get(node) ?? opened.bind(node);
+  const named = (node: Node): Formula | undefined => {
+    const formula = name(node);
+    return formula && isWeightSized(node) ? withIndex(formula, index) : formula;
+  };
+  const fits = (node: Node): boolean =>
+    node.shape.every((n, i) => n === 1 || n === shape[i + shape.length - node.shape.length]);
+  const steps = lines
+    .filter(({ node }) => fits(node))
+    .map(({ node }): ArithmeticStep => {
+      const value = valueAt(node);
+      return {
+        symbol: named(node)!,
+        formula: formulaOf(node, named),
+        numbers: numbersAt(opened.updateValues, node, broadcastPlace(node.shape, shape, flat), name) ?? number(value),
+        value,
+      };
+    });
+  return {
+    optimizer: opened.optimizer.name,
+    step: opened.step,
+    scalars: Object.entries(opened.scalars).map(([name, value]) => element(name, symbol(name), [], value)),
+    state: Object.entries(own.state).map(([name, node]) =>
+      element(nameOf(node), symbol(name, parameter.name), index, valueAt(node)),
+    ),
+    steps,
+    before: opened.values.get(parameter.node)[flat],
+    after: valueAt(update.value),
+  };
+}

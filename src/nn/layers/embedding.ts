@@ -1,0 +1,42 @@
+/** The embedding: whole numbers become rows of a table that is learnt. */
+import { DataError } from "../../errors.ts";
+import { gather, toFloat, toIndex } from "../../ops/index.ts";
+import { type InitializerName, initializer } from "../initializers.ts";
+import { defineLayer, type Layer, type LayerOptions } from "../layer.ts";
+import { type AffineOptions, checkAffine, checkCount, weightPenalty } from "./affine.ts";
+
+export interface EmbeddingOptions extends LayerOptions, Pick<AffineOptions, "l1" | "l2"> {
+  /** How the table [vocabulary, units] begins; `uniform(0.05)` unless said. */
+  readonly init?: InitializerName | number;
+}
+
+const make = defineLayer<{ readonly vocabulary: number; readonly units: number } & EmbeddingOptions>("embedding", {
+  parameters: ({ vocabulary, units, init = "uniform(0.05)", ...config }) => [
+    { name: "table", shape: [vocabulary, units], init: initializer(init), penalty: weightPenalty(config) },
+  ],
+  apply: ({ vocabulary }, { x, parameter }) => gather(parameter("table"), toIndex(toFloat(x), vocabulary)),
+  check: ({ vocabulary }, values, rowSize, what) => {
+    for (let i = 0; i < values.length; i++) {
+      if (Number.isInteger(values[i]) && values[i] >= 0 && values[i] < vocabulary) continue;
+      const [row, column] = [Math.floor(i / rowSize) + 1, (i % rowSize) + 1];
+      throw new DataError(
+        `${what}, row ${row}, column ${column} is ${values[i]}; an embedding of ${vocabulary} takes whole numbers from 0 to ${vocabulary - 1}.`,
+        { row, column },
+      );
+    }
+  },
+  describe: ({ vocabulary, units }) => `${vocabulary} → ${units}`,
+});
+
+/**
+ * Looks whole numbers from 0 to vocabulary − 1 up in a table that is learnt: [B, …] → [B, …, units].
+ *
+ * @example
+ * const model = sequential({ input: [20] }, [embedding(1000, 16), flatten(), dense(2)]);
+ */
+export function embedding(vocabulary: number, units: number, options: EmbeddingOptions = {}): Layer {
+  checkCount("embedding", "words", vocabulary);
+  checkCount("embedding", "units", units);
+  checkAffine("embedding", options);
+  return make({ vocabulary, units, ...options });
+}

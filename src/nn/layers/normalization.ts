@@ -1,0 +1,105 @@
+/**
+ * Batch and layer normalisation: x̂ = (x − μ) / √(σ² + ε), y = γ x̂ + β. They differ in what μ and σ² are taken over. The
+ * backward pass, through mean and variance too, follows from the graph.
+ */
+import { ArgumentError, ShapeError } from "../../errors.ts";
+import type { Node } from "../../graph/node.ts";
+import type { Shape } from "../../graph/shape.ts";
+import { add, div, mean, mul, sqrt, sub, toFloat } from "../../ops/index.ts";
+import { initializer } from "../initializers.ts";
+import { defineLayer, type Layer, type LayerContext, type LayerOptions, type ParameterSpec } from "../layer.ts";
+
+/** γ and β of the last axis. */
+const scaleAndShift = (input: Shape): ParameterSpec[] => {
+  const shape = input.slice(-1);
+  return [
+    { name: "gamma", shape, init: initializer("ones") },
+    { name: "beta", shape, init: initializer("zeros") },
+  ];
+};
+
+/** Mean and variance over some axes; they keep their rank where `keepDims` says so. */
+function statistics(x: Node, axes: readonly number[], keepDims: boolean) {
+  const average = mean(x, axes, keepDims);
+  const centred = sub(x, average);
+  return { average, centred, variance: mean(mul(centred, centred), axes, keepDims) };
+}
+
+/** γ (x − μ) / √(σ² + ε) + β */
+function normalized(centred: Node, variance: Node, epsilon: number, { parameter, name }: LayerContext): Node {
+  const standard = name(div(centred, sqrt(add(variance, epsilon))), "normalized");
+  return add(mul(standard, parameter("gamma")), parameter("beta"));
+}
+
+function checkEpsilon(layer: string, epsilon: number): void {
+  if (!(epsilon > 0)) throw new ArgumentError(`${layer}: epsilon must be a number above 0; ${epsilon} came.`);
+}
+
+export interface BatchNormOptions extends LayerOptions {
+  /** How much of the running statistics each step keeps; 0.9 unless said (PyTorch's momentum is 1 − this). */
+  readonly momentum?: number;
+  /** ε; 1e-5 unless said. */
+  readonly epsilon?: number;
+}
+
+const makeBatchNorm = defineLayer<BatchNormOptions>("batchNorm", {
+  parameters: (_, input) => {
+    if (input.length === 0) throw new ShapeError("batchNorm takes features along the last axis; single numbers came.");
+    const shape = input.slice(-1);
+    return [
+      ...scaleAndShift(input),
+      { name: "mean", shape, init: initializer("zeros"), trainable: false },
+      { name: "variance", shape, init: initializer("ones"), trainable: false },
+    ];
+  },
+  apply: ({ momentum = 0.9, epsilon = 1e-5 }, context) => {
+    const { training, parameter, update, name } = context;
+    const x = toFloat(context.x);
+    if (!training) return normalized(sub(x, parameter("mean")), parameter("variance"), epsilon, context);
+    const axes = [...x.shape.keys()].slice(0, -1);
+    const { average, centred, variance } = statistics(x, axes, false);
+    const count = axes.reduce((n, axis) => n * x.shape[axis], 1);
+    const unbiased = mul(variance, count / Math.max(1, count - 1));
+    update("mean", add(mul(parameter("mean"), momentum), mul(name(average, "batchMean"), 1 - momentum)));
+    update("variance", add(mul(parameter("variance"), momentum), mul(unbiased, 1 - momentum)));
+    return normalized(centred, name(variance, "batchVariance"), epsilon, context);
+  },
+});
+
+/**
+ * Batch normalisation (Ioffe & Szegedy, 2015) of each feature (of the last axis) over the batch and all places:
+ * [B, …, C] → the same. While training with the batch's mean and (biased) variance; at inference with running ones,
+ * running ← momentum · running + (1 − momentum) · batch, whose variance is the unbiased one, as in PyTorch.
+ *
+ * @example
+ * const model = sequential({ input: [8] }, [dense(16, { bias: false }), batchNorm(), activation("relu"), dense(1)]);
+ */
+export function batchNorm(options: BatchNormOptions = {}): Layer {
+  const { momentum = 0.9, epsilon = 1e-5 } = options;
+  if (!(momentum >= 0 && momentum < 1))
+    throw new ArgumentError(`batchNorm: momentum must be from 0 up to, not including, 1; ${momentum} came.`);
+  checkEpsilon("batchNorm", epsilon);
+  return makeBatchNorm(options);
+}
+
+export interface LayerNormOptions extends LayerOptions {
+  /** ε; 1e-5 unless said. */
+  readonly epsilon?: number;
+}
+
+const makeLayerNorm = defineLayer<LayerNormOptions>("layerNorm", {
+  parameters: (_, input) => {
+    if (input.length === 0) throw new ShapeError("layerNorm takes features along the last axis; single numbers came.");
+    return scaleAndShift(input);
+  },
+  apply: ({ epsilon = 1e-5 }, context) => {
+    const { centred, variance } = statistics(toFloat(context.x), [-1], true);
+    return normalized(centred, variance, epsilon, context);
+  },
+});
+
+/** Layer normalisation (Ba, Kiros & Hinton, 2016) of each sample, at each place, over its features: [B, …, C] → the same. */
+export function layerNorm(options: LayerNormOptions = {}): Layer {
+  checkEpsilon("layerNorm", options.epsilon ?? 1e-5);
+  return makeLayerNorm(options);
+}

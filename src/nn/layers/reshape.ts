@@ -1,0 +1,84 @@
+/** Layers that change the shape and no number: flatten, reshape, zero padding, up-sampling. */
+import { ArgumentError, ShapeError } from "../../errors.ts";
+import { type Shape, showShape, sizeOf } from "../../graph/shape.ts";
+import { pad, reshape as reshapeOp, upsample2d } from "../../ops/index.ts";
+import { type Padding, type Pair, toPadding, toPair } from "../../ops/window.ts";
+import { defineLayer, type Layer, type LayerOptions } from "../layer.ts";
+import { checkCount } from "./affine.ts";
+
+const makeFlatten = defineLayer<LayerOptions>("flatten", {
+  apply: (_, { x }) => reshapeOp(x, [x.shape[0], sizeOf(x.shape.slice(1))]),
+});
+
+/** Puts all axes but the batch into one: [B, H, W, C] → [B, H·W·C]. */
+export const flatten = (options: LayerOptions = {}): Layer => makeFlatten(options);
+
+const makeReshape = defineLayer<{ readonly shape: Shape } & LayerOptions>("reshape", {
+  apply: ({ shape }, { x }) => {
+    const size = sizeOf(x.shape.slice(1));
+    const known = shape.reduce((product, n) => (n === -1 ? product : product * n), 1);
+    const full = shape.map((n) => (n === -1 ? size / known : n));
+    if (sizeOf(full) !== size || !full.every(Number.isInteger)) {
+      throw new ShapeError(
+        `reshape to ${showShape(shape)} does not fit: the input ${showShape(x.shape.slice(1))} has ${size} values.`,
+      );
+    }
+    return reshapeOp(x, [x.shape[0], ...full]);
+  },
+  describe: ({ shape }) => showShape(shape),
+});
+
+/**
+ * Gives each sample another shape; one length may be −1 and follows from the others.
+ *
+ * @example
+ * const model = sequential({ input: [784] }, [reshape([28, 28, 1]), conv2d(8, 3), flatten(), dense(10)]);
+ */
+export function reshape(shape: Shape, options: LayerOptions = {}): Layer {
+  if (!shape.every((n) => n === -1 || (Number.isInteger(n) && n > 0)) || shape.filter((n) => n === -1).length > 1) {
+    throw new ArgumentError(`reshape needs whole numbers ≥ 1, one of them −1 at most; ${showShape(shape)} came.`);
+  }
+  return makeReshape({ shape, ...options });
+}
+
+/** Throws unless the sample is an image. */
+export function wantImage(layer: string, x: Shape): void {
+  if (x.length !== 4) {
+    throw new ShapeError(
+      `${layer} takes images [H, W, C] (channels last); ${showShape(x.slice(1))} came. Put reshape([H, W, C]) before it.`,
+    );
+  }
+}
+
+const makePadding = defineLayer<{ readonly padding: number | Pair | Padding } & LayerOptions>("zeroPadding2d", {
+  apply: ({ padding }, { x }) => {
+    wantImage("zeroPadding2d", x.shape);
+    const [[top, bottom], [left, right]] = toPadding(padding, [1, 1], [1, 1], [1, 1], [1, 1]);
+    return pad(x, [0, top, left, 0], [0, bottom, right, 0]);
+  },
+  describe: ({ padding }) => JSON.stringify(padding),
+});
+
+/**
+ * Puts zeros around images: a number for all sides, (vertical, horizontal), or [[top, bottom], [left, right]];
+ * [B, H, W, C] → [B, H + top + bottom, W + left + right, C].
+ */
+export function zeroPadding2d(padding: number | Pair | Padding, options: LayerOptions = {}): Layer {
+  if (![padding].flat(2).every((n) => Number.isInteger(n) && (n as number) >= 0))
+    throw new ArgumentError(`zeroPadding2d needs whole numbers ≥ 0; ${JSON.stringify(padding)} came.`);
+  return makePadding({ padding, ...options });
+}
+
+const makeUpsampling = defineLayer<{ readonly scale: number | Pair } & LayerOptions>("upsampling2d", {
+  apply: ({ scale }, { x }) => {
+    wantImage("upsampling2d", x.shape);
+    return upsample2d(x, scale);
+  },
+  describe: ({ scale }) => toPair(scale).join(" × "),
+});
+
+/** Repeats every pixel (nearest neighbour): [B, H, W, C] → [B, H·s, W·s, C], or a pair (vertical, horizontal). */
+export function upsampling2d(scale: number | Pair = 2, options: LayerOptions = {}): Layer {
+  for (const n of toPair(scale)) checkCount("upsampling2d", "repetitions", n);
+  return makeUpsampling({ scale, ...options });
+}

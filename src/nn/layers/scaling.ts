@@ -1,0 +1,47 @@
+/** Layers that bring data into a range that a network learns from well: rescale, normalize. */
+import { ArgumentError, ShapeError } from "../../errors.ts";
+import { showShape } from "../../graph/shape.ts";
+import { div, mul, sub, toFloat } from "../../ops/index.ts";
+import { defineLayer, type Layer, type LayerOptions } from "../layer.ts";
+
+const makeRescale = defineLayer<{ readonly scale: number } & LayerOptions>("rescale", {
+  apply: ({ scale }, { x }) => mul(x, scale),
+  describe: ({ scale }) => (scale === 1 / 255 ? "1/255" : `${scale}`),
+});
+
+/** Multiplies the input by a number, such as 1/255 for pixels. Any shape. */
+export const rescale = (scale: number, options: LayerOptions = {}): Layer => makeRescale({ scale, ...options });
+
+interface NormalizeConfig extends LayerOptions {
+  readonly mean: readonly number[];
+  readonly deviation: readonly number[];
+}
+
+const makeNormalize = defineLayer<NormalizeConfig>("normalize", {
+  parameters: ({ mean, deviation }, input) => {
+    if (mean.length !== input[input.length - 1]) {
+      throw new ShapeError(
+        `normalize has statistics of ${mean.length} features, but the input is ${showShape(input)}.`,
+      );
+    }
+    const values = (numbers: readonly number[]) => () => Float32Array.from(numbers);
+    return [
+      { name: "mean", shape: [mean.length], init: values(mean), trainable: false },
+      { name: "deviation", shape: [mean.length], init: values(deviation), trainable: false },
+    ];
+  },
+  apply: (_, { x, parameter }) => div(sub(toFloat(x), parameter("mean")), parameter("deviation")),
+  describe: ({ mean }) => `${mean.length} features`,
+});
+
+/** Standardises each feature (of the last axis) with statistics of the training data: (x − mean) / deviation. */
+export function normalize(
+  statistics: { mean: ArrayLike<number>; deviation: ArrayLike<number> },
+  options: LayerOptions = {},
+): Layer {
+  const { mean, deviation } = { mean: Array.from(statistics.mean), deviation: Array.from(statistics.deviation) };
+  if (mean.length !== deviation.length || deviation.some((d) => !(d > 0))) {
+    throw new ArgumentError("normalize needs as many deviations as means, all of them above 0.");
+  }
+  return makeNormalize({ mean, deviation, ...options });
+}

@@ -1,0 +1,120 @@
+/**
+ * What can watch a training run and end it: callbacks, among them early stopping. One that remembers something between
+ * epochs says so, and a checkpoint keeps it.
+ */
+import { ArgumentError } from "../errors.ts";
+import type { EpochReport } from "./fit.ts";
+import type { Model } from "./model.ts";
+import type { Scores } from "./trainer.ts";
+
+/** A run, as its callbacks have it. */
+export interface TrainingRun {
+  readonly model: Model;
+  /** Ends the run after this epoch. */
+  stop(): void;
+}
+
+/** What a callback remembers: plain JSON, and arrays by name. */
+export interface CallbackMemory {
+  readonly values: Readonly<Record<string, unknown>>;
+  readonly arrays?: ReadonlyMap<string, Float32Array>;
+}
+
+export interface Callback {
+  /** Under which a checkpoint keeps its memory; no two of a run alike. */
+  readonly name: string;
+  /** After each epoch and its validation. */
+  onEpoch?(epoch: EpochReport, run: TrainingRun): void | Promise<void>;
+  /** When the run has come to its end; not if it was aborted. */
+  onEnd?(run: TrainingRun): void | Promise<void>;
+  /** What it must know again to go on as if the run had never stopped. */
+  save?(): CallbackMemory;
+  restore?(memory: CallbackMemory, run: TrainingRun): void;
+}
+
+/** A callback, or a function that is called after each epoch. */
+export type CallbackOption = Callback | ((epoch: EpochReport, run: TrainingRun) => void | Promise<void>);
+
+/** Callbacks in one form, each with a name of its own. */
+export function callbacksOf(options: readonly CallbackOption[]): readonly Callback[] {
+  const callbacks = options.map((option, i) =>
+    typeof option === "function" ? { name: `function ${i + 1}`, onEpoch: option } : option,
+  );
+  const names = callbacks.map(({ name }) => name);
+  const twice = names.find((name, i) => names.indexOf(name) !== i);
+  if (twice !== undefined)
+    throw new ArgumentError(`Two callbacks are called "${twice}"; a checkpoint could not tell them apart.`);
+  return callbacks;
+}
+
+export interface EarlyStoppingOptions {
+  /** The loss or a metric, of the validation data if there are any; `loss` unless said. */
+  readonly monitor?: string;
+  /** Whether less is better or more; follows from the name unless said. */
+  readonly mode?: "min" | "max";
+  /** How many epochs without getting better it lets pass; 5 unless said. */
+  readonly patience?: number;
+  /** How much better is better; 0 unless said. */
+  readonly minimumChange?: number;
+  /** Whether the model gets the weights of its best epoch back when the run ends; true unless said. */
+  readonly restoreBest?: boolean;
+}
+
+/** Losses and errors should be small, all else large. */
+const modeOf = (name: string): "min" | "max" => (/loss|error|mae|mse|entropy|divergence/i.test(name) ? "min" : "max");
+
+/** A score of an epoch: of the validation data if there are any. */
+export function monitored(epoch: EpochReport, name: string): number {
+  const scores: Scores = epoch.validation ?? epoch;
+  if (name in scores && typeof scores[name] === "number") return scores[name];
+  const { epoch: _, seconds, samplesPerSecond, validation, ...known } = epoch;
+  throw new ArgumentError(
+    `There is no "${name}" to monitor. This run measures ${Object.keys(validation ?? known).join(", ")}; add it to metrics.`,
+  );
+}
+
+/**
+ * Ends a run when a score has not got better for some epochs, and gives the model the weights of the best one back
+ * (Prechelt, 1998).
+ *
+ * @example
+ * await model.fit(data, { loss: "crossEntropy", epochs: 100, validation: 0.2, callbacks: [earlyStopping({ patience: 3 })] });
+ */
+export function earlyStopping({
+  monitor = "loss",
+  mode = modeOf(monitor),
+  patience = 5,
+  minimumChange = 0,
+  restoreBest = true,
+}: EarlyStoppingOptions = {}): Callback {
+  if (!Number.isInteger(patience) || patience < 0)
+    throw new ArgumentError(`earlyStopping: patience must be a whole number ≥ 0; ${patience} came.`);
+  let best: number | undefined;
+  let waited = 0;
+  let weights = new Map<string, Float32Array>();
+  return {
+    name: "earlyStopping",
+    onEpoch: (epoch, run) => {
+      const score = monitored(epoch, monitor);
+      const gain = best === undefined ? Number.POSITIVE_INFINITY : mode === "min" ? best - score : score - best;
+      if (gain > minimumChange) {
+        [best, waited] = [score, 0];
+        if (restoreBest)
+          weights = new Map(run.model.network.parameters.map(({ name }) => [name, run.model.weight(name)]));
+      } else {
+        waited++;
+      }
+      if (waited > patience) run.stop();
+    },
+    onEnd: ({ model }) => {
+      for (const [name, values] of weights) model.setWeight(name, values);
+    },
+    save: () => ({ values: { best, waited }, arrays: weights }),
+    restore: ({ values, arrays = new Map() }, run) => {
+      best = typeof values.best === "number" ? values.best : undefined;
+      waited = Number(values.waited);
+      weights = new Map(arrays);
+      if (waited > patience) run.stop();
+    },
+  };
+}

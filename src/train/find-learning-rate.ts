@@ -1,0 +1,119 @@
+/** The learning-rate finder: a short run with a rate that grows, to see where the loss falls and where it explodes. */
+import { ArgumentError, DivergenceError } from "../errors.ts";
+import type { LossOption } from "../nn/losses.ts";
+import { adam, type LearningRate, type Optimizer } from "../optim/index.ts";
+import { RandomStream } from "../random.ts";
+import type { Data, Model } from "./model.ts";
+import { takeRows } from "./rows.ts";
+import { trainStep } from "./step.ts";
+
+export interface FindLearningRateOptions {
+  readonly loss: LossOption;
+  /** The optimiser, of its learning rate; Adam unless said. */
+  readonly optimizer?: (learningRate: LearningRate) => Optimizer;
+  /** The first rate and the last; 1e-6 and 1 unless said. */
+  readonly from?: number;
+  readonly to?: number;
+  /** How many steps; 100 unless said. */
+  readonly steps?: number;
+  /** 32 unless said. */
+  readonly batchSize?: number;
+}
+
+export interface LearningRateSearch {
+  /** Where the loss falls most steeply: a good rate to begin with. */
+  readonly suggestion: number;
+  /** Each step's rate and its loss, smoothed over the steps before; up to where it exploded. */
+  readonly points: readonly { readonly learningRate: number; readonly loss: number }[];
+}
+
+/** How much of the earlier losses stays in the smoothed one. */
+const SMOOTHING = 0.9;
+/** After so many steps little of the first loss is left in it. */
+const SETTLED = 20;
+
+/**
+ * Tries learning rates on a model, from small to large, one step each (Smith, 2017), and gives the model its weights
+ * back. It stops when the loss is four times its best.
+ *
+ * @example
+ * const { suggestion } = await findLearningRate(model, data, { loss: "crossEntropy" });
+ */
+export async function findLearningRate(
+  model: Model,
+  data: Data,
+  {
+    loss,
+    optimizer = (learningRate) => adam({ learningRate }),
+    from = 1e-6,
+    to = 1,
+    steps = 100,
+    batchSize = 32,
+  }: FindLearningRateOptions,
+): Promise<LearningRateSearch> {
+  if (!(from > 0 && to > from)) throw new ArgumentError(`The rates must grow from above 0; ${from} to ${to} came.`);
+  if (!Number.isInteger(steps) || steps < 3)
+    throw new ArgumentError(`steps must be a whole number ≥ 3; ${steps} came.`);
+  const rate = (step: number): number => from * (to / from) ** (step / (steps - 1));
+  const { x, y } = model.examples(data, loss);
+  const batch = batches(x.values, y.values, x.count, Math.min(batchSize, x.count), model.network.seed);
+  const { parameters } = model.network;
+  const before = parameters.map(({ name }) => model.weight(name));
+  const train = trainStep(model, { loss, optimizer: optimizer(rate) });
+  const points: { learningRate: number; loss: number }[] = [];
+  try {
+    let average = 0;
+    let best = Number.POSITIVE_INFINITY;
+    for (let step = 0; step < steps; step++) {
+      const result = await train(batch());
+      average = SMOOTHING * average + (1 - SMOOTHING) * result.loss;
+      const smoothed = average / (1 - SMOOTHING ** (step + 1));
+      points.push({ learningRate: rate(step), loss: smoothed });
+      best = Math.min(best, smoothed);
+      if (smoothed > 4 * best) break;
+    }
+  } catch (error) {
+    // An exploding loss is what the search looks for.
+    if (!(error instanceof DivergenceError)) throw error;
+  } finally {
+    train.free();
+    for (const [i, { node }] of parameters.entries()) model.session.write(node, before[i]);
+  }
+  return { suggestion: steepest(points), points };
+}
+
+/**
+ * The rate at which the loss falls most steeply, by straight lines fitted through neighbouring points, a tenth of them to
+ * each side, so that noise does not decide. The points are evenly spaced on the scale of logarithms; the first ones, over
+ * which the smoothed loss has yet to settle, are passed over.
+ */
+function steepest(points: LearningRateSearch["points"]): number {
+  const reach = Math.max(1, Math.floor(points.length / 10));
+  let best = { slope: Number.POSITIVE_INFINITY, rate: points[0]?.learningRate ?? Number.NaN };
+  const settled = Math.min(SETTLED, Math.floor(points.length / 3));
+  for (let i = reach + settled; i < points.length - reach; i++) {
+    let slope = 0;
+    for (let k = -reach; k <= reach; k++) slope += k * points[i + k].loss;
+    if (slope < best.slope) best = { slope, rate: points[i].learningRate };
+  }
+  return best.rate;
+}
+
+/** Batches in random order, again and again. */
+function batches(
+  x: Float32Array | Uint8Array,
+  y: Float32Array | Int32Array,
+  count: number,
+  size: number,
+  seed: number,
+): () => Data {
+  const stream = new RandomStream(seed, "learning rate finder");
+  let order: Uint32Array = new Uint32Array();
+  let at = 0;
+  return () => {
+    if (at + size > order.length) [order, at] = [stream.permutation(count), 0];
+    const rows = order.subarray(at, at + size);
+    at += size;
+    return { x: takeRows(x, count, rows), y: takeRows(y, count, rows) };
+  };
+}

@@ -1,0 +1,190 @@
+/**
+ * Gradients against finite differences, in float64, on the user's own model: the proof that what trains is the
+ * derivative of the loss. It reads the same graph that trains, and runs it with the reference interpreter.
+ */
+import { reference } from "../backends/reference/reference.ts";
+import type { AnyArray } from "../graph/op.ts";
+import { type Shape, sizeOf, stridesOf } from "../graph/shape.ts";
+import type { LossOption } from "../nn/losses.ts";
+import { sgd } from "../optim/index.ts";
+import { makePlan } from "../plan/plan.ts";
+import { RandomStream } from "../random.ts";
+import type { Data, Model } from "./model.ts";
+import { givenBatch, optimizerStates, trainingGraph } from "./program.ts";
+import { breathe, objectiveOf } from "./trainer.ts";
+
+/** One element of a gradient beside its finite difference. */
+export interface ElementCheck {
+  /** `dense_1.kernel` */
+  readonly parameter: string;
+  readonly index: readonly number[];
+  /** ∂L/∂w by the chain rule. */
+  readonly gradient: number;
+  /** (L(w + ε) − L(w − ε)) / 2ε */
+  readonly difference: number;
+  /** How far they are apart, relative to the larger, or to 1e-4 · max(1, L) if both are smaller. */
+  readonly error: number;
+}
+
+export interface ParameterCheck {
+  readonly parameter: string;
+  readonly shape: Shape;
+  /** How many of its elements were checked. */
+  readonly checked: number;
+  /** How many lie at a kink of the loss, as of a ReLU, where the gradient is that of one side. */
+  readonly kinks: number;
+  readonly worst: ElementCheck;
+}
+
+export interface GradientReport {
+  readonly passed: boolean;
+  readonly tolerance: number;
+  readonly loss: number;
+  readonly parameters: readonly ParameterCheck[];
+  /** The worst element of all. */
+  readonly worst: ElementCheck | undefined;
+  /** A table: a line per parameter. */
+  toString(): string;
+}
+
+export interface GradcheckOptions {
+  /** The one the model was trained with unless said. */
+  readonly loss?: LossOption;
+  /** How many elements of each parameter, drawn at random; all of those that have fewer. 20 unless said. */
+  readonly elements?: number;
+  /** 1e-6 unless said. */
+  readonly tolerance?: number;
+}
+
+/** Compares a gradient with differences of `lossAt`, which must depend on `values` as they are when it is called. */
+export function checkElement(
+  lossAt: () => number,
+  values: Float64Array,
+  place: number,
+  gradient: number,
+): { difference: number; error: number; kink: boolean } {
+  const w = values[place];
+  const at = (x: number): number => {
+    values[place] = x;
+    const loss = lossAt();
+    values[place] = w;
+    return loss;
+  };
+  const here = at(w);
+  const floor = 1e-4 * Math.max(1, Math.abs(here));
+  const errorOf = (difference: number): number =>
+    Math.abs(gradient - difference) / Math.max(Math.abs(gradient), Math.abs(difference), floor);
+  let best = { difference: Number.NaN, error: Number.POSITIVE_INFINITY, kink: false };
+  // A smaller step is tried where a kink may lie within the larger one.
+  for (const step of [1e-5, 1e-6]) {
+    const epsilon = step * Math.max(1, Math.abs(w));
+    const [above, below] = [at(w + epsilon), at(w - epsilon)];
+    const difference = (above - below) / (2 * epsilon);
+    if (errorOf(difference) < best.error) best = { difference, error: errorOf(difference), kink: false };
+    if (best.error <= 1e-6) return best;
+    // The slopes of both sides differ: any gradient between them is right.
+    const [left, right] = [(here - below) / epsilon, (above - here) / epsilon];
+    const apart = Math.abs(right - left);
+    const isBetween = Math.abs(gradient - left) + Math.abs(gradient - right) <= apart * 1.001;
+    if (apart > 1e-3 * Math.max(Math.abs(left), Math.abs(right), floor) && isBetween)
+      return { difference, error: 0, kink: true };
+  }
+  return best;
+}
+
+/** Which elements to check: all, or some drawn at random. */
+export function chooseElements(size: number, count: number, name: string): readonly number[] {
+  if (size <= count) return Array.from({ length: size }, (_, i) => i);
+  const stream = new RandomStream(0, `gradcheck ${name}`);
+  const chosen = new Set<number>();
+  while (chosen.size < count) chosen.add(stream.integer(size));
+  return [...chosen].sort((a, b) => a - b);
+}
+
+const indexOf = (place: number, shape: Shape): number[] =>
+  stridesOf(shape).map((stride, axis) => Math.floor(place / stride) % shape[axis]);
+
+/**
+ * Compares ∂L/∂w of every trainable parameter with finite differences, in float64, for one batch; with dropout as in the
+ * first step, and with batch normalisation by the batch's statistics.
+ *
+ * @example
+ * const report = await gradcheck(model, { x, y }, { loss: "crossEntropy" });
+ * if (!report.passed) console.log(`${report}`);
+ */
+export async function gradcheck(
+  model: Model,
+  batch: Data,
+  { loss = model.trainedLoss(), elements = 20, tolerance = 1e-6 }: GradcheckOptions = {},
+): Promise<GradientReport> {
+  const { network } = model;
+  const { x, y, weights } = model.examples(batch, loss);
+  const form = { targets: y.kind, pixels: x.values instanceof Uint8Array, weighted: weights !== undefined };
+  const optimizer = sgd();
+  const graph = trainingGraph(
+    network,
+    objectiveOf(loss, []),
+    optimizer,
+    optimizerStates(network, optimizer),
+    givenBatch(network, x.count, form),
+  );
+  const given: AnyArray[] = [x.values, y.values, ...(weights ? [weights] : []), Int32Array.of(0)];
+  const session = reference("float64").open();
+  const values = new Map(network.parameters.map(({ node }) => [node, Float64Array.from(model.session.read(node))]));
+  for (const [node, array] of values) session.write(node, array);
+  const inputs = [...graph.inputs.batch, graph.inputs.step];
+  const forward = session.compile(makePlan({ inputs, outputs: [graph.loss] }));
+  const backward = session.compile(makePlan({ inputs, outputs: graph.gradients }));
+  const gradients = backward.run(given).outputs;
+
+  const trainable = network.parameters.filter((parameter) => parameter.trainable);
+  const parameters: ParameterCheck[] = [];
+  for (const [i, { name, node }] of trainable.entries()) {
+    const array = values.get(node)!;
+    const lossAt = (): number => {
+      session.write(node, array);
+      return forward.run(given).outputs[0][0];
+    };
+    let [kinks, worst]: [number, ElementCheck | undefined] = [0, undefined];
+    const places = chooseElements(array.length, elements, name);
+    for (const place of places) {
+      const gradient = gradients[i][place];
+      const { kink, ...found } = checkElement(lossAt, array, place, gradient);
+      if (kink) kinks++;
+      if (!worst || !(found.error <= worst.error))
+        worst = { parameter: name, index: indexOf(place, node.shape), gradient, ...found };
+      await breathe();
+    }
+    session.write(node, array);
+    parameters.push({ parameter: name, shape: node.shape, checked: places.length, kinks, worst: worst! });
+  }
+  return report(parameters, forward.run(given).outputs[0][0], tolerance);
+}
+
+function report(parameters: readonly ParameterCheck[], loss: number, tolerance: number): GradientReport {
+  const worst = parameters.reduce<ElementCheck | undefined>(
+    (so, { worst: next }) => (so && so.error >= next.error ? so : next),
+    undefined,
+  );
+  const passed = parameters.every(({ worst: { error } }) => error <= tolerance);
+  const number = (x: number): string => x.toExponential(6);
+  return {
+    passed,
+    tolerance,
+    loss,
+    parameters,
+    worst,
+    toString: () =>
+      [
+        ...parameters.map(({ parameter, shape, checked, kinks, worst: { index, gradient, difference, error } }) => {
+          const share = checked < sizeOf(shape) ? `${checked} of ${sizeOf(shape)} elements` : `${checked} elements`;
+          const atKinks = kinks > 0 ? `, ${kinks} at a kink` : "";
+          const verdict = error <= tolerance ? "ok   " : "WRONG";
+          return `${verdict} ${parameter}: ${share}${atKinks}; worst [${index.join(", ")}]: gradient ${number(gradient)}, finite difference ${number(difference)}, relative error ${error.toExponential(1)}`;
+        }),
+        passed
+          ? `All gradients agree with finite differences (relative error at most ${(worst?.error ?? 0).toExponential(1)}).`
+          : `The gradient of ${worst!.parameter} is not the derivative of the loss. If the model has an op or layer of your own, its backward is the first suspect.`,
+      ].join("\n"),
+  };
+}

@@ -1,0 +1,91 @@
+/** The epochs of a run: a list that can show itself as a chart and be saved as CSV or JSON. */
+import { ArgumentError } from "../errors.ts";
+import type { EpochReport } from "./fit.ts";
+
+export interface ChartOptions {
+  /** What to show; `loss` unless said. */
+  readonly metric?: string;
+  /** In characters; 72 by 12 unless said. */
+  readonly width?: number;
+  readonly height?: number;
+}
+
+/** What an epoch tells besides its scores. */
+const ABOUT = new Set(["epoch", "seconds", "samplesPerSecond", "validation"]);
+
+export class History extends Array<EpochReport> {
+  /**
+   * One score over the epochs as a chart of characters: ● training, ○ validation.
+   * @throws ArgumentError if the epochs have no such score
+   *
+   * @example
+   * console.log((await model.fit(data, { loss: "crossEntropy", epochs: 20 })).chart());
+   */
+  chart({ metric = "loss", width = 72, height = 12 }: ChartOptions = {}): string {
+    const series = [
+      { mark: "●", name: "training", values: this.map((epoch) => epoch[metric]) },
+      { mark: "○", name: "validation", values: this.map((epoch) => epoch.validation?.[metric]) },
+    ].filter(({ values }) => values.some((value) => value !== undefined));
+    if (this.length > 0 && series.length === 0) {
+      throw new ArgumentError(`There is no "${metric}" to show. The epochs have ${this.#scores().join(", ")}.`);
+    }
+    const all = series.flatMap(({ values }) => values.filter((v): v is number => Number.isFinite(v)));
+    if (all.length === 0) return `${metric}: no epochs yet`;
+    const [low, high] = [Math.min(...all), Math.max(...all)];
+    const labels = [high, (high + low) / 2, low].map((v) => v.toPrecision(4));
+    const margin = Math.max(...labels.map((label) => label.length));
+    const columns = Math.max(2, width - margin - 3);
+    const grid = Array.from({ length: height }, () => new Array<string>(columns).fill(" "));
+    for (const { mark, values } of series) {
+      for (const [i, value] of values.entries()) {
+        if (value === undefined || !Number.isFinite(value)) continue;
+        const column = this.length === 1 ? 0 : Math.round((i / (this.length - 1)) * (columns - 1));
+        const row = high === low ? height - 1 : Math.round(((high - value) / (high - low)) * (height - 1));
+        grid[row][column] = mark;
+      }
+    }
+    const places = new Map([
+      [0, labels[0]],
+      [Math.floor((height - 1) / 2), labels[1]],
+      [height - 1, labels[2]],
+    ]);
+    const lines = grid.map((row, i) => `${(places.get(i) ?? "").padStart(margin)} ┤${row.join("")}`.trimEnd());
+    const [first, last] = [String(this[0].epoch), String(this[this.length - 1].epoch)];
+    const axis = `${" ".repeat(margin + 2)}${first}${last.padStart(Math.max(1, columns - first.length))}`;
+    const legend = series.map(({ mark, name }) => `${mark} ${name}`).join("   ");
+    return [`${metric}   ${legend}`, ...lines, axis].join("\n");
+  }
+
+  #scores(): string[] {
+    const names = this.flatMap((epoch) => [...Object.keys(epoch), ...Object.keys(epoch.validation ?? {})]);
+    return [...new Set(names)].filter((name) => !ABOUT.has(name));
+  }
+
+  /** A line per epoch; the validation's columns are called `validation.loss` and so on. */
+  toCsv(): string {
+    const rows = this.map(({ epoch, seconds, samplesPerSecond, validation = {}, ...scores }) => ({
+      epoch,
+      ...scores,
+      ...Object.fromEntries(Object.entries(validation).map(([name, value]) => [`validation.${name}`, value])),
+      seconds,
+      samplesPerSecond,
+    }));
+    const columns = [...new Set(rows.flatMap((row) => Object.keys(row)))];
+    const quote = (text: string): string => (/[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
+    const lines = rows.map((row) => columns.map((column) => (row as Record<string, number>)[column] ?? "").join(","));
+    return `${[columns.map(quote).join(","), ...lines].join("\n")}\n`;
+  }
+
+  /** Writes the history to a file, all of it or nothing: CSV or JSON, by the ending of its name. */
+  async save(path: string): Promise<void> {
+    const text = path.endsWith(".csv")
+      ? this.toCsv()
+      : path.endsWith(".json")
+        ? JSON.stringify(this, null, 2)
+        : undefined;
+    if (text === undefined)
+      throw new ArgumentError(`A history is saved as .csv or .json; the name "${path}" ends in neither.`);
+    const { writeFileAtomically } = await import("../data/node/files.ts");
+    await writeFileAtomically(path, new TextEncoder().encode(text));
+  }
+}

@@ -1,0 +1,99 @@
+/** Recorded runs: every step comes back as it was trained, in any order, forward and back. */
+import { adam, dense, dropout, exponentialDecay, RandomStream, sequential } from "chainrule";
+import { Cursor, Recorder } from "chainrule/explain";
+import { expect, test } from "vitest";
+import { Trainer } from "../../src/train/trainer.ts";
+
+const stream = new RandomStream(5, "recorder");
+const data = {
+  x: Array.from({ length: 50 }, () => Array.from({ length: 4 }, () => stream.normal())),
+  y: Array.from({ length: 50 }, () => stream.integer(3)),
+};
+const net = () => sequential({ input: [4], seed: 3 }, [dense(8, { activation: "tanh" }), dropout(0.2), dense(3)]);
+const options = () => ({
+  loss: "crossEntropy",
+  optimizer: adam({ learningRate: exponentialDecay({ learningRate: 0.02, factor: 0.9 }) }),
+  batchSize: 16,
+  metrics: [],
+});
+
+async function recorded(recorder: Recorder) {
+  const model = net();
+  await model.fit(data, { ...options(), epochs: 3, observer: recorder });
+  return model;
+}
+
+/** The weights before each step, from the trainer itself. */
+async function weightsOfEachStep(): Promise<number[][]> {
+  const model = net();
+  const trainer = new Trainer(model.session, model.network, model.examples(data, "crossEntropy"), options());
+  const weights: number[][] = [];
+  for (let epoch = 0; epoch < 3; epoch++) {
+    while (trainer.nextRows.length > 0) {
+      weights.push([...model.weight("dense_1.kernel")]);
+      await trainer.advance(1);
+    }
+    trainer.beginEpoch(0);
+  }
+  return weights;
+}
+
+test.each([
+  ["a copy at every look", { everyMilliseconds: 0 }],
+  ["only the first copy", { everyMilliseconds: 1e9 }],
+  ["memory for few copies", { everyMilliseconds: 0, memory: 3000 }],
+])("with %s, every step has the very weights it was trained at", async (_, recording) => {
+  const expected = await weightsOfEachStep();
+  const recorder = new Recorder(recording);
+  const model = await recorded(recorder);
+  expect(recorder.steps).toBe(12);
+  for (const step of [12, 1, 5, 4, 9, 6, 11, 2]) {
+    const { opened } = await recorder.explain(step);
+    const kernel = opened.stops.find(({ name }) => name === "dense_1.kernel")!.node;
+    expect([...opened.values.get(kernel)]).toEqual(expected[step - 1]);
+  }
+  const last = (await recorder.explain(12)).opened.engine.updated.get("dense_1.kernel")!;
+  for (const [i, value] of model.weight("dense_1.kernel").entries())
+    expect(Math.abs(last[i] - value)).toBeLessThan(1e-6);
+  recorder.close();
+});
+
+test("memory stays within its limit", async () => {
+  const recorder = new Recorder({ everyMilliseconds: 0, memory: 3000 });
+  await recorded(recorder);
+  expect(recorder.cost.bytes).toBeLessThanOrEqual(3000);
+});
+
+test("a cursor moves by ops, samples, batches and epochs, forward and back", async () => {
+  const recorder = new Recorder();
+  await recorded(recorder);
+  const cursor = await Cursor.at(recorder, 4);
+  const start = cursor.moment;
+  expect(start).toMatchObject({ step: 4, epoch: 1, sample: 0, op: { phase: "forward" } });
+  expect(await cursor.forward("epoch")).toMatchObject({ step: 5, epoch: 2 });
+  expect(cursor.explanation.opened.batchSize).toBe(16);
+  expect(await cursor.back("batch")).toEqual(start);
+  expect(await cursor.forward("sample")).toMatchObject({ step: 4, sample: 1 });
+  expect(await cursor.forward("sample")).toMatchObject({ step: 5, sample: 0 });
+  expect(await cursor.back("sample")).toMatchObject({ step: 4, sample: 1 });
+  const second = await cursor.forward("op");
+  expect(second.op.id).not.toBe(start.op.id);
+  await cursor.back("op");
+  const before = await cursor.back("op");
+  expect(before).toMatchObject({ step: 3, op: { phase: "update" } });
+  await cursor.back("batch");
+  await cursor.back("batch");
+  await expect(cursor.back("batch")).rejects.toThrow("The run has no step 0: its steps are 1 to 12.");
+  expect(cursor.moment.step).toBe(1);
+  await expect(cursor.back("epoch")).rejects.toThrow("its epochs are 1 to 3");
+  recorder.close();
+});
+
+test("nothing recorded, or a step that does not exist, is said", async () => {
+  const recorder = new Recorder();
+  await expect(recorder.explain(1)).rejects.toThrow("Nothing is recorded yet");
+  await recorded(recorder);
+  await expect(recorder.explain(13)).rejects.toThrow("The run has no step 13: its steps are 1 to 12.");
+  expect(() => new Recorder({ memory: 0 })).toThrow("memory above 0");
+  recorder.close();
+});
