@@ -68,6 +68,7 @@ export { type FindLearningRateOptions, findLearningRate, type LearningRateSearch
 export type { EpochReport, Fit, FitOptions, Progress } from "./train/fit.ts";
 export { compile, grad, type Tensor, tensor, valueAndGrad } from "./train/functional.ts";
 export { type GradcheckOptions, type GradientReport, gradcheck } from "./train/gradcheck.ts";
+export { health, type Warning, type WarningKind } from "./train/health.ts";
 export { History } from "./train/history.ts";
 export { confusionMatrix, defineMetric, type Metric, metricNames, type Predictions } from "./train/metrics.ts";
 export {

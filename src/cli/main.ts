@@ -7,6 +7,7 @@ import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
 import { EXIT, Interrupted, UsageError } from "./errors.ts";
 import * as evaluate from "./evaluate.ts";
+import * as explain from "./explain.ts";
 import * as gradcheck from "./gradcheck.ts";
 import * as predict from "./predict.ts";
 import * as summary from "./summary.ts";
@@ -23,7 +24,7 @@ const program = new Command("chainrule")
   .exitOverride()
   .configureOutput({ outputError: (text, write) => write(painter(process.stderr)("red", text)) })
   .addHelpText("after", "\nFor a first network: chainrule train mnist");
-for (const subcommand of [train, evaluate, predict, summary, gradcheck]) subcommand.register(program);
+for (const subcommand of [train, evaluate, predict, summary, explain, gradcheck]) subcommand.register(program);
 
 /** The exit code for what was thrown, after saying what it was. */
 function report(error: unknown): number {

@@ -161,19 +161,13 @@ export class Explanation {
       const next = new Map(graph.updates.map(({ variable, value }) => [variable, value]));
       const after = (node: Node): ArrayDescription => ({ ...describe(next.get(node)!), name: nameOf(node) });
       const lines = updateLines(this.opened, parameter.node);
-      const symbols = new Map(lines.map(({ node, symbol }) => [node, symbol]));
       return {
         parameter: parameter.name,
         before: describe(parameter.node),
         gradient: { ...describe(graph.gradients[i]), name: parameter.name },
         after: after(parameter.node),
         state: Object.entries(state).map(([name, node]) => ({ name, before: describe(node), after: after(node) })),
-        formulas: lines.map(({ node, symbol }) =>
-          equal(
-            symbol,
-            formulaOf(node, (x) => symbols.get(x) ?? bind(x)),
-          ),
-        ),
+        formulas: lines.map(({ node, symbol }) => equal(symbol, formulaOf(node, bind))),
       };
     });
     return this.#update;

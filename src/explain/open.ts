@@ -231,7 +231,30 @@ function bindings(
     if (before?.kind === "symbol") name(value, { ...before, prime: true });
   }
   for (const [own, node] of Object.entries(graph.inputs.scalars)) name(node, symbol(own));
+  let count = 0;
+  for (const node of sharedNumbers(graph)) if (!names.has(node)) name(node, symbol(`s${++count}`));
   return names;
+}
+
+/** What whole arrays go into on the way to an update, such as the norm that clipping measures: s1, s2, … */
+function sharedNumbers({ updates }: TrainingGraph): Node[] {
+  const nodes = topologicalOrder(updates.map(({ value }) => value)).filter(({ phase }) => phase === "update");
+  const measured = new Set<Node>();
+  for (const node of nodes) {
+    const { kind } = node.op.meaning;
+    if (
+      kind === "structural" ||
+      kind === "composite" ||
+      node.inputs.some((x) => measured.has(x) && x.shape.length === 0)
+    )
+      measured.add(node);
+  }
+  const isUsedByLarger = (node: Node): boolean =>
+    nodes.some(({ inputs, shape }) => inputs.includes(node) && shape.length > node.shape.length);
+  return nodes.filter((node) => {
+    if (!measured.has(node) || isConstant(node)) return false;
+    return node.op.meaning.kind !== "elementwise" || (node.shape.length === 0 && isUsedByLarger(node));
+  });
 }
 
 /** The same step on the engine that trains, without changing the model. */

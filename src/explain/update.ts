@@ -1,5 +1,4 @@
 /** The optimiser's own arithmetic for one weight, read from the update nodes of the graph, from w to w′ line by line. */
-import { isConstant } from "../graph/leaf.ts";
 import { type Node, nameOf, topologicalOrder } from "../graph/node.ts";
 import { element, withIndex } from "./arrays.ts";
 import type { ArithmeticStep, WeightUpdate } from "./description.ts";
@@ -9,16 +8,15 @@ import { formulaOf } from "./formula/from-graph.ts";
 import type { Opened, Stop } from "./open.ts";
 import { broadcastPlace, indexOf } from "./place.ts";
 
-/** The nodes of one parameter's update that get a line of their own: named ones, and what goes over whole arrays. */
+/** The nodes of one parameter's update that have names, and so a line of their own. */
 export function updateLines(opened: Opened, parameter: Node): { node: Node; symbol: Formula }[] {
   const own = opened.states.find((state) => state.parameter.node === parameter);
   const targets = new Set<Node>([parameter, ...Object.values(own?.state ?? {})]);
   const roots = opened.graph.updates.filter(({ variable }) => targets.has(variable)).map(({ value }) => value);
-  const lines = topologicalOrder(roots).filter((node) => {
-    if (node.phase !== "update" || isConstant(node)) return false;
-    return roots.includes(node) || node.op.meaning.kind === "structural" || node.op.meaning.kind === "composite";
+  return topologicalOrder(roots).flatMap((node) => {
+    const symbol = opened.bind(node);
+    return node.phase === "update" && node.inputs.length > 0 && symbol ? [{ node, symbol }] : [];
   });
-  return lines.map((node) => ({ node, symbol: opened.bind(node) ?? symbol(nameOf(node)) }));
 }
 
 export function explainUpdate(opened: Opened, parameter: Stop, flat: number): WeightUpdate | undefined {
@@ -28,13 +26,11 @@ export function explainUpdate(opened: Opened, parameter: Stop, flat: number): We
   const { shape } = parameter.node;
   const index = indexOf(shape, flat);
   const lines = updateLines(opened, parameter.node);
-  const symbols = new Map(lines.map(({ node, symbol }) => [node, symbol]));
   const valueAt = (node: Node): number => opened.updateValues.get(node)[broadcastPlace(node.shape, shape, flat)];
   const isWeightSized = (node: Node): boolean =>
     node.shape.length === shape.length && node.shape.every((n, i) => n === shape[i]);
-  const name = (node: Node): Formula | undefined => symbols.get(node) ?? opened.bind(node);
   const named = (node: Node): Formula | undefined => {
-    const formula = name(node);
+    const formula = opened.bind(node);
     return formula && isWeightSized(node) ? withIndex(formula, index) : formula;
   };
   const fits = (node: Node): boolean =>
@@ -46,7 +42,8 @@ export function explainUpdate(opened: Opened, parameter: Stop, flat: number): We
       return {
         symbol: named(node)!,
         formula: formulaOf(node, named),
-        numbers: numbersAt(opened.updateValues, node, broadcastPlace(node.shape, shape, flat), name) ?? number(value),
+        numbers:
+          numbersAt(opened.updateValues, node, broadcastPlace(node.shape, shape, flat), opened.bind) ?? number(value),
         value,
       };
     });

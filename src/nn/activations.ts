@@ -49,6 +49,18 @@ const PLAIN = {
 
 const ACTIVATIONS = new Map<string, Activation>(Object.entries({ ...PLAIN, leakyRelu, elu }));
 
+/** The ends of the range of those that have two; near them the derivative is almost 0. */
+const RANGES: Readonly<Record<string, readonly [number, number]>> = {
+  sigmoid: [0, 1],
+  hardSigmoid: [0, 1],
+  tanh: [-1, 1],
+  softsign: [-1, 1],
+};
+
+/** The range of an activation that is bounded on both sides; undefined for others. */
+export const activationRange = (name: string): readonly [number, number] | undefined =>
+  Object.hasOwn(RANGES, name) ? RANGES[name] : undefined;
+
 /** The names of all activations, own ones included. */
 export const activationNames = (): string[] => [...ACTIVATIONS.keys()];
 

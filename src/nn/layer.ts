@@ -64,6 +64,8 @@ export interface LayerKind<C> {
   apply(config: C, context: LayerContext): Node;
   /** Whether it takes several inputs; just one unless said. */
   readonly several?: boolean;
+  /** Whether it brings data of any size into a range that a network learns from well. */
+  readonly scales?: boolean;
   /** Checks the data's own values, where it is applied to them; throws a DataError. `what` names the array. */
   check?(config: C, values: ArrayLike<number>, rowSize: number, what: string): void;
   /** A line for the summary, such as `128, relu`. */

@@ -27,6 +27,7 @@ export interface NamedLayer {
   readonly name: string;
   readonly kind: string;
   readonly description: string;
+  readonly config: LayerConfig;
   /** Of the first input, where there are several. */
   readonly inputShape: Shape;
   readonly outputShape: Shape;
@@ -131,6 +132,7 @@ class Place {
     return {
       name: this.name,
       kind: this.kindName,
+      config: this.config,
       description: this.kind.describe?.(this.config) ?? "",
       inputShape: this.shapes?.input ?? [],
       outputShape: this.shapes?.output ?? [],

@@ -5,6 +5,7 @@ import { adam, type Optimizer } from "../optim/index.ts";
 import { type CallbackOption, callbacksOf, type TrainingRun } from "./callbacks.ts";
 import { encodeTraining, restoreTraining, type TrainingRecord } from "./checkpoint.ts";
 import { type ClassWeights, weighClasses } from "./class-weights.ts";
+import { checkExamples, HealthCheck, type Warning } from "./health.ts";
 import { History } from "./history.ts";
 import type { Data, Model } from "./model.ts";
 import { splitForValidation } from "./rows.ts";
@@ -68,6 +69,8 @@ export interface FitOptions {
   readonly signal?: AbortSignal;
   /** What is told of each epoch and may end the run, such as `earlyStopping()`; or functions of the epoch. */
   readonly callbacks?: readonly CallbackOption[];
+  /** Told of what keeps the network from learning, each once: by the data at the start, then after each epoch. */
+  readonly onWarning?: (warning: Warning) => void;
   /** Called every few milliseconds while training. */
   readonly onProgress?: (progress: Progress) => void;
   /** Looks on while the run trains: a `Recorder` of chainrule/explain, with which to rewind it. */
@@ -123,6 +126,7 @@ export class Fit implements AsyncIterable<EpochReport>, PromiseLike<History> {
       signal,
       checkpoint,
       resume,
+      onWarning,
     } = this.#options;
     if (!Number.isInteger(epochs) || epochs < 0)
       throw new ArgumentError(`epochs must be a whole number ≥ 0; it is ${epochs}.`);
@@ -138,6 +142,7 @@ export class Fit implements AsyncIterable<EpochReport>, PromiseLike<History> {
     const callbacks = callbacksOf(this.#options.callbacks ?? []);
     const record: TrainingRecord = { loss, optimizer, batchSize, metrics, examples, held, callbacks };
     const trainer = new Trainer(model.session, model.network, examples, record);
+    let check: HealthCheck | undefined;
     const evaluator = held && new Evaluator(model.session, model.network, held, loss, metrics);
     const { name: lossName, options: lossOptions = {} } = lossOf(loss);
     if (lossName !== undefined) {
@@ -165,6 +170,18 @@ export class Fit implements AsyncIterable<EpochReport>, PromiseLike<History> {
         });
         savedAt = performance.now();
       };
+      const warned = new Set<string>();
+      const warn = (warnings: readonly Warning[]): void => {
+        for (const warning of warnings) {
+          const key = `${warning.kind} ${warning.where}`;
+          if (!warned.has(key)) onWarning?.(warning);
+          warned.add(key);
+        }
+      };
+      if (onWarning) {
+        warn(checkExamples(model.network, examples));
+        check = new HealthCheck(model, examples, loss);
+      }
       const total = examples.x.count;
       while (trainer.position.epoch < epochs && !stopped) {
         const start = performance.now();
@@ -197,6 +214,7 @@ export class Fit implements AsyncIterable<EpochReport>, PromiseLike<History> {
           if (signal?.aborted) await write();
           throw error;
         }
+        if (check) warn(await check.run(finished >= 2 && trainer.position.step >= 100));
         trainer.beginEpoch((scored ?? scores).loss);
         observe();
         const report = {
@@ -214,6 +232,7 @@ export class Fit implements AsyncIterable<EpochReport>, PromiseLike<History> {
     } finally {
       trainer.free();
       evaluator?.free();
+      check?.free();
     }
   }
 }

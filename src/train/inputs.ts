@@ -106,6 +106,11 @@ export function toTargets(
     const flat = isTyped(y) || (Array.isArray(y) && typeof y[0] === "number");
     if (flat && (y as ArrayLike<number>).length === count)
       return { kind: "classes", values: labels(y as ArrayLike<number>, width, what) };
+    if (flat && (y as ArrayLike<number>).length !== count * width) {
+      throw new ShapeError(
+        `${what} has ${(y as ArrayLike<number>).length} values for ${count} rows; one class number, or one row of ${width} probabilities, was wanted for each.`,
+      );
+    }
   }
   const { values } = toRows(y, outputShape, what);
   if (values.length !== count * width) {

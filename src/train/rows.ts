@@ -15,7 +15,8 @@ export function takeRows<A extends Float32Array | Uint8Array | Int32Array>(
   return taken;
 }
 
-function takeExamples({ x, y, weights }: Examples, rows: ArrayLike<number>): Examples {
+/** Some rows of examples, in the given order. */
+export function takeExamples({ x, y, weights }: Examples, rows: ArrayLike<number>): Examples {
   const part = <A extends Float32Array | Uint8Array | Int32Array>(values: A): A => takeRows(values, x.count, rows);
   return {
     x: { values: part(x.values), count: rows.length },

@@ -17,7 +17,7 @@ describe("--layers", () => {
       { kind: "dense", config: { units: 8, activation: "relu", init: "he" } },
       { kind: "dropout", config: { rate: 0.2 } },
       { kind: "dense", config: { units: 3, bias: false } },
-      { kind: "activation", config: { function: "tanh" } },
+      { kind: "activation", config: { activation: "tanh" } },
       { kind: "rescale", config: { scale: 0.25 } },
       { kind: "dense", config: { units: 2, init: 0.5 } },
     ]);

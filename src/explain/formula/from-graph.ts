@@ -110,6 +110,7 @@ export function scalarFormula(e: Scalar, inputs: readonly Formula[]): Formula {
   if (e.name === "select") return choice(a, b, c);
   if (e.name === "mul" && same(a, b)) return { kind: "power", of: a, exponent: 2 };
   if (e.name === "add" && same(a, b)) return scaled(2, a);
+  if (e.name === "mul" && isNumber(a, 1)) return b;
   if (e.name === "lt" && a.kind === "number" && b.kind !== "number") return binary("gt", b, a);
   // A number goes before what it multiplies.
   if (e.name === "mul" && isConstantFormula(b) && !isConstantFormula(a)) return binary("mul", b, a);

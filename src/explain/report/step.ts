@@ -61,22 +61,23 @@ export function stepReport(explanation: Explanation, sample = 0): Block[] {
   ];
 }
 
-/** The rule once, if it is the same for all parameters, then each parameter's arrays. */
+/** What all parameters share, then the rule, once if it is the same for all, then each parameter's arrays. */
 function updateBlocks(updates: readonly UpdateDescription[]): Block[] {
-  const rules = updates.map(({ parameter, formulas }) => formulas.map((f) => renamed(f, parameter)));
-  const isCommon = rules.every((rule) => JSON.stringify(rule) === JSON.stringify(rules[0]));
+  const key = (f: Formula): string => JSON.stringify(f);
+  const isShared = (f: Formula): boolean =>
+    updates.length > 1 && updates.every(({ formulas }) => formulas.some((other) => key(other) === key(f)));
+  const own = updates.map(({ formulas }) => formulas.filter((f) => !isShared(f)));
+  const rules = updates.map(({ parameter }, i) => own[i].map((f) => renamed(f, parameter)));
+  const isCommon = rules.length > 1 && rules.every((rule) => JSON.stringify(rule) === JSON.stringify(rules[0]));
   return [
-    ...(isCommon && rules.length > 1 ? [line("For every parameter w:"), ...rules[0].map(formula)] : []),
-    ...updates.map(({ parameter, formulas, state, after }) =>
+    ...(updates[0]?.formulas.filter(isShared) ?? []).map(formula),
+    ...(isCommon ? [line("For every parameter w:"), ...rules[0].map(formula)] : []),
+    ...updates.map(({ parameter, state, after }, i) =>
       section(
         parameter,
         "",
         2,
-        [
-          ...(isCommon && rules.length > 1 ? [] : formulas.map(formula)),
-          ...state.map((each) => array(each.after)),
-          array(after),
-        ],
+        [...(isCommon ? [] : own[i].map(formula)), ...state.map((each) => array(each.after)), array(after)],
         splitName(parameter)[0],
       ),
     ),
@@ -114,7 +115,7 @@ function lossBlocks({ loss, opened }: Explanation, sample: number): Block[] {
     ...(opened.batchSize > 1 ? [line(`Of sample ${sample}:`)] : []),
     row(output),
     row(target),
-    ...(perSample.length > 1 ? [line("  its loss = ", perSample[sample])] : []),
+    ...(perSample.length > 1 ? [line("its loss = ", perSample[sample])] : []),
     ...(derivative
       ? [formula(equal(derivative.symbol, derivative.formula)), ...operands.map(row), row(derivative)]
       : []),

@@ -1,6 +1,7 @@
 /** Reports as text that reads well in a terminal: wrapped to its width, numbers coloured by their sign if wanted. */
 import { showShape } from "../../graph/shape.ts";
 import type { Statistics } from "../description.ts";
+import { mapSymbols } from "../formula/formula.ts";
 import { showNumber } from "../formula/number.ts";
 import { formulaText } from "../formula/text.ts";
 import type { Block, Inline, Table } from "./blocks.ts";
@@ -149,30 +150,62 @@ class TextRenderer {
     return parts.join(", ");
   }
 
-  #table({ columns, rows, totals }: Table, margin: string, layer: string | undefined): void {
-    const hasHeader = columns.some((title) => title !== "");
-    const header = columns.map((title) => this.#inline(title, layer));
-    const body = [...rows, ...totals].map((row) => row.map((cell) => this.#inline(cell, layer)));
-    const all = hasHeader ? [header, ...body] : body;
-    const widths = columns.map((_, column) => Math.max(...all.map((row) => row[column].length)));
-    const isNumeric = columns.map((_, column) => [...rows, ...totals].some((row) => typeof row[column] === "number"));
+  /** A table as wide as it comes; where that is too wide, with less in it, step by step, until it fits. */
+  #table(table: Table, margin: string, layer: string | undefined): void {
+    const room = this.#width - margin.length - 2;
+    const fewer = Math.min(this.#digits, 4);
+    const attempts = [
+      { digits: this.#digits, split: false, short: false, gap: "  " },
+      { digits: this.#digits, split: true, short: false, gap: "  " },
+      { digits: this.#digits, split: true, short: true, gap: "  " },
+      { digits: fewer, split: true, short: true, gap: "  " },
+      { digits: fewer, split: true, short: true, gap: " " },
+    ].map((attempt) => this.#layOut(table, layer, attempt));
+    const { header, body, widths, gap } = attempts.find(({ total }) => total <= room) ?? attempts[attempts.length - 1];
+    const all = [...table.rows, ...table.totals];
+    const isNumeric = widths.map((_, column) => all.some((row) => typeof row[column] === "number"));
     const pad = (text: string, column: number) =>
       isNumeric[column] ? text.padStart(widths[column]) : text.padEnd(widths[column]);
-    const put = (texts: string[]) => this.#lines.push(`${margin}  ${texts.join("  ").trimEnd()}`);
-    if (hasHeader) put(header.map((text, column) => this.#paint("dim", pad(text, column))));
-    const showRow = (row: readonly Inline[], texts: string[]) =>
+    const put = (texts: string[]) => this.#lines.push(`${margin}  ${texts.join(gap).trimEnd()}`);
+    for (const texts of header) put(texts.map((text, column) => this.#paint("dim", pad(text, column))));
+    for (const [i, texts] of body.entries()) {
+      if (i === table.rows.length) {
+        const last = widths.length - 1;
+        put(widths.map((width, column) => (column === last ? "─" : " ").repeat(width)));
+      }
       put(
         texts.map((text, column) => {
-          const cell = row[column];
+          const cell = all[i][column];
           return typeof cell === "number" ? this.#number(cell, pad(text, column)) : pad(text, column);
         }),
       );
-    for (const [i, row] of rows.entries()) showRow(row, body[i]);
-    if (totals.length > 0)
-      put(widths.map((width, column) => (column === widths.length - 1 ? "─".repeat(width) : " ".repeat(width))));
-    for (const [i, row] of totals.entries()) showRow(row, body[rows.length + i]);
+    }
+  }
+
+  /**
+   * The table's texts.
+   * @param attempt `split`: heads on two lines; `short`: names without their layers
+   */
+  #layOut(
+    { columns, rows, totals }: Table,
+    layer: string | undefined,
+    { digits, split, short, gap }: { digits: number; split: boolean; short: boolean; gap: string },
+  ) {
+    const shown = (cell: Inline): string => {
+      if (typeof cell === "number") return showNumber(cell, digits);
+      if (typeof cell === "string") return cell;
+      return this.#inline(short ? mapSymbols(cell, (name) => ({ ...name, layer: "" })) : cell, layer);
+    };
+    const heads = columns.map(shown);
+    const lines = split ? [heads.map(beforeSlash), heads.map((head) => head.slice(beforeSlash(head).length))] : [heads];
+    const header = lines.filter((texts) => texts.some((text) => text !== ""));
+    const body = [...rows, ...totals].map((row) => row.map(shown));
+    const widths = columns.map((_, column) => Math.max(...[...header, ...body].map((row) => row[column].length)));
+    return { header, body, widths, gap, total: widths.reduce((sum, width) => sum + width + gap.length, -gap.length) };
   }
 }
+
+const beforeSlash = (head: string): string => head.split("/")[0];
 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: these are the escape sequences of colours.
 const plainLength = (text: string): number => text.replace(/\u001b\[[\d;]*m/g, "").length;

@@ -10,6 +10,7 @@ import {
   symbol,
   times,
 } from "../formula/formula.ts";
+import { showNumber } from "../formula/number.ts";
 import { formulaText } from "../formula/text.ts";
 import { splitName } from "../open.ts";
 import { type Block, formula, type Inline, line, section } from "./blocks.ts";
@@ -67,7 +68,9 @@ const withoutLayer = (f: Formula): Formula => mapSymbols(f, (name) => ({ ...name
 /** The factors that have formulas, written out with their numbers: ∂a/∂z = 1 − a² = 1 − 0.33² = 0.89. */
 export const written = (factors: readonly Factor[]): Block[] =>
   factors.flatMap(({ symbol: own, formula: f, numbers, value }) =>
-    f && numbers && f.kind !== "number" ? [formula(equal(own, f, numbers, number(value)))] : [],
+    f && numbers && numbers.kind !== "number" && numbers.kind !== "value"
+      ? [formula(equal(own, f, numbers, number(value)))]
+      : [],
   );
 
 export function weightReport({
@@ -98,8 +101,20 @@ export function weightReport({
                 2,
                 [
                   ...[...update.scalars, ...update.state].map((each) => line(each.symbol, " = ", each.value)),
+                  ...(engine && showNumber(engine.gradient) !== showNumber(chain.gradient)
+                    ? [
+                        line(
+                          gradient,
+                          " = ",
+                          engine.gradient,
+                          " in the engine's single precision, from which it goes on",
+                        ),
+                      ]
+                    : []),
                   ...update.steps.map(({ symbol: left, formula: f, numbers, value: result }) =>
-                    formula(equal(left, withoutIndex(f), numbers, number(result))),
+                    numbers.kind === "number" || numbers.kind === "value"
+                      ? formula(equal(left, withoutIndex(f), number(result)))
+                      : formula(equal(left, withoutIndex(f), numbers, number(result))),
                   ),
                 ],
                 layer,

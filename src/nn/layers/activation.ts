@@ -2,9 +2,9 @@
 import { activationNamed } from "../activations.ts";
 import { defineLayer, type Layer, type LayerOptions } from "../layer.ts";
 
-const make = defineLayer<{ readonly function: string } & LayerOptions>("activation", {
-  apply: (config, { x, name }) => name(activationNamed(config.function)(x), "a"),
-  describe: (config) => config.function,
+const make = defineLayer<{ readonly activation: string } & LayerOptions>("activation", {
+  apply: (config, { x, name }) => name(activationNamed(config.activation)(x), "a"),
+  describe: (config) => config.activation,
 });
 
 /**
@@ -15,5 +15,5 @@ const make = defineLayer<{ readonly function: string } & LayerOptions>("activati
  */
 export function activation(name: string, options: LayerOptions = {}): Layer {
   activationNamed(name);
-  return make({ function: name, ...options });
+  return make({ activation: name, ...options });
 }

@@ -11,6 +11,7 @@ export interface EmbeddingOptions extends LayerOptions, Pick<AffineOptions, "l1"
 }
 
 const make = defineLayer<{ readonly vocabulary: number; readonly units: number } & EmbeddingOptions>("embedding", {
+  scales: true,
   parameters: ({ vocabulary, units, init = "uniform(0.05)", ...config }) => [
     { name: "table", shape: [vocabulary, units], init: initializer(init), penalty: weightPenalty(config) },
   ],

@@ -43,6 +43,7 @@ export interface BatchNormOptions extends LayerOptions {
 }
 
 const makeBatchNorm = defineLayer<BatchNormOptions>("batchNorm", {
+  scales: true,
   parameters: (_, input) => {
     if (input.length === 0) throw new ShapeError("batchNorm takes features along the last axis; single numbers came.");
     const shape = input.slice(-1);
@@ -88,6 +89,7 @@ export interface LayerNormOptions extends LayerOptions {
 }
 
 const makeLayerNorm = defineLayer<LayerNormOptions>("layerNorm", {
+  scales: true,
   parameters: (_, input) => {
     if (input.length === 0) throw new ShapeError("layerNorm takes features along the last axis; single numbers came.");
     return scaleAndShift(input);

@@ -5,6 +5,7 @@ import { div, mul, sub, toFloat } from "../../ops/index.ts";
 import { defineLayer, type Layer, type LayerOptions } from "../layer.ts";
 
 const makeRescale = defineLayer<{ readonly scale: number } & LayerOptions>("rescale", {
+  scales: true,
   apply: ({ scale }, { x }) => mul(x, scale),
   describe: ({ scale }) => (scale === 1 / 255 ? "1/255" : `${scale}`),
 });
@@ -18,6 +19,7 @@ interface NormalizeConfig extends LayerOptions {
 }
 
 const makeNormalize = defineLayer<NormalizeConfig>("normalize", {
+  scales: true,
   parameters: ({ mean, deviation }, input) => {
     if (mean.length !== input[input.length - 1]) {
       throw new ShapeError(

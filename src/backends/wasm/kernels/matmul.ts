@@ -26,7 +26,8 @@ export function matmul(step: Step, context: KernelContext): Phase[] {
   const tiles = rowTiles(m);
   const tileCount = tiles.reduce((sum, { count }) => sum + count, 0);
   const width = vectorsFor(m, context.turbo) * 4;
-  const panels = Math.ceil(n / width);
+  const strips = cutColumns(n, width);
+  const panels = strips.count;
   const panelBytes = k * width * 4;
   const [aAddress, bAddress] = [context.address(a), context.address(b)];
   /** Where a tile finds its part of a, and the byte steps to the next row of y and to the next k. */
@@ -89,8 +90,8 @@ export function matmul(step: Step, context: KernelContext): Phase[] {
   ): void => {
     const index = f.local("i32", typeof begin === "number" ? i32.const(begin) : begin);
     f.forUp(index, end, 1, () => {
-      const column = f.let(i32.mul(index, width));
-      cutColumns(n, width).each(f, index, (columnCount) => body(columnCount, column, index));
+      const column = f.let(strips.column(index));
+      strips.each(f, index, (columnCount) => body(columnCount, column, index));
     });
   };
 
