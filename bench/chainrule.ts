@@ -5,14 +5,31 @@
  */
 import { readFileSync } from "node:fs";
 import { variable } from "../src/graph/leaf.ts";
-import { activation, adam, dense, flatten, type Layer, sequential, wasm } from "../src/index.ts";
+import {
+  activation,
+  adam,
+  batchNorm,
+  conv2d,
+  dense,
+  flatten,
+  type Layer,
+  maxPool2d,
+  sequential,
+  wasm,
+} from "../src/index.ts";
 import { matmul } from "../src/ops/index.ts";
 import { makePlan } from "../src/plan/plan.ts";
 import { clock, dataset, fail, job, learned, measure, report, type Spec, skip, start } from "./peers/common.mjs";
 
 const { version } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8"));
-const spec = start("chainrule", version);
-if (job.threads > 1) skip("one thread");
+const turbo = process.argv.includes("--turbo");
+const spec = start(turbo ? "chainrule-turbo" : "chainrule", version);
+const backend = wasm({ threads: job.threads, turbo });
+{
+  const session = backend.open();
+  if (turbo && session.description.includes("no turbo")) skip(session.description);
+  session.close();
+}
 if (spec.matmul) await runMatmul(spec.matmul);
 else if (spec.mode === "inference") await runInference(spec);
 else await runTraining(spec);
@@ -25,11 +42,14 @@ function lossOf({ layers }: Spec): string {
 function modelOf(spec: Spec) {
   const layers = spec.layers!.flatMap(([kind, ...n]): Layer[] => {
     if (kind === "dense") return [dense(n[0], { init: "he" })];
+    if (kind === "conv") return [conv2d(n[0], n[1], { init: "he" })];
+    if (kind === "maxpool") return [maxPool2d(n[0])];
+    if (kind === "batchnorm") return [batchNorm()];
     if (kind === "flatten") return [flatten()];
     if (kind === "relu" || kind === "tanh") return [activation(kind)];
     return kind === "sigmoid" ? [] : fail(`no layer ${kind} yet`);
   });
-  return sequential({ input: spec.input, seed: 1 }, layers);
+  return sequential({ input: spec.input, seed: 1, backend }, layers);
 }
 
 async function runTraining(spec: Spec): Promise<void> {
@@ -70,7 +90,7 @@ async function runInference(spec: Spec): Promise<void> {
 
 async function runMatmul(n: number): Promise<void> {
   const [a, b, c] = ["a", "b", "c"].map((name) => variable(name, [n, n]));
-  const session = wasm().open();
+  const session = backend.open();
   for (const matrix of [a, b, c]) session.write(matrix, Float32Array.from({ length: n * n }, Math.random));
   const product = session.compile(
     makePlan({ inputs: [], outputs: [], updates: [{ variable: c, value: matmul(a, b) }] }),

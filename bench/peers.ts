@@ -9,6 +9,8 @@ export interface Peer {
   readonly name: string;
   readonly language: "node" | "python" | "tsx";
   readonly script: string;
+  /** Put after the job. */
+  readonly arguments?: readonly string[];
   /** Whether it can use more than one thread. */
   readonly threaded: boolean;
   /** The one line that brings it where it is missing. */
@@ -38,6 +40,14 @@ const apt = "apt-get install python3-torch python3-sklearn libopenblas0-pthread"
 
 export const PEERS: readonly Peer[] = [
   { name: "chainrule", language: "tsx", script: "chainrule.ts", threaded: true, bring: "npm install" },
+  {
+    name: "chainrule-turbo",
+    language: "tsx",
+    script: "chainrule.ts",
+    arguments: ["--turbo"],
+    threaded: true,
+    bring: "npm install",
+  },
   { name: "pytorch", language: "python", script: "peers/pytorch.py", threaded: true, bring: apt },
   { name: "sklearn", language: "python", script: "peers/scikit_learn.py", threaded: true, bring: apt },
   { name: "onnxruntime", language: "node", script: "peers/onnxruntime.mjs", threaded: true, bring: npm },
@@ -71,7 +81,7 @@ export class Runner {
     };
     for (const interpreter of interpreters[peer.language]) {
       const command = [...interpreter, `${here}${peer.script}`];
-      const { json } = await run([...command, "--probe"], 60);
+      const { json } = await run([...command, "--probe", ...(peer.arguments ?? [])], 60);
       if (json) {
         this.#commands.set(peer, command);
         return json.version;
@@ -82,7 +92,10 @@ export class Runner {
 
   /** Runs one job of a peer that probe() found. */
   async measure(peer: Peer, job: Job, timeoutSeconds: number): Promise<Measurement> {
-    const { json, error } = await run([...this.#commands.get(peer)!, JSON.stringify(job)], timeoutSeconds);
+    const { json, error } = await run(
+      [...this.#commands.get(peer)!, JSON.stringify(job), ...(peer.arguments ?? [])],
+      timeoutSeconds,
+    );
     return json ?? { peer: peer.name, version: "", ...job, error };
   }
 }

@@ -47,14 +47,21 @@ test("early stopping ends after its patience and brings the best weights back", 
   expect(model.weight("dense_1.kernel")).toEqual(weights[3]);
 });
 
+test("one early stopping serves several runs", async () => {
+  const stopping = withLosses(earlyStopping({ patience: 0 }), [3, 2, 2, 1]);
+  for (let run = 0; run < 2; run++) {
+    const history = await net().fit(circle(20), { loss: "crossEntropy", epochs: 9, callbacks: [stopping] });
+    expect(history.length).toBe(3);
+  }
+});
+
 test("it can watch any score, knows which way is better, and says what there is", async () => {
-  const run = (monitor: string, losses = [0.1]) =>
+  const run = (monitor: string) =>
     net().fit(circle(40), {
       loss: "crossEntropy",
       metrics: ["accuracy"],
       epochs: 3,
       callbacks: [earlyStopping({ monitor, patience: 0 })],
-      ...(losses && {}),
     });
   await expect(run("acuracy")).rejects.toThrow(/no "acuracy" to monitor.*loss, accuracy|accuracy, loss/);
   const history = await run("accuracy");

@@ -151,14 +151,14 @@ describe("planted failures that are warned of", () => {
       () => warningsOf(net([dense(16, { activation: "relu", bias: -50 }), dense(2)]), data),
       "deadUnits",
       "dense_1",
-      /16 of the 16 units of dense_1 give 0.*leakyRelu/,
+      /16 of the 16 units of dense_1 give 0 for all 80 rows.*leakyRelu/,
     ],
     [
       "15. all weights begin at 0",
       () => warningsOf(net([dense(8, { activation: "tanh", init: 0 }), dense(2, { init: 0 })]), data),
       "deadUnits",
       "dense_1",
-      /give 0 for every row/,
+      /give 0 for all 80 rows/,
     ],
     [
       "16. saturated activations",

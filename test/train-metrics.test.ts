@@ -1,5 +1,5 @@
 /** Metrics against scikit-learn's, through the evaluation of a model that gives the fixture's own outputs. */
-import { confusionMatrix, defineMetric, dense, mean, sequential, sub } from "chainrule";
+import { adam, confusionMatrix, defineMetric, dense, type Layer, mean, sequential, sub } from "chainrule";
 import { expect, test } from "vitest";
 import { circle } from "./support/data.ts";
 import { fixture, type Stored } from "./support/fixtures.ts";
@@ -115,4 +115,28 @@ test("metrics of one's own, of either kind", async () => {
   await expect(echo(1).evaluate({ x: [1], y: [1] }, { loss: "mse", metrics: ["acuracy"] })).rejects.toThrow(
     /no metric called "acuracy".*accuracy/,
   );
+});
+
+test("classify gives probabilities, whatever the network's last activation and the loss make of its outputs", async () => {
+  const x = [[0], [1]];
+  const classify = async (layers: Layer[], loss: string, y: number[] | number[][]) => {
+    const model = sequential({ input: [1], seed: 1 }, layers);
+    await model.fit({ x, y }, { loss, epochs: 200, optimizer: adam({ learningRate: 0.05 }) });
+    const { classes, probabilities } = await model.classify(x);
+    expect([...classes]).toEqual([0, 1]);
+    for (let row = 0; row < 2; row++) expect(probabilities[2 * row] + probabilities[2 * row + 1]).toBeCloseTo(1, 6);
+    expect(probabilities[3]).toBeGreaterThan(0.8);
+  };
+  const oneHot = [
+    [1, 0],
+    [0, 1],
+  ];
+  await classify([dense(2)], "crossEntropy", [0, 1]);
+  await classify([dense(2, { activation: "softmax" })], "mse", oneHot);
+  await classify([dense(2, { activation: "softmax" })], "klDivergence", oneHot);
+  await classify([dense(2, { activation: "logSoftmax" })], "klDivergenceOnLogs", oneHot);
+  await classify([dense(1)], "binaryCrossEntropy", [0, 1]);
+  await classify([dense(1, { activation: "sigmoid" })], "binaryCrossEntropyOnProbabilities", [0, 1]);
+  await classify([dense(1, { activation: "sigmoid" })], "mse", [0, 1]);
+  await classify([dense(1)], "mse", [0, 1]);
 });

@@ -2,7 +2,19 @@
 import { mkdtemp } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { adamw, dense, type FitOptions, nadam, reduceOnPlateau, rmsprop, sequential, sgd, warmup } from "chainrule";
+import {
+  accumulate,
+  adam,
+  adamw,
+  dense,
+  type FitOptions,
+  nadam,
+  reduceOnPlateau,
+  rmsprop,
+  sequential,
+  sgd,
+  warmup,
+} from "chainrule";
 import { expect, test } from "vitest";
 import { circle } from "./support/data.ts";
 
@@ -13,6 +25,7 @@ const bits = (model: ReturnType<typeof net>) => Buffer.from(model.toBytes()).toS
 const plateau = () => reduceOnPlateau({ learningRate: 0.05, factor: 0.7, patience: 0, threshold: 0.5 });
 
 test.each([
+  { name: "accumulation", optimizer: () => accumulate(adam({ learningRate: plateau() }), 3) },
   { name: "plateau", optimizer: () => nadam({ learningRate: plateau() }) },
   {
     name: "warm-up, clipping, decay",

@@ -255,6 +255,9 @@ export function lossNamed(name: string, options: Readonly<Record<string, unknown
   );
 }
 
+/** Whether a loss takes sums (logits), which become probabilities only by softmax or sigmoid. */
+export const takesLogits = ({ target, threshold = 0.5 }: Loss): boolean => target === "classes" || threshold === 0;
+
 /** A loss given in any form. */
 export function lossOf(loss: LossOption): Loss {
   if (typeof loss === "string") return lossNamed(loss);

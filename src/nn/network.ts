@@ -37,6 +37,10 @@ export interface NamedLayer {
   readonly layers: readonly NamedLayer[];
 }
 
+/** The name of a layer's activation; `linear` if it has none. */
+export const activationOf = ({ config }: NamedLayer): string =>
+  (config as LayerConfig & { readonly activation?: string }).activation ?? "linear";
+
 /** The graph of a network applied to a batch. */
 export interface Applied {
   readonly output: Node;
@@ -207,6 +211,18 @@ export class Network {
 
   get parameterCount(): number {
     return this.parameters.reduce((sum, { node }) => sum + sizeOf(node.shape), 0);
+  }
+
+  /** The activation that the output comes from; `linear` if there is none. */
+  get outputActivation(): string {
+    return activationOf(this.allLayers.at(-1)!);
+  }
+
+  /** All layers, those inside of others after them. */
+  get allLayers(): readonly NamedLayer[] {
+    const flatten = (layers: readonly NamedLayer[]): NamedLayer[] =>
+      layers.flatMap((layer) => [layer, ...flatten(layer.layers)]);
+    return flatten(this.layers);
   }
 
   /** The layers as plain data. */

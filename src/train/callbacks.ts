@@ -23,6 +23,8 @@ export interface CallbackMemory {
 export interface Callback {
   /** Under which a checkpoint keeps its memory; no two of a run alike. */
   readonly name: string;
+  /** Before the first epoch, and before anything is restored. */
+  onBegin?(run: TrainingRun): void | Promise<void>;
   /** After each epoch and its validation. */
   onEpoch?(epoch: EpochReport, run: TrainingRun): void | Promise<void>;
   /** When the run has come to its end; not if it was aborted. */
@@ -94,6 +96,10 @@ export function earlyStopping({
   let weights = new Map<string, Float32Array>();
   return {
     name: "earlyStopping",
+    // The same object may serve one run after the other.
+    onBegin: () => {
+      [best, waited, weights] = [undefined, 0, new Map()];
+    },
     onEpoch: (epoch, run) => {
       const score = monitored(epoch, monitor);
       const gain = best === undefined ? Number.POSITIVE_INFINITY : mode === "min" ? best - score : score - best;

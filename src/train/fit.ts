@@ -5,7 +5,7 @@ import { adam, type Optimizer } from "../optim/index.ts";
 import { type CallbackOption, callbacksOf, type TrainingRun } from "./callbacks.ts";
 import { encodeTraining, restoreTraining, type TrainingRecord } from "./checkpoint.ts";
 import { type ClassWeights, weighClasses } from "./class-weights.ts";
-import { checkExamples, HealthCheck, type Warning } from "./health.ts";
+import { checkExamples, HealthCheck, type Warning, warnOnce } from "./health.ts";
 import { History } from "./history.ts";
 import type { Data, Model } from "./model.ts";
 import { splitForValidation } from "./rows.ts";
@@ -158,6 +158,7 @@ export class Fit implements AsyncIterable<EpochReport>, PromiseLike<History> {
           stopped = true;
         },
       };
+      for (const callback of callbacks) await callback.onBegin?.(run);
       if (resume !== undefined) await restoreTraining(resume, run, trainer, record);
       const observe = (): void => this.#options.observer?.observe({ model, record, trainer });
       observe();
@@ -170,18 +171,9 @@ export class Fit implements AsyncIterable<EpochReport>, PromiseLike<History> {
         });
         savedAt = performance.now();
       };
-      const warned = new Set<string>();
-      const warn = (warnings: readonly Warning[]): void => {
-        for (const warning of warnings) {
-          const key = `${warning.kind} ${warning.where}`;
-          if (!warned.has(key)) onWarning?.(warning);
-          warned.add(key);
-        }
-      };
-      if (onWarning) {
-        warn(checkExamples(model.network, examples));
-        check = new HealthCheck(model, examples, loss);
-      }
+      const warn = onWarning && warnOnce(onWarning);
+      warn?.(checkExamples(model.network, examples));
+      check = warn && new HealthCheck(model, examples, loss);
       const total = examples.x.count;
       while (trainer.position.epoch < epochs && !stopped) {
         const start = performance.now();
@@ -214,7 +206,7 @@ export class Fit implements AsyncIterable<EpochReport>, PromiseLike<History> {
           if (signal?.aborted) await write();
           throw error;
         }
-        if (check) warn(await check.run(finished >= 2 && trainer.position.step >= 100));
+        if (check) warn?.(await check.run(finished >= 2 && trainer.position.step >= 100));
         trainer.beginEpoch((scored ?? scores).loss);
         observe();
         const report = {

@@ -8,9 +8,9 @@ import type { Node } from "../graph/node.ts";
 import type { AnyArray } from "../graph/op.ts";
 import { sizeOf } from "../graph/shape.ts";
 import { activationRange } from "../nn/activations.ts";
-import { type LayerConfig, layerKind } from "../nn/layer.ts";
-import { type LossOption, lossOf } from "../nn/losses.ts";
-import type { NamedLayer, Network } from "../nn/network.ts";
+import { layerKind } from "../nn/layer.ts";
+import { type LossOption, lossOf, takesLogits } from "../nn/losses.ts";
+import { activationOf, type NamedLayer, type Network } from "../nn/network.ts";
 import { abs, add, greater, less, max, mean, mul, sqrt } from "../ops/index.ts";
 import { sgd } from "../optim/index.ts";
 import { makePlan } from "../plan/plan.ts";
@@ -39,8 +39,8 @@ export interface Warning {
 
 /** How many rows are looked at. */
 const ROWS = 256;
-/** From this share on units that never fire are worth a word. */
-const DEAD_SHARE = 0.1;
+/** From this share on units that never fire are worth a word; some always are, in networks that learn well too. */
+const DEAD_SHARE = 0.5;
 /** From this share on values at an end of the activation's range are. */
 const SATURATED_SHARE = 0.5;
 /** How much of the range counts as its end. */
@@ -93,12 +93,6 @@ export function checkExamples(network: Network, { x }: Examples): Warning[] {
   return warnings;
 }
 
-const flatten = (layers: readonly NamedLayer[]): NamedLayer[] =>
-  layers.flatMap((layer) => [layer, ...flatten(layer.layers)]);
-
-const activationOf = ({ config }: NamedLayer): string =>
-  (config as LayerConfig & { activation?: string }).activation ?? "linear";
-
 /** One number to look at, and what to say of it. */
 interface Probe {
   readonly node: Node;
@@ -130,8 +124,7 @@ export class HealthCheck {
     const optimizer = sgd();
     const states = optimizerStates(network, optimizer);
     const graph = trainingGraph(network, objectiveOf(loss, []), optimizer, states, givenBatch(network, rows, form));
-    const layers = flatten(network.layers);
-    this.#probes = layers.flatMap((layer) => activationProbes(layer, graph.named, graph.output));
+    this.#probes = network.allLayers.flatMap((layer) => activationProbes(layer, graph.named, graph.output));
     // Gradients of kernels and the like: those of biases say nothing more.
     const kernels = states
       .map(({ parameter }, i) => ({ name: parameter.name, gradient: graph.gradients[i], shape: parameter.node.shape }))
@@ -139,12 +132,12 @@ export class HealthCheck {
     this.#parameters = kernels.map(({ name }) => name);
     const sizes = kernels.map(({ gradient }) => sqrt(mean(mul(gradient, gradient))));
     const lengths = graph.gradients.map((gradient) => mul(sizeOf(gradient.shape), mean(mul(gradient, gradient))));
-    const total = lengths.length > 0 ? [sqrt(lengths.reduce((a, b) => add(a, b)))] : [];
+    const total = lengths.length > 0 ? sqrt(lengths.reduce((a, b) => add(a, b))) : graph.loss;
     this.#inputs = [x.values, y.values, ...(weights ? [weights] : []), Int32Array.of(0)];
     this.#executable = model.session.compile(
       makePlan({
         inputs: [...graph.inputs.batch, graph.inputs.step],
-        outputs: [...this.#probes.map(({ node }) => node), ...sizes, ...total, graph.loss],
+        outputs: [graph.loss, total, ...this.#probes.map(({ node }) => node), ...sizes],
       }),
     );
   }
@@ -152,13 +145,12 @@ export class HealthCheck {
   /** @param trained whether the loss should by now be better than that of a constant answer */
   async run(trained: boolean): Promise<Warning[]> {
     const { outputs } = await this.#executable.run(this.#inputs);
-    const count = this.#probes.length;
-    const warnings = this.#probes.map(({ judge }, i) => judge(outputs[i]));
-    const sizes = this.#parameters.map((name, i) => ({ name, size: outputs[count + i][0] }));
-    const [total, loss] = outputs.slice(count + sizes.length).map(([value]) => value);
+    const [[loss], [total], ...rest] = outputs;
+    const warnings = this.#probes.map(({ judge }, i) => judge(rest[i]));
+    const sizes = this.#parameters.map((name, i) => ({ name, size: rest[this.#probes.length + i][0] }));
     return [
       ...warnings,
-      ...judgeGradients(sizes, total),
+      ...(sizes.length > 0 ? judgeGradients(sizes, total) : []),
       doubleActivation(this.#model.network, this.#loss),
       trained ? notLearning(this.#examples, this.#loss, loss) : undefined,
     ].filter((warning) => warning !== undefined);
@@ -185,7 +177,7 @@ function activationProbes(layer: NamedLayer, named: ReadonlyMap<string, Node>, o
         return {
           kind: "deadUnits",
           where: name,
-          message: `${dead.length} of the ${units} units of ${name} give 0 for every row (${listed(dead.map(String))}), so they learn nothing. Try a smaller learning rate, init "he", a bias of 0.1, or leakyRelu.`,
+          message: `${dead.length} of the ${units} units of ${name} give 0 for all ${a.shape[0]} rows looked at (${listed(dead.map(String))}), so they learn nothing. Try a smaller learning rate, init "he", a bias of 0.1, or leakyRelu.`,
         };
       },
     },
@@ -209,12 +201,12 @@ function activationProbes(layer: NamedLayer, named: ReadonlyMap<string, Node>, o
   return probes;
 }
 
-function judgeGradients(sizes: readonly { name: string; size: number }[], total: number | undefined): Warning[] {
-  if (total !== undefined && !(total <= EXPLODED)) {
+function judgeGradients(sizes: readonly { name: string; size: number }[], total: number): Warning[] {
+  if (!(total <= EXPLODED)) {
     return [
       {
         kind: "explodingGradient",
-        where: sizes.reduce((so, next) => (next.size > so.size ? next : so), sizes[0])?.name ?? "all parameters",
+        where: sizes.reduce((so, next) => (next.size > so.size ? next : so)).name,
         message: `All gradients together have length ${Number(total.toPrecision(3))}; steps that large overshoot. Scale inputs and targets, clip (globalClipNorm: 1), begin with smaller weights, or lower the learning rate.`,
       },
     ];
@@ -233,16 +225,14 @@ function judgeGradients(sizes: readonly { name: string; size: number }[], total:
 
 /** A loss on logits after an activation that makes probabilities. */
 function doubleActivation(network: Network, loss: LossOption): Warning | undefined {
-  const { name = "this loss", target, threshold } = lossOf(loss);
-  const last = flatten(network.layers).at(-1)!;
-  const activation = activationOf(last);
-  const takesLogits = target === "classes" || threshold === 0;
-  const bounded = activationRange(activation)?.[0] === 0 || activation.toLowerCase().endsWith("softmax");
-  if (!takesLogits || !bounded) return undefined;
+  const activation = network.outputActivation;
+  const makesProbabilities = activation === "softmax" || activationRange(activation)?.[0] === 0;
+  if (!makesProbabilities || !takesLogits(lossOf(loss))) return undefined;
+  const { name } = network.allLayers.at(-1)!;
   return {
     kind: "doubleActivation",
-    where: last.name,
-    message: `${last.name} ends in ${activation}, but ${name} takes the sums before it (logits) and does that itself, so the network sees it twice. Leave the last activation out; classify() gives probabilities all the same.`,
+    where: name,
+    message: `${name} ends in ${activation}, but ${lossOf(loss).name ?? "this loss"} takes the sums before it (logits) and does that itself, so the network sees it twice. Leave the last activation out; classify() gives probabilities all the same.`,
   };
 }
 
@@ -272,7 +262,7 @@ function constantLoss({ x, y }: Examples, loss: LossOption): number | undefined 
     binaryCrossEntropyOnProbabilities: bits / width,
     crossEntropy: classes,
   };
-  return name === undefined ? undefined : known[name];
+  return name !== undefined && Object.hasOwn(known, name) ? known[name] : undefined;
 }
 
 function notLearning(examples: Examples, loss: LossOption, now: number): Warning | undefined {
@@ -282,6 +272,18 @@ function notLearning(examples: Examples, loss: LossOption, now: number): Warning
     kind: "notLearning",
     where: "loss",
     message: `The loss is ${Number(now.toPrecision(4))}; always giving the same answer would reach ${Number(best.toPrecision(4))}. Check that the rows of x and y belong together, try another learning rate (findLearningRate), or a larger network.`,
+  };
+}
+
+/** Passes warnings on, each once. */
+export function warnOnce(tell: (warning: Warning) => void): (warnings: readonly Warning[]) => void {
+  const told = new Set<string>();
+  return (warnings) => {
+    for (const warning of warnings) {
+      const key = `${warning.kind} ${warning.where}`;
+      if (!told.has(key)) tell(warning);
+      told.add(key);
+    }
   };
 }
 

@@ -8,7 +8,7 @@ import { ArgumentError, ChainruleError, DataError } from "../errors.ts";
 import type { Node } from "../graph/node.ts";
 import { type Shape, showShape, sizeOf } from "../graph/shape.ts";
 import type { Layer } from "../nn/layer.ts";
-import { type LossOption, lossNamed, lossOf } from "../nn/losses.ts";
+import { type LossOption, lossNamed, lossOf, takesLogits } from "../nn/losses.ts";
 import { Network, type Parameter } from "../nn/network.ts";
 import { type Flow, traceFlow, type Wiring } from "../nn/wiring.ts";
 import { RandomStream } from "../random.ts";
@@ -196,18 +196,20 @@ export class Model {
 
   /**
    * The most likely class of each row and the probabilities of all classes: softmax of the outputs, or the sigmoid of a
-   * single one.
+   * single one, unless the network or the loss says that they are probabilities already.
    */
   async classify(x: Numbers | NumberArray): Promise<{ classes: Int32Array; probabilities: Float32Array }> {
     const outputs = await this.predict(x);
     const width = sizeOf(this.network.outputShape);
-    const onLogits = this.details.loss !== "binaryCrossEntropyOnProbabilities";
+    const loss = typeof this.details.loss === "string" ? this.trainedLoss() : undefined;
+    const isLogit = loss === undefined || takesLogits(lossOf(loss));
+    const isSoftmax = this.network.outputActivation === "softmax";
     const probabilities = new Float32Array(width === 1 ? outputs.length * 2 : outputs.length);
     const count = outputs.length / width;
     const classes = new Int32Array(count);
     for (let row = 0; row < count; row++) {
-      const p =
-        width === 1 ? twoClasses(outputs[row], onLogits) : softmaxOf(outputs.subarray(row * width, (row + 1) * width));
+      const own = outputs.subarray(row * width, (row + 1) * width);
+      const p = width === 1 ? twoClasses(own[0], isLogit) : isSoftmax ? Array.from(own) : softmaxOf(own);
       probabilities.set(p, row * p.length);
       classes[row] = p.indexOf(Math.max(...p));
     }
@@ -269,7 +271,7 @@ function softmaxOf(logits: Float32Array): number[] {
 }
 
 function twoClasses(output: number, isLogit: boolean): number[] {
-  const p = isLogit ? 1 / (1 + Math.exp(-output)) : output;
+  const p = isLogit ? 1 / (1 + Math.exp(-output)) : Math.min(Math.max(output, 0), 1);
   return [1 - p, p];
 }
 
