@@ -65,7 +65,7 @@ export {
   type TrainingRun,
 } from "./train/callbacks.ts";
 export { type FindLearningRateOptions, findLearningRate, type LearningRateSearch } from "./train/find-learning-rate.ts";
-export type { EpochReport, Fit, FitOptions, Progress } from "./train/fit.ts";
+export type { EpochReport, Fit, FitObserver, FitOptions, Progress, RunningFit } from "./train/fit.ts";
 export { compile, grad, type Tensor, tensor, valueAndGrad } from "./train/functional.ts";
 export { type GradcheckOptions, type GradientReport, gradcheck } from "./train/gradcheck.ts";
 export { health, type Warning, type WarningKind } from "./train/health.ts";
