@@ -12,7 +12,7 @@ import { type BackendOptions, chooseBackend } from "./backend.ts";
 import { checkpointOf } from "./checkpoint.ts";
 import { type ReadOptions, readTrainingData, type TrainingData } from "./data.ts";
 import { detailsOf } from "./details.ts";
-import { EXIT, Interrupted } from "./errors.ts";
+import { EXIT, Interrupted, UsageError } from "./errors.ts";
 import { targetsFor } from "./losses.ts";
 import { divide, isNumber, type Parts, type PartsOptions } from "./parts.ts";
 import { Display } from "./progress.ts";
@@ -44,6 +44,7 @@ export async function train(source: string, options: TrainOptions): Promise<void
   const given = Object.entries({ target, task, missing, ignore, imageSize }).filter(([, value]) => value !== undefined);
   const data = await readTrainingData(source, Object.fromEntries(given));
   const out = options.out ?? `${data.title}.safetensors`;
+  await refuseInput(out, [source, options.test]);
   await checkWritable(out);
   const parts = await divide(data, options);
   const recipe = chooseRecipe(parts.train, options);
@@ -59,6 +60,21 @@ export async function train(source: string, options: TrainOptions): Promise<void
     await reportResults(run, history);
   } finally {
     model.close();
+  }
+}
+
+/** The model must not replace the data that it learns from. */
+async function refuseInput(out: string, inputs: readonly (string | undefined)[]): Promise<void> {
+  const identity = (path: string) =>
+    stat(path).then(
+      ({ dev, ino }) => `${dev}:${ino}`,
+      () => undefined,
+    );
+  const target = await identity(out);
+  if (target === undefined) return;
+  for (const input of inputs) {
+    if (input !== undefined && (await identity(input)) === target)
+      throw new UsageError(`--out ${out} would replace the data it is trained on; choose another name.`);
   }
 }
 

@@ -152,7 +152,11 @@ export interface SplitOptions {
  * const [train, validation] = split(iris(), [0.8, 0.2], { seed: 7 });
  * console.log(train.count, validation.count); // 120 30
  */
-export function split(dataset: Dataset, fractions: readonly number[], options: SplitOptions = {}): Dataset[] {
+export function split<const F extends readonly number[]>(
+  dataset: Dataset,
+  fractions: F,
+  options: SplitOptions = {},
+): { -readonly [K in keyof F]: Dataset } {
   const { seed = 0, stratify = true } = options;
   const sum = fractions.reduce((total, fraction) => total + fraction, 0);
   if (fractions.length === 0 || !fractions.every((fraction) => fraction > 0) || sum > 1 + 1e-9)
@@ -169,7 +173,7 @@ export function split(dataset: Dataset, fractions: readonly number[], options: S
     const behind = shares.map((share, k) => share * (i + 1) - parts[k].length);
     parts[behind.indexOf(Math.max(...behind))].push(row);
   });
-  return parts.slice(0, fractions.length).map((rows, k) => {
+  const split = parts.slice(0, fractions.length).map((rows, k) => {
     if (rows.length === 0)
       throw new DataError(
         `A part of ${fractions[k]} of ${dataset.count} rows would be empty; give more rows, or a larger fraction.`,
@@ -179,6 +183,7 @@ export function split(dataset: Dataset, fractions: readonly number[], options: S
       rows.sort((a, b) => a - b),
     );
   });
+  return split as { -readonly [K in keyof F]: Dataset };
 }
 
 /** Mean and standard deviation of each feature of a row. */

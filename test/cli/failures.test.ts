@@ -29,6 +29,12 @@ const table = (text: string) => (scratch: Scratch) => void scratch.write("t.csv"
 
 const CASES: Readonly<Record<string, Case>> = {
   "no data": { args: ["train"], code: 2, says: /chainrule train mnist/ },
+  "a model in the place of its data": {
+    args: [...TABLE, "--out", "./t.csv"],
+    prepare: table(`x,y\n${rows((i) => `${i},${i % 2 ? "a" : "b"}`)}`),
+    code: 2,
+    says: /--out \.\/t\.csv would replace the data/,
+  },
   "an unknown command": { args: ["trian"], code: 2, says: /unknown command 'trian'[\s\S]*Did you mean train/ },
   "an unknown option": {
     args: ["train", "iris", "--epoch", "3"],

@@ -28,7 +28,7 @@ a { color: var(--focus); } a:focus-visible, summary:focus-visible, button:focus-
 details { border: 1px solid var(--line); border-radius: .4rem; margin: .6rem 0; padding: 0 .9rem; }
 summary { cursor: pointer; font-weight: 600; margin: 0 -.9rem; padding: .45rem .9rem; background: var(--panel); border-radius: .4rem; } details[open] > summary { margin-bottom: .5rem; }
 summary h3, summary h4 { display: inline; font-size: 1rem; margin: 0; }
-.scroll { overflow-x: auto; margin: .35rem 0; } math { font-size: 1.1rem; }
+.scroll { overflow: auto hidden; margin: .35rem 0; } math { font-size: 1.1rem; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; } th, td { padding: .15rem .7rem .15rem 0; text-align: left; vertical-align: baseline; } td.n, th.n { text-align: right; }
 thead th { color: var(--soft); font-weight: 500; border-bottom: 1px solid var(--line); } tfoot td { border-top: 1px solid var(--line); }
 .positive { color: var(--positive); } .negative { color: var(--negative); }

@@ -33,7 +33,7 @@ const makeNormalize = defineLayer<NormalizeConfig>("normalize", {
     ];
   },
   apply: (_, { x, parameter }) => div(sub(toFloat(x), parameter("mean")), parameter("deviation")),
-  describe: ({ mean }) => `${mean.length} features`,
+  describe: ({ mean }) => `${mean.length} ${mean.length === 1 ? "feature" : "features"}`,
 });
 
 /** Standardises each feature (of the last axis) with statistics of the training data: (x − mean) / deviation. */
