@@ -22,7 +22,8 @@ interface Snippet {
 const lineOf = (text: string, index: number): number => text.slice(0, index).split("\n").length;
 
 function markdownSnippets(): Snippet[] {
-  const files = ["README.md", ...readdirSync(join(ROOT, "docs")).map((name) => `docs/${name}`)];
+  const guides = readdirSync(join(ROOT, "docs"), { recursive: true, encoding: "utf8" }).sort();
+  const files = ["README.md", ...guides.map((name) => `docs/${name}`)];
   return files
     .filter((name) => name.endsWith(".md"))
     .flatMap((name) => {
