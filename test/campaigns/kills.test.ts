@@ -69,54 +69,52 @@ const modelOf = (directory: string) => readFileSync(join(directory, "model.safet
 /** What a write leaves when it is cut off before its rename. */
 const leftovers = (directory: string) => readdirSync(directory).filter((name) => /\.tmp(\.previous)?$/.test(name));
 
-test(
-  `${KILLS} kills, ${WITHIN} of them within checkpoint writes: every run ends with the undisturbed run's bytes`,
-  { timeout: 60_000 + KILLS * 10_000 },
-  async () => {
-    const undisturbed = fresh();
-    const { end, stderr, milliseconds } = await live(undisturbed);
-    expect([end, stderr]).toEqual([0, ""]);
-    const expected = modelOf(undisturbed);
+test(`${KILLS} kills, ${WITHIN} of them within checkpoint writes: every run ends with the undisturbed run's bytes`, {
+  timeout: 60_000 + KILLS * 10_000,
+}, async () => {
+  const undisturbed = fresh();
+  const { end, stderr, milliseconds } = await live(undisturbed);
+  expect([end, stderr]).toEqual([0, ""]);
+  const expected = modelOf(undisturbed);
 
-    const draw = new RandomStream(SEED, "kills");
-    const count = { kills: 0, within: 0, runs: 0, fresh: 0, checkpoint: 0, previous: 0 };
-    let directory = fresh();
-    // Kills that were to fall within a write and did not are kills like any other; more are made until enough hit.
-    while (count.kills < KILLS || count.within < WITHIN) {
-      expect(count.kills, "kills, too few of them within writes").toBeLessThan(4 * KILLS + 20);
-      const aimsAtWrite = count.within < WITHIN && (count.kills % 3 !== 0 || count.kills >= KILLS);
-      const before = new Set(leftovers(directory));
-      let writesToPass = Math.floor(draw.uniform() * 6);
-      const moment = draw.uniform();
-      const life = await live(directory, (word, kill) => {
-        if (aimsAtWrite) {
-          if (word === "writing" && writesToPass-- === 0) setTimeout(kill, moment * 4);
-        } else if (word === "") setTimeout(kill, moment * milliseconds);
-      });
-      const from = life.words[0] as "fresh" | "checkpoint" | "previous" | undefined;
-      if (from) count[from]++;
-      if (life.end === "SIGKILL") {
-        count.kills++;
-        if (leftovers(directory).some((name) => !before.has(name))) count.within++;
-        continue;
-      }
-      compare(life);
+  const draw = new RandomStream(SEED, "kills");
+  const count = { kills: 0, within: 0, runs: 0, fresh: 0, checkpoint: 0, previous: 0 };
+  let directory = fresh();
+  // Kills that were to fall within a write and did not are kills like any other; more are made until enough hit.
+  while (count.kills < KILLS || count.within < WITHIN) {
+    expect(count.kills, "kills, too few of them within writes").toBeLessThan(4 * KILLS + 20);
+    const aimsAtWrite = count.within < WITHIN && (count.kills % 3 !== 0 || count.kills >= KILLS);
+    const before = new Set(leftovers(directory));
+    let writesToPass = Math.floor(draw.uniform() * 6);
+    const moment = draw.uniform();
+    const life = await live(directory, (word, kill) => {
+      if (aimsAtWrite) {
+        if (word === "writing" && writesToPass-- === 0) setTimeout(kill, moment * 4);
+      } else if (word === "") setTimeout(kill, moment * milliseconds);
+    });
+    const from = life.words[0] as "fresh" | "checkpoint" | "previous" | undefined;
+    if (from) count[from]++;
+    if (life.end === "SIGKILL") {
+      count.kills++;
+      if (leftovers(directory).some((name) => !before.has(name))) count.within++;
+      continue;
     }
-    compare(await live(directory));
-    console.log(
-      `${count.kills} kills, ${count.within} within writes; ${count.runs} runs, each identical; ` +
-        `began anew ${count.fresh} times, from the checkpoint ${count.checkpoint}, from the one before ${count.previous}`,
-    );
+    compare(life);
+  }
+  compare(await live(directory));
+  console.log(
+    `${count.kills} kills, ${count.within} within writes; ${count.runs} runs, each identical; ` +
+      `began anew ${count.fresh} times, from the checkpoint ${count.checkpoint}, from the one before ${count.previous}`,
+  );
 
-    /** Compares the run that has come to its end, and begins another. */
-    function compare(last: Life): void {
-      expect([last.end, last.stderr]).toEqual([0, ""]);
-      expect(modelOf(directory).equals(expected), "the bytes of the undisturbed run").toBe(true);
-      // What a killed child left behind, a later one removed.
-      expect(leftovers(directory)).toEqual([]);
-      rmSync(directory, { recursive: true });
-      directory = fresh();
-      count.runs++;
-    }
-  },
-);
+  /** Compares the run that has come to its end, and begins another. */
+  function compare(last: Life): void {
+    expect([last.end, last.stderr]).toEqual([0, ""]);
+    expect(modelOf(directory).equals(expected), "the bytes of the undisturbed run").toBe(true);
+    // What a killed child left behind, a later one removed.
+    expect(leftovers(directory)).toEqual([]);
+    rmSync(directory, { recursive: true });
+    directory = fresh();
+    count.runs++;
+  }
+});
