@@ -5,6 +5,7 @@ import { adam, type Optimizer } from "../optim/index.ts";
 import { type CallbackOption, callbacksOf, type TrainingRun } from "./callbacks.ts";
 import { encodeTraining, restoreTraining, type TrainingRecord } from "./checkpoint.ts";
 import { type ClassWeights, weighClasses } from "./class-weights.ts";
+import { checkFit } from "./door.ts";
 import { checkExamples, HealthCheck, type Warning, warnOnce } from "./health.ts";
 import { History } from "./history.ts";
 import type { Data, Model } from "./model.ts";
@@ -117,6 +118,7 @@ export class Fit implements AsyncIterable<EpochReport>, PromiseLike<History> {
   async *[Symbol.asyncIterator](): AsyncGenerator<EpochReport> {
     if (this.#started) throw new ArgumentError("This training run has begun already; call fit again for another one.");
     this.#started = true;
+    checkFit(this.#data, this.#options);
     const {
       loss,
       optimizer = adam(),

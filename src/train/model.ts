@@ -5,13 +5,13 @@ import type { Backend, Executable, Session } from "../backends/backend.ts";
 import { wasm } from "../backends/wasm/session.ts";
 import type { NumberArray } from "../data/arrays.ts";
 import { ArgumentError, ChainruleError, DataError } from "../errors.ts";
-import type { Node } from "../graph/node.ts";
 import { type Shape, showShape, sizeOf } from "../graph/shape.ts";
 import type { Layer } from "../nn/layer.ts";
 import { type LossOption, lossNamed, lossOf, takesLogits } from "../nn/losses.ts";
 import { Network, type Parameter } from "../nn/network.ts";
 import { type Flow, traceFlow, type Wiring } from "../nn/wiring.ts";
 import { RandomStream } from "../random.ts";
+import { checkData, checkModel } from "./door.ts";
 import { Fit, type FitOptions } from "./fit.ts";
 import { type Numbers, toRows, toTargets, toWeights } from "./inputs.ts";
 import { decodeModelFile, encodeModelFile, type ModelFile, tensorOf } from "./model-file.ts";
@@ -57,7 +57,9 @@ export class Model {
   /** Plain JSON that is saved with the model: class names, columns, the loss it was trained with. */
   readonly details: Record<string, unknown> = {};
 
-  constructor({ input, seed = 0, backend = wasm() }: ModelOptions, layers: readonly Layer[], wiring?: Wiring) {
+  constructor(options: ModelOptions, layers: readonly Layer[], wiring?: Wiring) {
+    checkModel(options, layers);
+    const { input, seed = 0, backend = wasm() } = options;
     this.network = new Network(input, seed, layers, wiring);
     this.backend = backend;
     this.#session = backend.open();
@@ -148,6 +150,7 @@ export class Model {
     data: Data,
     { loss = this.trainedLoss(), metrics = [], signal }: EvaluateOptions = {},
   ): Promise<Scores> {
+    checkData("evaluate", data);
     const evaluator = new Evaluator(this.#session, this.network, this.examples(data, loss), loss, metrics);
     try {
       return await evaluator.run(signal);
@@ -255,11 +258,6 @@ export class Model {
   /** Gives back the engine's memory and threads at once instead of when the model is collected. */
   close(): void {
     this.#session.close();
-  }
-
-  /** The values of the named results for given rows, such as `dense_1.z`, as the network computes them at inference. */
-  parameterNodes(): ReadonlyMap<string, Node> {
-    return new Map(this.network.parameters.map(({ name, node }) => [name, node]));
   }
 }
 

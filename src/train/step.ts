@@ -4,6 +4,7 @@ import { ArgumentError, DivergenceError } from "../errors.ts";
 import { sizeOf } from "../graph/shape.ts";
 import type { LossOption } from "../nn/losses.ts";
 import { adam, type Optimizer } from "../optim/index.ts";
+import { checkOptimizer } from "./door.ts";
 import type { Data, Model } from "./model.ts";
 import { type BatchForm, givenBatch, optimizerStates, trainingGraph, trainingPlan } from "./program.ts";
 import { objectiveOf } from "./trainer.ts";
@@ -40,6 +41,7 @@ export interface TrainStep {
  * for (const batch of batches) console.log((await step(batch)).loss);
  */
 export function trainStep(model: Model, { loss, optimizer = adam(), gradients = false }: TrainStepOptions): TrainStep {
+  checkOptimizer(optimizer);
   const { network, session } = model;
   const states = optimizerStates(network, optimizer);
   const arrays = states.flatMap(({ state }) => Object.values(state));

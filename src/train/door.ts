@@ -1,0 +1,106 @@
+/**
+ * The door of the library: what people who write without types, or in a hurry, hand over by mistake. Each message says
+ * what came, what was wanted and how it is written.
+ */
+import { ArgumentError } from "../errors.ts";
+import { lossNames } from "../nn/losses.ts";
+
+/** What came, in words: `the text "adam"`, `a function`, `nothing`. */
+export function inWords(x: unknown): string {
+  if (x === undefined) return "nothing";
+  if (x === null) return "null";
+  if (typeof x === "string") return `the text ${JSON.stringify(x.length > 30 ? `${x.slice(0, 30)}…` : x)}`;
+  if (typeof x === "function") return `a function${x.name ? ` (${x.name}, not called?)` : ""}`;
+  if (Array.isArray(x) || ArrayBuffer.isView(x)) return "an array";
+  return typeof x === "object"
+    ? `an object with ${Object.keys(x).join(", ") || "nothing in it"}`
+    : `the ${typeof x} ${x}`;
+}
+
+const isObject = (x: unknown): x is Record<string, unknown> => typeof x === "object" && x !== null && !Array.isArray(x);
+
+/** How many letters must be changed, added or left out to make one word of the other (Levenshtein, 1966). */
+function distance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, j) => j);
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++) {
+      next[j] = Math.min(next[j - 1] + 1, row[j] + 1, row[j - 1] + (a[i - 1] === b[j - 1] ? 0 : 1));
+    }
+    row = next;
+  }
+  return row[b.length];
+}
+
+/** Throws for options that do not exist, naming the one that was probably meant. */
+export function checkOptionNames(what: string, options: object, known: readonly string[]): void {
+  for (const name of Object.keys(options)) {
+    if (known.includes(name)) continue;
+    const near = known
+      .map((option) => ({ option, far: distance(name.toLowerCase(), option.toLowerCase()) }))
+      .sort((a, b) => a.far - b.far)[0];
+    const hint = near.far <= 3 ? `Did you mean "${near.option}"?` : `Known are ${known.join(", ")}.`;
+    throw new ArgumentError(`${what} has no option "${name}". ${hint}`);
+  }
+}
+
+/** Whether this is `{ x, y }`, or a data set, which has both. */
+export function checkData(what: string, data: unknown): void {
+  if (isObject(data) && "x" in data && "y" in data) return;
+  throw new ArgumentError(
+    `${what} takes its data as { x, y }: rows, and what the network should make of them; ${inWords(data)} came.`,
+  );
+}
+
+const FIT_OPTIONS = [
+  "loss",
+  "optimizer",
+  "epochs",
+  "batchSize",
+  "validation",
+  "metrics",
+  "signal",
+  "onProgress",
+  "observer",
+  "checkpoint",
+  "resume",
+  "callbacks",
+  "classWeights",
+  "onWarning",
+] as const;
+
+export function checkFit(data: unknown, options: unknown): void {
+  checkData("fit", data);
+  if (!isObject(options) || options.loss === undefined) {
+    throw new ArgumentError(
+      `fit needs a loss in its options, such as { loss: "crossEntropy" }; ${inWords(options)} came. Known are ${lossNames().join(", ")}.`,
+    );
+  }
+  checkOptionNames("fit", options, FIT_OPTIONS);
+  checkOptimizer(options.optimizer);
+}
+
+/** Whether this is an optimiser, or none. */
+export function checkOptimizer(optimizer: unknown): void {
+  if (optimizer === undefined || (isObject(optimizer) && typeof optimizer.update === "function")) return;
+  throw new ArgumentError(
+    `The optimizer must be what a function such as adam({ learningRate: 0.001 }) gives; ${inWords(optimizer)} came.`,
+  );
+}
+
+export function checkModel(options: unknown, layers: unknown): void {
+  if (!isObject(options) || !Array.isArray(options.input)) {
+    const came = isObject(options) ? `input is ${inWords(options.input)}` : `${inWords(options)} came`;
+    throw new ArgumentError(`A model begins with the shape of one sample, as in { input: [784] }; ${came}.`);
+  }
+  checkOptionNames("A model", options, ["input", "seed", "backend"]);
+  if (!Array.isArray(layers)) {
+    throw new ArgumentError(`A model's layers are a list, such as [dense(128), dense(10)]; ${inWords(layers)} came.`);
+  }
+  for (const [i, layer] of layers.entries()) {
+    if (isObject(layer) && typeof layer.kind === "string" && isObject(layer.config)) continue;
+    throw new ArgumentError(
+      `Layer ${i + 1} must be what a function such as dense(10) or flatten() gives; ${inWords(layer)} came.`,
+    );
+  }
+}
