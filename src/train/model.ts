@@ -5,7 +5,10 @@ import type { Backend, Executable, Session } from "../backends/backend.ts";
 import { wasm } from "../backends/wasm/session.ts";
 import type { NumberArray } from "../data/arrays.ts";
 import { ArgumentError, ChainruleError, DataError } from "../errors.ts";
+import { input } from "../graph/leaf.ts";
+import type { Tensor } from "../graph/op.ts";
 import { type Shape, showShape, sizeOf } from "../graph/shape.ts";
+import { makePlan } from "../plan/plan.ts";
 import type { Layer } from "../nn/layer.ts";
 import { type LossOption, lossNamed, lossOf, takesLogits } from "../nn/losses.ts";
 import { Network, type Parameter } from "../nn/network.ts";
@@ -185,6 +188,27 @@ export class Model {
       row += size;
     }
     return result;
+  }
+
+  /**
+   * What the network computes on the way, by name: `dense_1.z`, `dense_1.a`, and each layer's result under the layer's
+   * own name. For the given rows, as at inference; each array is [N, …].
+   *
+   * @example
+   * const { "dense_1.a": hidden } = await model.intermediates(x);
+   * console.log(hidden.shape); // [4, 3]
+   */
+  async intermediates(x: Numbers | NumberArray): Promise<Record<string, Tensor>> {
+    const { values, count } = toRows(x as Numbers, this.inputShape, "x");
+    const node = input("x", [count, ...this.inputShape], values instanceof Uint8Array ? "byte" : "float");
+    const named = [...this.network.apply(node, { training: false }).named];
+    const program = this.#session.compile(makePlan({ inputs: [node], outputs: named.map(([, result]) => result) }));
+    try {
+      const { outputs } = await program.run([values]);
+      return Object.fromEntries(named.map(([name, { shape }], i) => [name, { shape, data: outputs[i] }]));
+    } finally {
+      program.free();
+    }
   }
 
   #predictor(size: number, dtype: "byte" | "float"): Executable {
