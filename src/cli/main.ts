@@ -24,7 +24,7 @@ const program = new Command("chainrule")
   .exitOverride()
   .configureOutput({ outputError: (text, write) => write(painter(process.stderr)("red", text)) })
   .addHelpText("after", "\nFor a first network: chainrule train mnist");
-for (const subcommand of [train, evaluate, predict, explain, summary, explain, gradcheck]) subcommand.register(program);
+for (const subcommand of [train, evaluate, predict, summary, explain, gradcheck]) subcommand.register(program);
 
 /** The exit code for what was thrown, after saying what it was. */
 function report(error: unknown): number {
