@@ -6,7 +6,7 @@ import type { TrainOptions } from "./training.ts";
 import { asUsage } from "./words.ts";
 
 /** What may be said anew when a run is resumed; anything else would make it another run. */
-const RESUMABLE = ["resume", "out", "epochs", "threads", "turbo", "json", "quiet"];
+const RESUMABLE = ["resume", "model", "out", "epochs", "threads", "turbo", "json", "quiet"];
 
 const HELP = `
 DATA is one of
@@ -29,6 +29,14 @@ What the data need is added: scaling before, flatten, and the last dense layer.
   --layers "conv2d 32 3 relu, maxPool2d, conv2d 64 3x3 padding=same, relu, dense 10"
   --layers "dense 64 tanh init=glorotNormal bias=false, dense 3"
 
+MODEL FILE: a module whose default export is a function that gives the model, made by
+sequential or functional. TypeScript works where Node strips types (22.18 on), or with
+NODE_OPTIONS="--import tsx". enter and leave are layers that scale the data.
+  import { dense, sequential } from "chainrule";
+  export default ({ inputShape, classes, outputs, seed, backend, enter, leave }) =>
+    sequential({ input: inputShape, seed, backend },
+      [...enter, dense(32, { activation: "tanh" }), dense(outputs), ...leave]);
+
 Examples
   chainrule train mnist
   chainrule train flowers.csv --target species --epochs 100
@@ -43,6 +51,7 @@ export function register(program: Command): void {
     .argument("[data]", "what to train on, see below")
     .option("--target <column>", "the column of a table to predict")
     .option("--layers <list>", "the network; chosen from the data unless given")
+    .option("--model <file>", "a TypeScript or JavaScript module that builds the network, see below")
     .option("--loss <name>", 'crossEntropy, meanSquaredError, "huber delta=0.5" and others')
     .option("--optimizer <name>", 'adam (default), "sgd momentum=0.9", adamw, rmsprop and others')
     .option("--learning-rate <number>", "the first learning rate", positiveNumber)
@@ -70,7 +79,14 @@ export function register(program: Command): void {
         if (data !== undefined)
           throw new UsageError("--resume goes on with the data of the checkpoint; name no other.");
         const { readRun } = await import("./checkpoint.ts");
+        // The network is in the checkpoint; the file is run for the layers of its own that it may define.
+        if (options.model !== undefined) {
+          const { readModelFunction } = await import("./model-file.ts");
+          await readModelFunction(options.model);
+        }
         const run = await readRun(options.resume);
+        if (options.model !== undefined && run.options.model === undefined)
+          throw new UsageError(`--model: ${options.resume} is of a run without a model file; leave it out.`);
         restoreOptions(command, run.options);
         source = run.data;
       }

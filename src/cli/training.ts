@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { basename, join, resolve } from "node:path";
 import type { Dataset } from "../data/index.ts";
 import { checkWritable } from "../data/node.ts";
-import { DivergenceError, type EpochReport, FileError, type Model, sequential } from "../index.ts";
+import { DivergenceError, type EpochReport, FileError, lossNamed, type Model, sequential } from "../index.ts";
 import { type BackendOptions, chooseBackend } from "./backend.ts";
 import { checkpointOf } from "./checkpoint.ts";
 import { type ReadOptions, readTrainingData, type TrainingData } from "./data.ts";
@@ -40,14 +40,15 @@ export interface Training {
 }
 
 export async function train(source: string, options: TrainOptions): Promise<void> {
-  const { target, task, missing, ignore, imageSize, seed = 0 } = options;
+  const { target, task, missing, ignore, imageSize } = options;
   const given = Object.entries({ target, task, missing, ignore, imageSize }).filter(([, value]) => value !== undefined);
   const data = await readTrainingData(source, Object.fromEntries(given));
   const out = options.out ?? `${data.title}.safetensors`;
   await checkWritable(out);
   const parts = await divide(data, options);
-  const recipe = chooseRecipe(parts.train, options);
-  const model = sequential({ input: data.train.inputShape, seed, backend: chooseBackend(options) }, recipe.layers);
+  const chosen = chooseRecipe(parts.train, options);
+  const model = await makeModel(parts.train, chosen, options);
+  const recipe = fitted(chosen, model, options);
   try {
     const { epochs, optimizer, batchSize } = recipe;
     const how = `${plural(epochs, "epoch")} of ${optimizer.name}, batches of ${batchSize}`;
@@ -60,6 +61,28 @@ export async function train(source: string, options: TrainOptions): Promise<void
   } finally {
     model.close();
   }
+}
+
+/** The network: of the layers chosen, of the model file, or of the checkpoint, when the model file has made it before. */
+async function makeModel(train: Dataset, recipe: Recipe, options: TrainOptions): Promise<Model> {
+  const { model: file, resume, seed = 0 } = options;
+  const backend = chooseBackend(options);
+  if (file === undefined) return sequential({ input: train.inputShape, seed, backend }, recipe.layers);
+  const { buildModel, modelOfCheckpoint, readModelFunction } = await import("./model-file.ts");
+  if (resume !== undefined) return modelOfCheckpoint(resume, backend);
+  return buildModel(file, await readModelFunction(file), { train, recipe, seed, backend });
+}
+
+/** The recipe, brought into accord with a network that a model file has built. */
+function fitted(recipe: Recipe, model: Model, { model: file, seed = 0 }: TrainOptions): Recipe {
+  if (file === undefined) return recipe;
+  const notes = [...recipe.notes];
+  if (model.network.seed !== seed)
+    notes.push(`the model has the seed ${model.network.seed}, not ${seed}; ${basename(file)} does not pass seed on`);
+  const [outputs] = model.network.outputShape;
+  // Two outputs for two classes are as good as one; they only take another loss.
+  const loss = outputs === recipe.outputs ? recipe.loss : lossNamed("crossEntropy");
+  return { ...recipe, loss, outputs, notes };
 }
 
 async function runTraining(run: Training): Promise<EpochReport[]> {
@@ -119,6 +142,7 @@ async function runTraining(run: Training): Promise<EpochReport[]> {
 function storedRun({ source, options, out }: Training) {
   const text = (key: string, value: unknown): string => {
     if (key === "test" && !isNumber(String(value))) return absolute(String(value));
+    if (key === "model") return resolve(String(value));
     if (key === "imageSize") return `${options.imageSize!.width}x${options.imageSize!.height}`;
     return String(value);
   };
