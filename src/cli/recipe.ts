@@ -11,12 +11,13 @@ import {
   type Layer,
   type Loss,
   lossNamed,
+  metricNames,
   Network,
   normalize,
   type Optimizer,
   rescale,
 } from "../index.ts";
-import { UsageError } from "./errors.ts";
+import { didYouMean, UsageError } from "./errors.ts";
 import { readLayers } from "./layers.ts";
 import { classOutputs, lastActivation, readLoss } from "./losses.ts";
 import { readOptimizer, readSchedule } from "./optimizers.ts";
@@ -93,12 +94,21 @@ export function chooseRecipe(train: Dataset, options: RecipeOptions): Recipe {
     schedule,
     epochs,
     batchSize,
-    metrics: train.task === "regression" ? ["meanAbsoluteError"] : ["accuracy"],
+    metrics: checkMetrics(options.metrics) ?? (train.task === "regression" ? ["meanAbsoluteError"] : ["accuracy"]),
     notes,
   };
 }
 
 const relu = (units: number): Layer => dense(units, { activation: "relu" });
+
+function checkMetrics(asked: readonly string[] | undefined): readonly string[] | undefined {
+  const known = [...metricNames(), "mae", "mse", "rmse"];
+  const wrong = asked?.find((name) => !known.includes(name) && !/^top[1-9]\d*Accuracy$/.test(name));
+  if (wrong === undefined) return asked;
+  throw new UsageError(
+    `--metrics: there is no metric "${wrong}". Known are ${known.join(", ")}.${didYouMean(wrong, known)}`,
+  );
+}
 
 /** Enough rows in all for either kind: measured on MNIST, and on seven small tables, of which noisy ones suffer from more. */
 function chooseEpochs(rows: number, isPicture: boolean): number {
