@@ -89,6 +89,32 @@ describe.concurrent("a model file", () => {
   });
 });
 
+describe("layers of one's own", () => {
+  test("a run that has them goes on when the file that defines them is given again", async () => {
+    const scratch = new Scratch();
+    scratch.write(
+      "own.mjs",
+      `import { defineLayer, dense, mul, sequential } from "chainrule";
+       const scale = defineLayer("scale", { apply: ({ by }, { x }) => mul(x, by) });
+       export default ({ inputShape: input, outputs, seed, backend }) =>
+         sequential({ input, seed, backend }, [dense(8), scale({ by: 2 }), dense(outputs)]);`,
+    );
+    const args = ["train", "iris", "--model", "own.mjs", "--schedule", "constant", "--epochs", "100000"];
+    await scratch.run([...args, "--out", "o.safetensors"], {
+      watch: (stderr, child) => {
+        if (/epoch +\d{2,}\//.test(stderr) && !stderr.includes("Stopping")) child.kill("SIGINT");
+      },
+    });
+    const resume = ["train", "--resume", "o.checkpoint.safetensors"];
+    const without = await scratch.run(resume);
+    expect(without.stderr).toContain('no layer called "scale"');
+    expect(without.stderr).toContain("give --model FILE beside --resume");
+    const done = await scratch.run([...resume, "--model", "own.mjs", "--epochs", "11"]);
+    expect(done.stderr).toContain("resumes");
+    expect(done.code).toBe(0);
+  });
+});
+
 describe.concurrent("a model file's mistakes", () => {
   const ONE = 'import { dense, sequential } from "chainrule";\n';
   test.each([
