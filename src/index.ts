@@ -82,4 +82,4 @@ export {
   sequential,
 } from "./train/model.ts";
 export { type StepResult, type TrainStep, type TrainStepOptions, trainStep } from "./train/step.ts";
-export type { Scores } from "./train/trainer.ts";
+export type { Augment, Scores } from "./train/trainer.ts";

@@ -216,3 +216,26 @@ test("the learning-rate finder suggests a rate that learns, and leaves the model
     /grow from above 0/,
   );
 });
+
+test("augment gives the rows of each epoch anew, leaves the data alone, and must keep their length", async () => {
+  const seen = new Set<string>();
+  const data = circle(40);
+  const before = JSON.stringify(data);
+  const augment: FitOptions["augment"] = (row, epoch, index) => {
+    seen.add(`${epoch} ${index}`);
+    const varied = row.slice() as typeof row;
+    varied[0] = row[0] + epoch;
+    return varied;
+  };
+  const [plain, varied] = [net(), net()];
+  await plain.fit(data, { loss: "crossEntropy", epochs: 1 });
+  await varied.fit(data, { loss: "crossEntropy", epochs: 1, augment });
+  expect(bits(varied)).toBe(bits(plain)); // in epoch 0, nothing is added
+  await net().fit(data, { loss: "crossEntropy", epochs: 3, augment });
+  expect(seen.size).toBe(3 * 40);
+  expect(JSON.stringify(data)).toBe(before);
+  const short: FitOptions["augment"] = (row) => row.slice(1) as typeof row;
+  await expect(net().fit(data, { loss: "crossEntropy", augment: short })).rejects.toThrow(
+    /augment gave 1 numbers for row 1; 2 were wanted/,
+  );
+});

@@ -3,7 +3,7 @@
  * `--resume FILE` needs no others. Options are kept as text and read again like those of the command line.
  */
 import { readFile } from "../data/node.ts";
-import { DataError, fromBytes, reference } from "../index.ts";
+import { DataError, fromBytes, type Model, reference } from "../index.ts";
 
 export interface Run {
   readonly data: string;
@@ -13,8 +13,18 @@ export interface Run {
 /** Where the checkpoint of a model file lies. */
 export const checkpointOf = (out: string): string => `${out.replace(/\.safetensors$/, "")}.checkpoint.safetensors`;
 
+function open(bytes: Uint8Array, path: string): Model {
+  try {
+    return fromBytes(bytes, { file: path, backend: reference() });
+  } catch (error) {
+    if (!(error instanceof Error && error.message.includes("defineLayer"))) throw error;
+    const hint = "If a model file defines it, give --model FILE beside --resume.";
+    throw new DataError(`${error.message} ${hint}`, { file: path }, { cause: error });
+  }
+}
+
 export async function readRun(path: string): Promise<Run> {
-  const model = fromBytes(await readFile(path), { file: path, backend: reference() });
+  const model = open(await readFile(path), path);
   const run = model.details.run as Partial<Run> | undefined;
   model.close();
   const isText = (x: unknown): x is string => typeof x === "string";

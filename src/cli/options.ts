@@ -43,6 +43,12 @@ export function names(text: string): string[] {
   throw new InvalidArgumentError("Give names with commas between them.");
 }
 
+/** A file for the history. */
+export function historyFile(text: string): string {
+  if (/\.(csv|json)$/.test(text)) return text;
+  throw new InvalidArgumentError("Give a file that ends in .csv or .json.");
+}
+
 /** Row numbers, from 1: `7` or `1,5,9`. */
 export function rows(text: string): number[] {
   return names(text).map(positiveWhole);

@@ -11,12 +11,13 @@ import {
   type Layer,
   type Loss,
   lossNamed,
+  metricNames,
   Network,
   normalize,
   type Optimizer,
   rescale,
 } from "../index.ts";
-import { UsageError } from "./errors.ts";
+import { didYouMean, UsageError } from "./errors.ts";
 import { readLayers } from "./layers.ts";
 import { classOutputs, lastActivation, readLoss } from "./losses.ts";
 import { readOptimizer, readSchedule } from "./optimizers.ts";
@@ -26,6 +27,10 @@ import { asUsage } from "./words.ts";
 /** What the command line may say of the recipe. */
 export interface RecipeOptions {
   readonly layers?: string;
+  /** A file that builds the network, instead of layers. */
+  readonly model?: string;
+  /** Which scores are shown, instead of the usual ones of the task. */
+  readonly metrics?: readonly string[];
   readonly loss?: string;
   readonly optimizer?: string;
   readonly learningRate?: number;
@@ -35,8 +40,16 @@ export interface RecipeOptions {
 }
 
 export interface Recipe {
+  /** None where a model file builds the network. */
   readonly layers: readonly Layer[];
+  /** How many numbers the network gives for each row. */
+  readonly outputs: number;
+  /** Layers that scale the input, and those that bring the output into the target's units. */
+  readonly enter: readonly Layer[];
+  readonly leave: readonly Layer[];
   readonly loss: Loss;
+  /** Whether the loss was said, not chosen. */
+  readonly lossAsked: boolean;
   readonly optimizer: Optimizer;
   readonly learningRate: number;
   readonly schedule: string;
@@ -49,6 +62,8 @@ export interface Recipe {
 
 /** @param train the training part: statistics are taken of nothing else */
 export function chooseRecipe(train: Dataset, options: RecipeOptions): Recipe {
+  if (options.layers !== undefined && options.model !== undefined)
+    throw new UsageError("--layers and --model both say what the network is; leave one out.");
   const own = options.layers === undefined ? undefined : readLayers(options.layers);
   const loss = chooseLoss(train, options.loss, own);
   const width = outputWidth(train, loss);
@@ -56,7 +71,11 @@ export function chooseRecipe(train: Dataset, options: RecipeOptions): Recipe {
   const isPicture = train.x instanceof Uint8Array && train.inputShape.length === 3;
   const hidden = own ?? (isPicture ? [relu(128)] : [relu(32), dropout(0.2), relu(32)]);
   const first = enter(train, isPicture);
-  const layers = build(train.inputShape, first, hidden, width, loss, own !== undefined, notes);
+  const last = train.task === "regression" ? [leave(train)] : [];
+  const layers =
+    options.model === undefined
+      ? [...build(train.inputShape, first, hidden, width, loss, own !== undefined, notes), ...last]
+      : [];
   const batchSize = options.batchSize ?? (isPicture ? 64 : train.count < 500 ? 16 : train.count < 5000 ? 32 : 64);
   const epochs = options.epochs ?? chooseEpochs(train.count, isPicture);
   const make = readOptimizer(options.optimizer ?? "adam");
@@ -64,19 +83,32 @@ export function chooseRecipe(train: Dataset, options: RecipeOptions): Recipe {
   const schedule = options.schedule ?? "cosine";
   const steps = epochs * Math.ceil(train.count / batchSize);
   return {
-    layers: train.task === "regression" ? [...layers, leave(train)] : layers,
+    layers,
+    outputs: width,
+    enter: first,
+    leave: last,
     loss,
+    lossAsked: options.loss !== undefined,
     optimizer: make(readSchedule(schedule)(learningRate, steps)),
     learningRate,
     schedule,
     epochs,
     batchSize,
-    metrics: train.task === "regression" ? ["meanAbsoluteError"] : ["accuracy"],
+    metrics: checkMetrics(options.metrics) ?? (train.task === "regression" ? ["meanAbsoluteError"] : ["accuracy"]),
     notes,
   };
 }
 
 const relu = (units: number): Layer => dense(units, { activation: "relu" });
+
+function checkMetrics(asked: readonly string[] | undefined): readonly string[] | undefined {
+  const known = [...metricNames(), "mae", "mse", "rmse"];
+  const wrong = asked?.find((name) => !known.includes(name) && !/^top[1-9]\d*Accuracy$/.test(name));
+  if (wrong === undefined) return asked;
+  throw new UsageError(
+    `--metrics: there is no metric "${wrong}". Known are ${known.join(", ")}.${didYouMean(wrong, known)}`,
+  );
+}
 
 /** Enough rows in all for either kind: measured on MNIST, and on seven small tables, of which noisy ones suffer from more. */
 function chooseEpochs(rows: number, isPicture: boolean): number {

@@ -4,7 +4,7 @@
  */
 import { stat } from "node:fs/promises";
 import type { Dataset } from "../data/index.ts";
-import type { EpochReport, Model } from "../index.ts";
+import type { EpochReport, Model, Warning } from "../index.ts";
 import type { TrainingData } from "./data.ts";
 import { scoreLines } from "./report.ts";
 import { jsonScores, measureModel, type TestScores } from "./scores.ts";
@@ -61,6 +61,17 @@ export function announce({ source, options, parts, recipe, model, display }: Tra
     "training",
     `${loss.name}, ${optimizer.name} at ${measureRate(learningRate)}, ${schedule}, batches of ${batchSize}, ${plural(epochs, "epoch")}, seed ${seed}`,
   ]);
+  const { earlyStopping, classWeights, augment } = options;
+  const more = [
+    ...(augment === undefined ? [] : [`images varied by ${augment}`]),
+    ...(classWeights === undefined ? [] : ["classes balanced"]),
+    ...(earlyStopping === undefined
+      ? []
+      : [
+          `stops after ${plural(earlyStopping, "epoch")} without a better ${validation ? "validation" : "training"} loss`,
+        ]),
+  ];
+  if (more.length > 0) lines.push(["with", more.join(", ")]);
   lines.push(["engine", model.engine]);
   if (resume !== undefined) lines.push(["resumes", resume]);
   for (const note of notes) lines.push(["note", note]);
@@ -93,18 +104,39 @@ function listText(names: readonly string[]): string {
   return names.length > 10 ? `${shown.join(", ")}, …` : shown.join(", ");
 }
 
-/** A titled line, broken after commas where it is longer than the terminal is wide. */
-function wrapped(title: string, text: string, paint: Paint): string {
+/** A titled line, broken after commas, or after any word, where it is longer than the terminal is wide. */
+function wrapped(title: string, text: string, paint: Paint, byWords = false): string {
   const indent = 12;
   const room = widthOf(process.stderr) - indent;
   const lines: string[] = [""];
-  for (const word of text.split(/(?<=,) /)) {
+  for (const word of text.split(byWords ? " " : /(?<=,) /)) {
     const last = lines[lines.length - 1];
     if (last === "") lines[lines.length - 1] = word;
     else if (last.length + 1 + word.length <= room) lines[lines.length - 1] = `${last} ${word}`;
     else lines.push(word);
   }
   return `${paint("dim", title.padEnd(indent))}${lines.join(`\n${" ".repeat(indent)}`)}`;
+}
+
+// What was noticed -----------------------------------------------------------------------------------------------------
+
+/** What kept the network from learning as it could, with what to try. */
+export function showWarnings({ display }: Training, warnings: readonly Warning[]): void {
+  const paint = painter(process.stderr);
+  for (const { kind, where, message } of warnings) {
+    display.note(
+      wrapped("warning", message, (colour, text) => paint(colour === "dim" ? "yellow" : colour, text), true),
+    );
+    display.event({ event: "warning", kind, where, message });
+  }
+}
+
+/** Where a run with early stopping came to its end. */
+export function announceEnd({ display, recipe, parts }: Training, history: readonly EpochReport[]): void {
+  const last = history.at(-1)?.epoch;
+  if (last === undefined || last >= recipe.epochs) return;
+  const which = parts.validation ? "validation" : "training";
+  display.note(`Stopped after epoch ${last}: the ${which} loss got no better. The model is that of its best epoch.`);
 }
 
 // Report -------------------------------------------------------------------------------------------------------------
@@ -120,7 +152,7 @@ export async function reportResults(run: Training, history: readonly EpochReport
     event: "done",
     [parts.test ? "test" : "training"]: jsonScores(scores),
     model: out,
-    epochs: recipe.epochs,
+    epochs: options.earlyStopping === undefined ? recipe.epochs : (history.at(-1)?.epoch ?? recipe.epochs),
     seconds,
     ...(history.length > 0 && { samplesPerSecond: rows / seconds }),
   });

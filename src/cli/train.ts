@@ -1,12 +1,12 @@
 /** `chainrule train`: its options, and taking them from a checkpoint. The work itself is in training.ts. */
 import { type Command, Option } from "commander";
 import { UsageError } from "./errors.ts";
-import { fraction, imageSize, names, positiveNumber, positiveWhole, wholeFromZero } from "./options.ts";
+import { fraction, historyFile, imageSize, names, positiveNumber, positiveWhole, wholeFromZero } from "./options.ts";
 import type { TrainOptions } from "./training.ts";
 import { asUsage } from "./words.ts";
 
 /** What may be said anew when a run is resumed; anything else would make it another run. */
-const RESUMABLE = ["resume", "out", "epochs", "threads", "turbo", "json", "quiet"];
+const RESUMABLE = ["resume", "model", "out", "epochs", "history", "threads", "turbo", "json", "quiet"];
 
 const HELP = `
 DATA is one of
@@ -29,6 +29,18 @@ What the data need is added: scaling before, flatten, and the last dense layer.
   --layers "conv2d 32 3 relu, maxPool2d, conv2d 64 3x3 padding=same, relu, dense 10"
   --layers "dense 64 tanh init=glorotNormal bias=false, dense 3"
 
+CHANGES of --augment, drawn anew for each image and epoch from the seed:
+  shift pixels · rotate degrees · flip [horizontal|vertical|both] · noise deviation ·
+  fill value (of what comes in from outside)
+
+MODEL FILE: a module whose default export is a function that gives the model, made by
+sequential or functional. TypeScript works where Node strips types (22.18 on), or with
+NODE_OPTIONS="--import tsx". enter and leave are layers that scale the data.
+  import { dense, sequential } from "chainrule";
+  export default ({ inputShape, classes, outputs, seed, backend, enter, leave }) =>
+    sequential({ input: inputShape, seed, backend },
+      [...enter, dense(32, { activation: "tanh" }), dense(outputs), ...leave]);
+
 Examples
   chainrule train mnist
   chainrule train flowers.csv --target species --epochs 100
@@ -43,6 +55,7 @@ export function register(program: Command): void {
     .argument("[data]", "what to train on, see below")
     .option("--target <column>", "the column of a table to predict")
     .option("--layers <list>", "the network; chosen from the data unless given")
+    .option("--model <file>", "a TypeScript or JavaScript module that builds the network, see below")
     .option("--loss <name>", 'crossEntropy, meanSquaredError, "huber delta=0.5" and others')
     .option("--optimizer <name>", 'adam (default), "sgd momentum=0.9", adamw, rmsprop and others')
     .option("--learning-rate <number>", "the first learning rate", positiveNumber)
@@ -50,6 +63,15 @@ export function register(program: Command): void {
     .option("--epochs <n>", "how many times the training data are gone through", positiveWhole)
     .option("--batch-size <n>", "rows in each step", positiveWhole)
     .option("--validation <fraction>", "part of the training data that is tested on after each epoch", fraction)
+    .option("--early-stopping <n>", "stop after n epochs without a better loss, and go back to the best", positiveWhole)
+    .addOption(
+      new Option("--class-weights <how>", "balanced: rare classes count for as much as frequent ones").choices([
+        "balanced",
+      ]),
+    )
+    .option("--metrics <names>", "what to measure beside the loss, such as accuracy,f1", names)
+    .option("--augment <list>", 'vary images in each epoch: "shift 2, rotate 10, flip, noise 5"')
+    .option("--history <file>", "write the scores of all epochs to a .csv or .json file", historyFile)
     .option("--test <data>", "data for the final test, or the fraction of the rows to hold out for it (0: none)")
     .option("--seed <n>", "decides initial weights, order and dropout: the same seed, the same bits", wholeFromZero)
     .option("--out <file>", "where the model goes; named after the data unless given")
@@ -70,7 +92,14 @@ export function register(program: Command): void {
         if (data !== undefined)
           throw new UsageError("--resume goes on with the data of the checkpoint; name no other.");
         const { readRun } = await import("./checkpoint.ts");
+        // The network is in the checkpoint; the file is run for the layers of its own that it may define.
+        if (options.model !== undefined) {
+          const { readModelFunction } = await import("./model-file.ts");
+          await readModelFunction(options.model);
+        }
         const run = await readRun(options.resume);
+        if (options.model !== undefined && run.options.model === undefined)
+          throw new UsageError(`--model: ${options.resume} is of a run without a model file; leave it out.`);
         restoreOptions(command, run.options);
         source = run.data;
       }

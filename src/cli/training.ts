@@ -7,7 +7,20 @@ import { tmpdir } from "node:os";
 import { basename, join, resolve } from "node:path";
 import type { Dataset } from "../data/index.ts";
 import { checkWritable } from "../data/node.ts";
-import { DivergenceError, type EpochReport, FileError, type Model, sequential } from "../index.ts";
+import {
+  type Augment,
+  type Callback,
+  DivergenceError,
+  type EpochReport,
+  earlyStopping,
+  FileError,
+  History,
+  lossNamed,
+  type Model,
+  sequential,
+  type Warning,
+} from "../index.ts";
+import { augmenter } from "./augmenting.ts";
 import { type BackendOptions, chooseBackend } from "./backend.ts";
 import { checkpointOf } from "./checkpoint.ts";
 import { type ReadOptions, readTrainingData, type TrainingData } from "./data.ts";
@@ -18,11 +31,17 @@ import { divide, isNumber, type Parts, type PartsOptions } from "./parts.ts";
 import { Display } from "./progress.ts";
 import { chooseRecipe, type Recipe, type RecipeOptions } from "./recipe.ts";
 import { commandName, plural, quote } from "./terminal.ts";
-import { announce, reportResults } from "./train-report.ts";
+import { announce, announceEnd, reportResults, showWarnings } from "./train-report.ts";
 
 export interface TrainOptions extends RecipeOptions, ReadOptions, PartsOptions, BackendOptions {
   readonly out?: string;
   readonly resume?: string;
+  /** How many epochs without a better loss are let pass. */
+  readonly earlyStopping?: number;
+  readonly classWeights?: "balanced";
+  readonly augment?: string;
+  /** A CSV or JSON file for the scores of all epochs. */
+  readonly history?: string;
   readonly json?: boolean;
   readonly quiet?: boolean;
 }
@@ -35,25 +54,33 @@ export interface Training {
   readonly parts: Parts;
   readonly recipe: Recipe;
   readonly model: Model;
+  readonly augment?: Augment;
   readonly out: string;
   readonly display: Display;
 }
 
 export async function train(source: string, options: TrainOptions): Promise<void> {
-  const { target, task, missing, ignore, imageSize, seed = 0 } = options;
+  const { target, task, missing, ignore, imageSize } = options;
   const given = Object.entries({ target, task, missing, ignore, imageSize }).filter(([, value]) => value !== undefined);
   const data = await readTrainingData(source, Object.fromEntries(given));
   const out = options.out ?? `${data.title}.safetensors`;
   await refuseInput(out, [source, options.test]);
   await checkWritable(out);
+  if (options.history !== undefined) await checkWritable(options.history);
   const parts = await divide(data, options);
-  const recipe = chooseRecipe(parts.train, options);
-  const model = sequential({ input: data.train.inputShape, seed, backend: chooseBackend(options) }, recipe.layers);
+  if (options.classWeights && parts.train.task === "regression")
+    throw new UsageError("--class-weights is for classes, but the target is a number. Leave it out.");
+  const augment =
+    options.augment === undefined ? undefined : augmenter(options.augment, parts.train, options.seed ?? 0);
+  const chosen = chooseRecipe(parts.train, options);
+  const model = await makeModel(parts.train, chosen, options);
+  const recipe = fitted(chosen, model, options);
   try {
     const { epochs, optimizer, batchSize } = recipe;
     const how = `${plural(epochs, "epoch")} of ${optimizer.name}, batches of ${batchSize}`;
     Object.assign(model.details, detailsOf(data), { trained: `${basename(resolve(source))}, ${how}` });
-    const run: Training = { source, options, data, parts, recipe, model, out, display: new Display(options) };
+    const display = new Display(options);
+    const run: Training = { source, options, data, parts, recipe, model, out, display, ...(augment && { augment }) };
     announce(run);
     const history = await runTraining(run);
     await save(run);
@@ -78,8 +105,30 @@ async function refuseInput(out: string, inputs: readonly (string | undefined)[])
   }
 }
 
+/** The network: of the layers chosen, of the model file, or of the checkpoint, when the model file has made it before. */
+async function makeModel(train: Dataset, recipe: Recipe, options: TrainOptions): Promise<Model> {
+  const { model: file, resume, seed = 0 } = options;
+  const backend = chooseBackend(options);
+  if (file === undefined) return sequential({ input: train.inputShape, seed, backend }, recipe.layers);
+  const { buildModel, modelOfCheckpoint, readModelFunction } = await import("./model-file.ts");
+  if (resume !== undefined) return modelOfCheckpoint(resume, backend);
+  return buildModel(file, await readModelFunction(file), { train, recipe, seed, backend });
+}
+
+/** The recipe, brought into accord with a network that a model file has built. */
+function fitted(recipe: Recipe, model: Model, { model: file, seed = 0 }: TrainOptions): Recipe {
+  if (file === undefined) return recipe;
+  const notes = [...recipe.notes];
+  if (model.network.seed !== seed)
+    notes.push(`the model has the seed ${model.network.seed}, not ${seed}; ${basename(file)} does not pass seed on`);
+  const [outputs] = model.network.outputShape;
+  // Two outputs for two classes are as good as one; they only take another loss.
+  const loss = outputs === recipe.outputs ? recipe.loss : lossNamed("crossEntropy");
+  return { ...recipe, loss, outputs, notes };
+}
+
 async function runTraining(run: Training): Promise<EpochReport[]> {
-  const { options, out, display, model, recipe, parts } = run;
+  const { options, out, display, model, recipe, parts, augment } = run;
   const { loss, optimizer, epochs, batchSize, metrics } = recipe;
   const checkpoint = await checkpointPath(out);
   if (options.resume === undefined && (await exists(checkpoint))) {
@@ -94,6 +143,13 @@ async function runTraining(run: Training): Promise<EpochReport[]> {
   const examples = (data: Dataset) => ({ x: data.x, y: targetsFor(data, loss, width) });
   model.details.run = storedRun(run);
   const history: EpochReport[] = [];
+  const whole = new History();
+  const warnings: Warning[] = [];
+  const { earlyStopping: patience, classWeights } = options;
+  const callbacks = [
+    ...(patience === undefined ? [] : [earlyStopping({ patience: patience - 1 })]),
+    ...(options.history === undefined ? [] : [recorder(whole)]),
+  ];
   try {
     const fitting = model.fit(examples(parts.train), {
       loss,
@@ -103,7 +159,11 @@ async function runTraining(run: Training): Promise<EpochReport[]> {
       metrics,
       signal: stop.signal,
       checkpoint: { path: checkpoint },
+      callbacks,
       onProgress: (progress) => display.progress(progress),
+      ...(!(options.quiet && !options.json) && { onWarning: (warning) => warnings.push(warning) }),
+      ...(classWeights && { classWeights }),
+      ...(augment && { augment }),
       ...(parts.validation && { validation: examples(parts.validation) }),
       ...(options.resume !== undefined && { resume: options.resume }),
     });
@@ -111,6 +171,11 @@ async function runTraining(run: Training): Promise<EpochReport[]> {
       history.push(epoch);
       display.epoch(epoch, epochs);
     }
+    display.end();
+    if (patience !== undefined) announceEnd(run, history);
+    const unseen = metrics.filter((metric) => history.length > 0 && !parts.validation && !(metric in history[0]));
+    if (unseen.length > 0)
+      display.note(`note: ${unseen.join(", ")} needs all rows at once, so give --validation to see it.`);
     return history;
   } catch (error) {
     display.end();
@@ -128,13 +193,26 @@ async function runTraining(run: Training): Promise<EpochReport[]> {
     delete model.details.run;
     display.end();
     release();
+    showWarnings(run, warnings);
+    if (options.history !== undefined && whole.length > 0) await whole.save(options.history);
   }
 }
+
+/** Keeps all epochs of a run, over every time that it is resumed. */
+const recorder = (history: History): Callback => ({
+  name: "history",
+  onEpoch: (epoch) => void history.push(epoch),
+  save: () => ({ values: { epochs: [...history] } }),
+  restore: ({ values }) => {
+    if (Array.isArray(values.epochs)) history.push(...(values.epochs as EpochReport[]));
+  },
+});
 
 /** The command's own data and options, as text, with paths that hold from every directory. */
 function storedRun({ source, options, out }: Training) {
   const text = (key: string, value: unknown): string => {
     if (key === "test" && !isNumber(String(value))) return absolute(String(value));
+    if (key === "model" || key === "history") return resolve(String(value));
     if (key === "imageSize") return `${options.imageSize!.width}x${options.imageSize!.height}`;
     return String(value);
   };

@@ -43,7 +43,9 @@ export async function collect(
   rows: Iterable<Row> | AsyncIterable<Row>,
 ): Promise<{ x: Float32Array; y: Float32Array; count: number }> {
   if (typeof rows !== "object" || !(Symbol.iterator in rows || Symbol.asyncIterator in rows)) {
-    throw new ArgumentError("collect takes a generator, or another iterable, of rows { x, y }. Call the generator function first.");
+    throw new ArgumentError(
+      "collect takes a generator, or another iterable, of rows { x, y }. Call the generator function first.",
+    );
   }
   const [xs, ys] = [new Growing(), new Growing()];
   let count = 0;

@@ -66,6 +66,7 @@ const FIT_OPTIONS = [
   "resume",
   "callbacks",
   "classWeights",
+  "augment",
   "onWarning",
 ] as const;
 

@@ -10,7 +10,7 @@ import { checkExamples, HealthCheck, type Warning, warnOnce } from "./health.ts"
 import { History } from "./history.ts";
 import type { Data, Model } from "./model.ts";
 import { splitForValidation } from "./rows.ts";
-import { Evaluator, type Scores, Trainer } from "./trainer.ts";
+import { type Augment, Evaluator, type Scores, Trainer } from "./trainer.ts";
 
 /** What one epoch brought: the loss and each metric under its name, over the training data as it was trained on. */
 export interface Epoch extends Scores {
@@ -64,6 +64,8 @@ export interface FitOptions {
   readonly batchSize?: number | "all";
   /** Data to measure each epoch with, or the fraction of the training data to set aside for it, drawn by the seed. */
   readonly validation?: Data | number;
+  /** Varies the rows of the training data anew in each epoch; `augmentImage` of chainrule/data does it for images. */
+  readonly augment?: Augment;
   /** Names such as `accuracy`. */
   readonly metrics?: readonly string[];
   /** Stops the run after the current series of steps; the model keeps what it has learnt, and the run rejects. */
@@ -142,7 +144,17 @@ export class Fit implements AsyncIterable<EpochReport>, PromiseLike<History> {
     const { batchSize: asked = 32 } = this.#options;
     const batchSize = asked === "all" ? examples.x.count : asked;
     const callbacks = callbacksOf(this.#options.callbacks ?? []);
-    const record: TrainingRecord = { loss, optimizer, batchSize, metrics, examples, held, callbacks };
+    const { augment } = this.#options;
+    const record: TrainingRecord = {
+      loss,
+      optimizer,
+      batchSize,
+      metrics,
+      examples,
+      held,
+      callbacks,
+      ...(augment && { augment }),
+    };
     const trainer = new Trainer(model.session, model.network, examples, record);
     let check: HealthCheck | undefined;
     const evaluator = held && new Evaluator(model.session, model.network, held, loss, metrics);

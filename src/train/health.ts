@@ -63,14 +63,16 @@ export function checkExamples(network: Network, { x }: Examples): Warning[] {
   const width = sizeOf(network.inputShape);
   const constant: number[] = [];
   let [largest, column] = [0, 0];
+  // Row by row, as they lie in memory, since going down the columns misses every cache.
+  const [low, high] = [x.values.slice(0, width), x.values.slice(0, width)];
+  for (let i = 0, c = 0; i < x.values.length; i++, c = c + 1 === width ? 0 : c + 1) {
+    const value = x.values[i];
+    if (value < low[c]) low[c] = value;
+    else if (value > high[c]) high[c] = value;
+  }
   for (let c = 0; c < width; c++) {
-    let [low, high] = [x.values[c], x.values[c]];
-    for (let i = c; i < x.values.length; i += width) {
-      low = Math.min(low, x.values[i]);
-      high = Math.max(high, x.values[i]);
-    }
-    if (low === high && x.count > 1) constant.push(c + 1);
-    const size = Math.max(Math.abs(low), Math.abs(high));
+    if (low[c] === high[c] && x.count > 1) constant.push(c + 1);
+    const size = Math.max(Math.abs(low[c]), Math.abs(high[c]));
     if (size > largest) [largest, column] = [size, c + 1];
   }
   const warnings: Warning[] = [];

@@ -54,7 +54,17 @@ export interface Position {
   readonly schedule?: ScheduleMemory;
 }
 
+/**
+ * Gives a row of x anew for an epoch, of the same length and type, as `augmentImage` does; the same for the same epoch
+ * and row, for a run that is resumed to end with the same bits.
+ * @param row one row of x, flat; not to be changed
+ * @param epoch from 0
+ * @param index the number of the row in the training data
+ */
+export type Augment = <A extends Uint8Array | Float32Array>(row: A, epoch: number, index: number) => A;
+
 export interface TrainerOptions {
+  readonly augment?: Augment;
   readonly loss: LossOption;
   readonly optimizer: Optimizer;
   readonly batchSize: number;
@@ -200,6 +210,9 @@ export class Trainer {
   readonly #objective: Objective;
   readonly #data: DataVariables;
   readonly #count: number;
+  readonly #x: Rows;
+  /** The epoch whose augmented rows are in the engine. */
+  #augmented: number | undefined;
   readonly #programs = new Map<number, { graph: TrainingGraph; executable: Executable }>();
   readonly states: readonly OptimizerState[];
   #position: Position = { step: 0, epoch: 0, row: 0, sums: [] };
@@ -217,6 +230,7 @@ export class Trainer {
     this.#options = options;
     this.#objective = objectiveOf(loss, metrics);
     this.#count = examples.x.count;
+    this.#x = examples.x;
     this.states = optimizerStates(network, optimizer);
     this.#data = uploadExamples(session, network, examples);
     for (const node of this.#stateNodes()) session.write(node, new Float32Array(sizeOf(node.shape)));
@@ -287,8 +301,32 @@ export class Trainer {
     return [indices, numbers, ...names.map((name) => Float64Array.from(scalars, (values) => values[name]))];
   }
 
+  /** Brings the rows of the current epoch into the engine, where they differ from epoch to epoch. */
+  async #augment(signal?: AbortSignal): Promise<void> {
+    const { augment } = this.#options;
+    const { epoch } = this.#position;
+    if (!augment || this.#augmented === epoch) return;
+    const { values, count } = this.#x;
+    const width = values.length / count;
+    const varied = values.slice();
+    let since = performance.now();
+    for (let i = 0; i < count; i++) {
+      const row = augment(values.subarray(i * width, (i + 1) * width), epoch, i);
+      if (row.length !== width)
+        throw new ArgumentError(`augment gave ${row.length} numbers for row ${i + 1}; ${width} were wanted.`);
+      varied.set(row, i * width);
+      if (performance.now() - since < SERIES_TIME) continue;
+      await breathe();
+      signal?.throwIfAborted();
+      since = performance.now();
+    }
+    this.#session.write(this.#data.x, varied);
+    this.#augmented = epoch;
+  }
+
   /** Runs up to `limit` steps of the current epoch, all with batches of one size. */
   async advance(limit: number): Promise<void> {
+    await this.#augment();
     const { batchSize } = this.#options;
     const { row } = this.#position;
     const whole = Math.floor((this.#count - row) / batchSize);
@@ -315,6 +353,7 @@ export class Trainer {
    * @param progress called after each series of steps
    */
   async finishEpoch(signal: AbortSignal | undefined, progress?: () => void | Promise<void>): Promise<Scores> {
+    await this.#augment(signal);
     while (this.#position.row < this.#count) {
       signal?.throwIfAborted();
       this.#keepSnapshot();

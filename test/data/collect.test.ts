@@ -18,6 +18,11 @@ test("rows of a generator, sync or not, become what fit takes", async () => {
 });
 
 test("a row of another length is named", async () => {
-  await expect(collect([{ x: [1, 2], y: 0 }, { x: [1], y: 0 }])).rejects.toThrow(/row 2 has 1 features.*2 and 1 were wanted/);
+  await expect(
+    collect([
+      { x: [1, 2], y: 0 },
+      { x: [1], y: 0 },
+    ]),
+  ).rejects.toThrow(/row 2 has 1 features.*2 and 1 were wanted/);
   await expect(collect(function* () {} as never)).rejects.toThrow(/Call the generator function first/);
 });

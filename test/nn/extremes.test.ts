@@ -6,10 +6,10 @@ const options = { backend: wasm({ threads: 1 }) };
 
 test("softmax and cross-entropy at logits of ±90 and ±10,000 neither overflow nor give NaN", async () => {
   for (const z of [90, 10_000]) {
-    const f = valueAndGrad(
-      (logits, target) => ops.sum(ops.softmaxCrossEntropy(logits, target)),
-      { ...options, wrt: [0] },
-    );
+    const f = valueAndGrad((logits, target) => ops.sum(ops.softmaxCrossEntropy(logits, target)), {
+      ...options,
+      wrt: [0],
+    });
     // The wrong class is certain: the loss is the distance of the logits, 2z; the gradient p − y is (1, −1).
     const { value, gradients } = await f(tensor([[z, -z]]), tensor([[0, 1]]));
     expect(value).toBe(2 * z);
@@ -52,7 +52,11 @@ test("every z and a can be had by name", async () => {
     dense(2, { activation: "tanh", bias: false }),
     dense(1, { activation: "sigmoid", bias: false }),
   ]);
-  model.setWeight("dense_1.kernel", [[0.4, 0.3], [0.2, 0.7], [0.6, 0.5]]);
+  model.setWeight("dense_1.kernel", [
+    [0.4, 0.3],
+    [0.2, 0.7],
+    [0.6, 0.5],
+  ]);
   model.setWeight("dense_2.kernel", [[0.8], [0.6]]);
   const results = await model.intermediates([[0.5, 0.2, 0.1]]);
   const expected: Record<string, number[]> = {
