@@ -203,6 +203,16 @@ export class Evaluator {
   }
 }
 
+/** Copies of a run's arrays. */
+type Values = ReadonlyMap<Node, Float32Array>;
+
+/** Whether no element is NaN or infinite: 0 · x is 0 for all others. */
+function areFinite(values: Values): boolean {
+  let sum = 0;
+  for (const array of values.values()) for (let i = 0; i < array.length; i++) sum += 0 * array[i];
+  return sum === 0;
+}
+
 export class Trainer {
   readonly #session: Session;
   readonly #network: Network;
@@ -217,7 +227,9 @@ export class Trainer {
   readonly states: readonly OptimizerState[];
   #position: Position = { step: 0, epoch: 0, row: 0, sums: [] };
   #order: { epoch: number; rows: Uint32Array } | undefined;
-  #snapshot: { at: number; position: Position; values: Map<Node, Float32Array> } | undefined;
+  #snapshot: { at: number; position: Position; values: Values } | undefined;
+  /** The arrays as the last finished epoch left them. */
+  #finished: Values | undefined;
   #series = 1;
 
   constructor(session: Session, network: Network, examples: Examples, options: TrainerOptions) {
@@ -335,7 +347,7 @@ export class Trainer {
     const inputs = this.#inputs(graph, row, size, count);
     const run = await executable.run(inputs, count);
     this.#account(run, size);
-    if (run.completed < count) await this.#diverged(size);
+    if (run.completed < count) await this.#diverged();
   }
 
   #account({ outputs, completed }: Run, size: number): void {
@@ -364,7 +376,8 @@ export class Trainer {
       await progress?.();
       await breathe();
     }
-    if (!this.#allFinite()) await this.#diverged(Math.min(this.#options.batchSize, this.#count));
+    this.#finished = this.#readArrays();
+    if (!areFinite(this.#finished)) await this.#diverged();
     return scoresOf(this.#position.sums, this.#count, this.#objective);
   }
 
@@ -373,7 +386,9 @@ export class Trainer {
     const { step, epoch, schedule } = this.#position;
     const next = this.#options.optimizer.observe?.(schedule, loss);
     this.#position = { step, epoch: epoch + 1, row: 0, sums: this.#noSums(), ...(next && { schedule: next }) };
-    this.#snapshot = undefined;
+    // No replay across this line: the schedule has taken notice of a loss. The arrays at hand are the copy to go back to.
+    this.#snapshot = this.#finished && { at: performance.now(), position: this.#position, values: this.#finished };
+    this.#finished = undefined;
   }
 
   /** The loss so far in the current epoch. */
@@ -388,20 +403,19 @@ export class Trainer {
   #keepSnapshot(): void {
     const now = performance.now();
     if (this.#snapshot && now - this.#snapshot.at < SNAPSHOT_INTERVAL) return;
-    if (!this.#allFinite()) return;
-    const values = new Map(this.#arrays().map((node) => [node, this.#session.read(node) as Float32Array]));
-    this.#snapshot = { at: now, position: this.#position, values };
+    const values = this.#readArrays();
+    if (areFinite(values)) this.#snapshot = { at: now, position: this.#position, values };
   }
 
-  #allFinite(): boolean {
-    return this.#arrays().every((node) => (this.#session.read(node) as Float32Array).every(Number.isFinite));
+  #readArrays(): Values {
+    return new Map(this.#arrays().map((node) => [node, this.#session.read(node) as Float32Array]));
   }
 
   /**
    * Goes back to the last good weights, repeats the steps one by one to the one that broke, and says what broke there.
    * Always throws; the model keeps the weights from before that step.
    */
-  async #diverged(lastSize: number): Promise<never> {
+  async #diverged(): Promise<never> {
     const snapshot = this.#snapshot;
     const broken = this.#position;
     if (snapshot) {
@@ -409,21 +423,21 @@ export class Trainer {
       this.#position = snapshot.position;
       this.#order = undefined;
     }
-    let good = new Map(this.#arrays().map((node) => [node, this.#session.read(node) as Float32Array]));
-    let size = lastSize;
+    let good = this.#readArrays();
     while (this.#position.step <= broken.step) {
       const { batchSize } = this.#options;
-      size = Math.min(batchSize, this.#count - this.#position.row);
+      const size = Math.min(batchSize, this.#count - this.#position.row);
       const before = this.#position;
       const { graph, executable } = this.#program(size);
       const run = await executable.run(this.#inputs(graph, before.row, size, 1), 1);
-      if (run.completed === 0 || !this.#allFinite()) {
+      const after = this.#readArrays();
+      if (run.completed === 0 || !areFinite(after)) {
         for (const [node, values] of good) this.#session.write(node, values);
         const inputs = this.#inputs(graph, before.row, size, 1);
         throw diagnose(graph, inputs, before.step + 1, before.epoch + 1, (node) => this.#session.read(node));
       }
       this.#account(run, size);
-      good = new Map(this.#arrays().map((node) => [node, this.#session.read(node) as Float32Array]));
+      good = after;
     }
     throw new DivergenceError("The loss or a weight became NaN or infinite.", broken.step);
   }

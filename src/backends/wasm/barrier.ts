@@ -8,7 +8,8 @@ import { type FunctionBuilder, type Int, i32 } from "./assembler.ts";
 export const BARRIER_BYTES = 128;
 const GENERATION = 64;
 
-const SPINS = 2000;
+/** Some 100 µs: as long as one thread may work alone between two shared steps; waking a sleeping one takes half of that. */
+const SPINS = 20_000;
 
 export function emitBarrier(f: FunctionBuilder, address: number, threads: Int): void {
   const generation = f.let(i32.atomicLoad(address + GENERATION));
