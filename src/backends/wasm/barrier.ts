@@ -1,6 +1,6 @@
 /**
- * Where the threads of one plan wait for each other. A thread that arrives early spins for some microseconds, since the
- * others are rarely further away than that, and then sleeps.
+ * Where the threads of one plan wait for each other. A thread that arrives early spins for up to some 100 microseconds,
+ * since the others are rarely further away than that, and then sleeps.
  */
 import { type FunctionBuilder, type Int, i32 } from "./assembler.ts";
 
