@@ -60,6 +60,7 @@ export function compilePlan(plan: Plan, options: CompileOptions): Uint8Array<Arr
   };
   const context: KernelContext = {
     madd,
+    fusedMadd: options.relaxedSimd,
     threads: options.threads,
     turbo: options.turbo,
     address: addressOf,
