@@ -6,7 +6,6 @@ import { type Dataset, statistics } from "../data/index.ts";
 import {
   DataError,
   dense,
-  dropout,
   flatten,
   type Layer,
   type Loss,
@@ -17,6 +16,7 @@ import {
   type Optimizer,
   rescale,
 } from "../index.ts";
+import { usualDecay } from "./decay.ts";
 import { didYouMean, UsageError } from "./errors.ts";
 import { readLayers } from "./layers.ts";
 import { classOutputs, lastActivation, readLoss } from "./losses.ts";
@@ -68,8 +68,9 @@ export function chooseRecipe(train: Dataset, options: RecipeOptions): Recipe {
   const loss = chooseLoss(train, options.loss, own);
   const width = outputWidth(train, loss);
   const notes: string[] = [];
-  const isPicture = train.x instanceof Uint8Array && train.inputShape.length === 3;
-  const hidden = own ?? (isPicture ? [relu(128)] : [relu(32), dropout(0.2), relu(32)]);
+  const isPicture = showsPictures(train);
+  const hidden =
+    own ?? (isPicture ? [dense(128, { activation: "relu" })] : [0, 1].map(() => dense(64, { activation: "silu" })));
   const first = enter(train, isPicture);
   const last = train.task === "regression" ? [leave(train)] : [];
   const layers =
@@ -77,8 +78,8 @@ export function chooseRecipe(train: Dataset, options: RecipeOptions): Recipe {
       ? [...build(train.inputShape, first, hidden, width, loss, own !== undefined, notes), ...last]
       : [];
   const batchSize = options.batchSize ?? (isPicture ? 64 : train.count < 500 ? 16 : train.count < 5000 ? 32 : 64);
-  const epochs = options.epochs ?? chooseEpochs(train.count, isPicture);
-  const make = readOptimizer(options.optimizer ?? "adam");
+  const epochs = options.epochs ?? usualEpochs(train.count, isPicture);
+  const make = readOptimizer(options.optimizer ?? (isPicture ? "adam" : withDecay(usualDecay(train.count))));
   const learningRate = options.learningRate ?? usualRate(make(), train, isPicture);
   const schedule = options.schedule ?? "cosine";
   const steps = epochs * Math.ceil(train.count / batchSize);
@@ -99,7 +100,11 @@ export function chooseRecipe(train: Dataset, options: RecipeOptions): Recipe {
   };
 }
 
-const relu = (units: number): Layer => dense(units, { activation: "relu" });
+export const showsPictures = ({ x, inputShape }: Dataset): boolean =>
+  x instanceof Uint8Array && inputShape.length === 3;
+
+/** The optimiser for tables, as --optimizer takes it. */
+export const withDecay = (decay: number): string => `adamw weightDecay=${decay}`;
 
 function checkMetrics(asked: readonly string[] | undefined): readonly string[] | undefined {
   const known = [...metricNames(), "mae", "mse", "rmse"];
@@ -110,9 +115,9 @@ function checkMetrics(asked: readonly string[] | undefined): readonly string[] |
   );
 }
 
-/** Enough rows in all for either kind: measured on MNIST, and on seven small tables, of which noisy ones suffer from more. */
-function chooseEpochs(rows: number, isPicture: boolean): number {
-  const [wanted, least, most] = isPicture ? [300_000 / rows, 5, 50] : [20_000 / rows, 10, 500];
+/** Measured on MNIST, and on eighteen tables against linear models: docs/decisions.md. */
+export function usualEpochs(rows: number, isPicture: boolean): number {
+  const [wanted, least, most] = isPicture ? [300_000 / rows, 5, 50] : [2500 / Math.sqrt(rows), 10, 200];
   return Math.floor(Math.min(most, Math.max(least, wanted)));
 }
 

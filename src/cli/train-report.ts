@@ -6,6 +6,7 @@ import { stat } from "node:fs/promises";
 import type { Dataset } from "../data/index.ts";
 import type { EpochReport, Model, Warning } from "../index.ts";
 import type { TrainingData } from "./data.ts";
+import { overfitting } from "./overfitting.ts";
 import { scoreLines } from "./report.ts";
 import { jsonScores, measureModel, type TestScores } from "./scores.ts";
 import {
@@ -47,6 +48,7 @@ export function announce({ source, options, parts, recipe, model, display }: Tra
   const { classes, task, schema } = train;
   const { loss, optimizer, learningRate, schedule, epochs, batchSize, notes } = recipe;
   const { seed = 0, resume } = options;
+  const { weightDecay: decay = 0 } = optimizer.config as { weightDecay?: number };
   const paint = painter(process.stderr);
   const lines: [string, string][] = [
     ["data", `${name(source, 60)}: ${rowsText(train)}`],
@@ -59,7 +61,7 @@ export function announce({ source, options, parts, recipe, model, display }: Tra
   lines.push(["network", `${layerText(model)} (${plural(model.network.parameterCount, "parameter")})`]);
   lines.push([
     "training",
-    `${loss.name}, ${optimizer.name} at ${measureRate(learningRate)}, ${schedule}, batches of ${batchSize}, ${plural(epochs, "epoch")}, seed ${seed}`,
+    `${loss.name}, ${optimizer.name} at ${measureRate(learningRate)}${decay > 0 ? ` with weight decay ${decay}` : ""}, ${schedule}, batches of ${batchSize}, ${plural(epochs, "epoch")}, seed ${seed}`,
   ]);
   const { earlyStopping, classWeights, augment } = options;
   const more = [
@@ -121,7 +123,10 @@ function wrapped(title: string, text: string, paint: Paint, byWords = false): st
 // What was noticed -----------------------------------------------------------------------------------------------------
 
 /** What kept the network from learning as it could, with what to try. */
-export function showWarnings({ display }: Training, warnings: readonly Warning[]): void {
+export function showWarnings(
+  { display }: Training,
+  warnings: readonly (Omit<Warning, "kind"> & { kind: string })[],
+): void {
   const paint = painter(process.stderr);
   for (const { kind, where, message } of warnings) {
     display.note(
@@ -146,6 +151,7 @@ export async function reportResults(run: Training, history: readonly EpochReport
   const { options, out, display, model, recipe, parts, data } = run;
   const tested = parts.test ?? parts.train;
   const scores = await measureModel(model, tested);
+  showWarnings(run, await overfitting(run, scores));
   const seconds = history.reduce((sum, epoch) => sum + epoch.seconds, 0);
   const rows = history.reduce((sum, epoch) => sum + epoch.samplesPerSecond * epoch.seconds, 0);
   display.event({

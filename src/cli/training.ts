@@ -24,13 +24,14 @@ import { augmenter } from "./augmenting.ts";
 import { type BackendOptions, chooseBackend } from "./backend.ts";
 import { checkpointOf } from "./checkpoint.ts";
 import { type ReadOptions, readTrainingData, type TrainingData } from "./data.ts";
+import { decaysToTry, heldOutLoss } from "./decay.ts";
 import { detailsOf } from "./details.ts";
 import { EXIT, Interrupted, UsageError } from "./errors.ts";
 import { targetsFor } from "./losses.ts";
 import { divide, isNumber, type Parts, type PartsOptions } from "./parts.ts";
 import { Display } from "./progress.ts";
-import { chooseRecipe, type Recipe, type RecipeOptions } from "./recipe.ts";
-import { commandName, plural, quote } from "./terminal.ts";
+import { chooseRecipe, type Recipe, type RecipeOptions, showsPictures, usualEpochs, withDecay } from "./recipe.ts";
+import { commandName, measure, plural, quote } from "./terminal.ts";
 import { announce, announceEnd, reportResults, showWarnings } from "./train-report.ts";
 
 export interface TrainOptions extends RecipeOptions, ReadOptions, PartsOptions, BackendOptions {
@@ -59,27 +60,27 @@ export interface Training {
   readonly display: Display;
 }
 
-export async function train(source: string, options: TrainOptions): Promise<void> {
-  const { target, task, missing, ignore, imageSize } = options;
+export async function train(source: string, asked: TrainOptions): Promise<void> {
+  const { target, task, missing, ignore, imageSize } = asked;
   const given = Object.entries({ target, task, missing, ignore, imageSize }).filter(([, value]) => value !== undefined);
   const data = await readTrainingData(source, Object.fromEntries(given));
-  const out = options.out ?? `${data.title}.safetensors`;
-  await refuseInput(out, [source, options.test]);
+  const out = asked.out ?? `${data.title}.safetensors`;
+  await refuseInput(out, [source, asked.test]);
   await checkWritable(out);
-  if (options.history !== undefined) await checkWritable(options.history);
-  const parts = await divide(data, options);
-  if (options.classWeights && parts.train.task === "regression")
+  if (asked.history !== undefined) await checkWritable(asked.history);
+  const parts = await divide(data, asked);
+  if (asked.classWeights && parts.train.task === "regression")
     throw new UsageError("--class-weights is for classes, but the target is a number. Leave it out.");
-  const augment =
-    options.augment === undefined ? undefined : augmenter(options.augment, parts.train, options.seed ?? 0);
+  const augment = asked.augment === undefined ? undefined : augmenter(asked.augment, parts.train, asked.seed ?? 0);
+  const display = new Display(asked);
+  const { options, notes } = await withOptimizer(parts.train, asked, display);
   const chosen = chooseRecipe(parts.train, options);
   const model = await makeModel(parts.train, chosen, options);
-  const recipe = fitted(chosen, model, options);
+  const recipe = fitted({ ...chosen, notes: [...chosen.notes, ...notes] }, model, options);
   try {
     const { epochs, optimizer, batchSize } = recipe;
     const how = `${plural(epochs, "epoch")} of ${optimizer.name}, batches of ${batchSize}`;
     Object.assign(model.details, detailsOf(data), { trained: `${basename(resolve(source))}, ${how}` });
-    const display = new Display(options);
     const run: Training = { source, options, data, parts, recipe, model, out, display, ...(augment && { augment }) };
     announce(run);
     const history = await runTraining(run);
@@ -88,6 +89,34 @@ export async function train(source: string, options: TrainOptions): Promise<void
   } finally {
     model.close();
   }
+}
+
+/**
+ * The options with an optimiser: for tables, where none was given, with the weight decay that did best in a trial. As an
+ * option it is kept by checkpoints, so that a resumed run need not try again.
+ */
+async function withOptimizer(
+  train: Dataset,
+  options: TrainOptions,
+  display: Display,
+): Promise<{ options: TrainOptions; notes: readonly string[] }> {
+  const { seed = 0, epochs = Number.POSITIVE_INFINITY } = options;
+  const settled = [options.optimizer, options.model, options.resume].some((option) => option !== undefined);
+  const decays = settled || showsPictures(train) ? [] : decaysToTry(train.count);
+  if (decays.length === 0) return { options, notes: [] };
+  display.note(`Trying weight decays of ${decays.join(", ")} on held-out training rows.`);
+  const losses: number[] = [];
+  for (const decay of decays) {
+    const short = Math.min(epochs, usualEpochs(train.count, false));
+    const recipe = chooseRecipe(train, { ...options, epochs: short, optimizer: withDecay(decay) });
+    losses.push(await heldOutLoss(train, recipe, seed, () => makeModel(train, recipe, { ...options, threads: 1 })));
+  }
+  const best = decays[losses.indexOf(Math.min(...losses))];
+  const scores = losses.map((loss, i) => `${measure(loss)} with ${decays[i]}`).join(", ");
+  return {
+    options: { ...options, optimizer: withDecay(best) },
+    notes: [`weight decay ${best}, since the loss on held-out training rows was ${scores}`],
+  };
 }
 
 /** The model must not replace the data that it learns from. */
