@@ -1,39 +1,56 @@
 /** chainrule: neural networks for TypeScript. This file lists the public API and holds no logic. */
 export type { Backend, Session } from "./backends/backend.ts";
 export { reference } from "./backends/reference/reference.ts";
-export { wasm } from "./backends/wasm/session.ts";
+export { type WasmOptions, wasm } from "./backends/wasm/session.ts";
 export * from "./errors.ts";
 export { constant, input, variable } from "./graph/leaf.ts";
 export type { Node } from "./graph/node.ts";
 export { bytes, indices, nonzero, positive, type Sample, uniform } from "./graph/samples.ts";
 export { s } from "./graph/scalar.ts";
 export type { Shape } from "./graph/shape.ts";
-export { activationNames, defineActivation } from "./nn/activations.ts";
+export { type Activation, activationNames, defineActivation } from "./nn/activations.ts";
 export { defineInitializer, type Initializer, type InitializerName, initializerNames } from "./nn/initializers.ts";
-export { defineLayer, type Layer, type LayerContext, type LayerKind, type LayerOptions } from "./nn/layer.ts";
+export {
+  defineLayer,
+  type Layer,
+  type LayerConfig,
+  type LayerContext,
+  type LayerKind,
+  type LayerOptions,
+  type ParameterSpec,
+} from "./nn/layer.ts";
 // A name that is a layer's and an op's is the layer here; the op is ops.conv2d, say.
 export {
+  type AffineOptions,
   activation,
   averagePool2d,
+  type BatchNormOptions,
   batchNorm,
   block,
   branches,
+  type Conv1dOptions,
+  type Conv2dOptions,
+  type Conv2dTransposeOptions,
   chain,
   conv1d,
   conv2d,
   conv2dTranspose,
   type DenseOptions,
+  type DepthwiseOptions,
   dense,
   depthwiseConv2d,
   dropout,
+  type EmbeddingOptions,
   embedding,
   flatten,
   globalAveragePool2d,
   globalMaxPool2d,
+  type LayerNormOptions,
   layerNorm,
   maxPool2d,
   merge,
   normalize,
+  type Pool2dOptions,
   rescale,
   reshape,
   residual,
@@ -50,27 +67,54 @@ export {
   type LossOption,
   lossNamed,
   lossNames,
+  type SmoothingOptions,
+  type TargetKind,
 } from "./nn/losses.ts";
-export { type NamedLayer, Network } from "./nn/network.ts";
+export { type NamedLayer, Network, type Parameter } from "./nn/network.ts";
 export type { Flow } from "./nn/wiring.ts";
 export * from "./ops/index.ts";
 export * as ops from "./ops/index.ts";
+export type { Padding, PaddingOption, Pair } from "./ops/window.ts";
 export * from "./optim/index.ts";
 export { RandomStream } from "./random.ts";
 export {
   type Callback,
+  type CallbackMemory,
   type CallbackOption,
   type EarlyStoppingOptions,
   earlyStopping,
   type TrainingRun,
 } from "./train/callbacks.ts";
+export type { ClassWeights } from "./train/class-weights.ts";
 export { type FindLearningRateOptions, findLearningRate, type LearningRateSearch } from "./train/find-learning-rate.ts";
-export type { EpochReport, Fit, FitObserver, FitOptions, Progress, RunningFit } from "./train/fit.ts";
-export { compile, grad, type Tensor, tensor, valueAndGrad } from "./train/functional.ts";
-export { type GradcheckOptions, type GradientReport, gradcheck } from "./train/gradcheck.ts";
+export type { Epoch, EpochReport, Fit, FitObserver, FitOptions, Progress, RunningFit } from "./train/fit.ts";
+export {
+  type CompileFunctionOptions,
+  compile,
+  grad,
+  type Tensor,
+  tensor,
+  valueAndGrad,
+} from "./train/functional.ts";
+export {
+  type ElementCheck,
+  type GradcheckOptions,
+  type GradientReport,
+  gradcheck,
+  type ParameterCheck,
+} from "./train/gradcheck.ts";
 export { health, type Warning, type WarningKind } from "./train/health.ts";
-export { History } from "./train/history.ts";
-export { confusionMatrix, defineMetric, type Metric, metricNames, type Predictions } from "./train/metrics.ts";
+export { type ChartOptions, History } from "./train/history.ts";
+export type { Numbers, Targets } from "./train/inputs.ts";
+export {
+  confusionMatrix,
+  defineMetric,
+  type Metric,
+  metricNames,
+  type Predictions,
+  type SampleMetric,
+  type WholeMetric,
+} from "./train/metrics.ts";
 export {
   type Data,
   type EvaluateOptions,

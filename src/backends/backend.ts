@@ -24,6 +24,7 @@ export interface Session {
   read(variable: Node): AnyArray;
   /** Forgets a variable; no plan that uses it may run again. */
   free(variable: Node): void;
+  /** Makes a plan ready to run. */
   compile(plan: Plan): Executable;
   /** Gives back memory and threads. */
   close(): void;

@@ -6,6 +6,7 @@ import type { Phase } from "../graph/node.ts";
 import type { Shape } from "../graph/shape.ts";
 import type { Formula } from "./formula/formula.ts";
 
+/** An array in a few numbers. */
 export interface Statistics {
   readonly count: number;
   readonly min: number;
@@ -21,6 +22,7 @@ export interface Statistics {
   readonly nonFinite: number;
 }
 
+/** An array with its name and, where it is small, its values. */
 export interface ArrayDescription {
   /** `dense_1.z`; of gradients, the name of what the loss is differentiated by. */
   readonly name: string;
@@ -53,6 +55,7 @@ export interface Note {
   readonly message: string;
 }
 
+/** What one layer did in the forward pass. */
 export interface LayerForward {
   readonly layer: string;
   readonly kind: string;
@@ -65,6 +68,7 @@ export interface LayerForward {
   readonly notes: readonly Note[];
 }
 
+/** The loss, and where the backward pass begins. */
 export interface LossDescription {
   readonly name: string;
   readonly value: number;
@@ -78,6 +82,7 @@ export interface LossDescription {
   readonly operands: readonly ArrayDescription[];
 }
 
+/** The gradients of one layer. */
 export interface LayerBackward {
   readonly layer: string;
   /** ∂L/∂result, the last one first. */
@@ -86,6 +91,7 @@ export interface LayerBackward {
   readonly parameters: readonly Computed[];
 }
 
+/** What the optimiser did to one parameter. */
 export interface UpdateDescription {
   readonly parameter: string;
   readonly before: ArrayDescription;
@@ -135,6 +141,7 @@ export interface PlanStep {
   readonly operations: number;
 }
 
+/** The plan of a training step: what is computed when, and where it is kept. */
 export interface PlanDescription {
   readonly steps: readonly PlanStep[];
   /** Memory beside the parameters; results whose lives do not overlap share it. */
@@ -144,6 +151,7 @@ export interface PlanDescription {
   readonly computedOnce: boolean;
 }
 
+/** One training step, from input to new weights. */
 export interface StepDescription {
   readonly format: 1;
   readonly step: number;
@@ -213,6 +221,7 @@ export interface ArithmeticStep {
   readonly value: number;
 }
 
+/** The optimiser's arithmetic for one weight. */
 export interface WeightUpdate {
   readonly optimizer: string;
   readonly step: number;
@@ -237,6 +246,7 @@ export interface FiniteDifference {
   readonly agrees: boolean;
 }
 
+/** One weight: its gradient by the chain rule, its update, and the check by a finite difference. */
 export interface WeightDescription {
   readonly weight: Element;
   readonly trainable: boolean;
@@ -280,6 +290,7 @@ export interface UnitStep {
   readonly gradient: ChainSum;
 }
 
+/** One unit for one sample: how its numbers came about, and what came back to it. */
 export interface UnitDescription {
   readonly layer: string;
   readonly unit: readonly number[];

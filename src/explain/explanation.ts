@@ -44,6 +44,7 @@ export interface DetailOptions {
 
 const detail = ({ terms = 8, follow = 0 }: DetailOptions): ChainOptions => ({ terms, follow });
 
+/** One training step, opened up: from `explain`. The model is as it was before. */
 export class Explanation {
   /** The step's graph and values, for the library's own rooms. */
   readonly opened: Opened;

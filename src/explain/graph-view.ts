@@ -9,6 +9,7 @@ import type { OpDescription } from "./description.ts";
 import type { Explanation } from "./explanation.ts";
 import { showNumber } from "./formula/number.ts";
 
+/** Options of `dot` and `mermaid`. */
 export interface GraphOptions {
   /** Which parts to draw; forward and backward unless said. */
   readonly phases?: readonly Phase[];

@@ -26,6 +26,7 @@ import { bindings } from "./names.ts";
 import { type Stop, stopsOf } from "./stops.ts";
 import { Values } from "./values.ts";
 
+/** Options of `explain`. */
 export interface ExplainOptions {
   /** A loss's name, or one of your own; the one the model was trained with unless said. */
   readonly loss?: LossOption;

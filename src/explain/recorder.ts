@@ -13,6 +13,7 @@ import { type Examples, type Position, Trainer } from "../train/trainer.ts";
 import { explain } from "./explain.ts";
 import type { Explanation } from "./explanation.ts";
 
+/** Options of a `Recorder`. */
 export interface RecorderOptions {
   /** Milliseconds of training between two copies, at least; 250 unless said. What lies between is trained again. */
   readonly everyMilliseconds?: number;
@@ -101,6 +102,7 @@ export class Recorder implements FitObserver {
     };
   }
 
+  /** Called by `fit`, which has the recorder as its observer. */
   observe(run: RunningFit): void {
     const start = performance.now();
     if (this.#run?.trainer !== run.trainer) this.#begin(run);

@@ -17,6 +17,9 @@ export type Attributes = Readonly<Record<string, unknown>>;
 /** Which part of a training step a node belongs to. */
 export type Phase = "forward" | "backward" | "update";
 
+/**
+ * A node of a graph: an op, what it is applied to, and the shape of the result. Nothing is computed when it is made.
+ */
 export interface Node {
   /** Grows with creation, so inputs always have smaller ids than the nodes that use them. */
   readonly id: number;

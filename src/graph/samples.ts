@@ -4,6 +4,7 @@
 import type { DType } from "./node.ts";
 import type { Shape } from "./shape.ts";
 
+/** What an op's test cases draw their operands from. */
 export interface Sample {
   readonly shape: Shape;
   readonly dtype: DType;

@@ -4,6 +4,7 @@
  */
 import { ShapeError } from "../errors.ts";
 
+/** The sizes of an array's axes; `[]` is a single number. */
 export type Shape = readonly number[];
 
 /** `[2, 3]`, as messages show it. */

@@ -58,9 +58,11 @@ export interface LayerContext {
   layer(index: number, ...inputs: Node[]): Node;
 }
 
+/** What `defineLayer` makes a layer of: its parameters, and how it is applied. */
 export interface LayerKind<C> {
   /** The layer's parameters for an input shape (without the batch); throws a ShapeError if it cannot take that shape. */
   parameters?(config: C, input: Shape): readonly ParameterSpec[];
+  /** The layer's output as nodes, of `context.x` [B, …] and its parameters. */
   apply(config: C, context: LayerContext): Node;
   /** Whether it takes several inputs; just one unless said. */
   readonly several?: boolean;

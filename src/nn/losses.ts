@@ -28,6 +28,7 @@ import {
 /** What a loss expects: class numbers (or their one-hot rows), or numbers of the output's own shape. */
 export type TargetKind = "classes" | "values";
 
+/** A loss: one number per sample, of the network's output and the target. */
 export interface Loss {
   /** The name under which it can be had again, and its options as plain JSON. */
   readonly name?: string;
@@ -102,6 +103,7 @@ export const huber = (options: { delta?: number } = {}): Loss => {
   })(options);
 };
 
+/** Options of the cross-entropies. */
 export interface SmoothingOptions {
   /** How much of the target's certainty is spread over all classes, ε in (1 − ε) t + ε / classes; 0 unless said. */
   readonly labelSmoothing?: number;
@@ -231,6 +233,7 @@ const ALIASES: Readonly<Record<string, string>> = {
   sparseCategoricalCrossEntropy: "crossEntropy",
 };
 
+/** The names of all losses, own ones included. */
 export const lossNames = (): string[] => [...LOSSES.keys()];
 
 /**

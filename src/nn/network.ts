@@ -22,6 +22,7 @@ export interface Parameter {
   readonly trainable: boolean;
 }
 
+/** A layer in its network: with its name, shapes and parameters. */
 export interface NamedLayer {
   /** `dense_1` */
   readonly name: string;
@@ -177,6 +178,9 @@ function placesOf(layers: readonly Layer[], prefix: string, frozen: boolean): Pl
   });
 }
 
+/**
+ * A network as a graph: layers with names, shapes and initial values, which knows no training. `model.network` is one.
+ */
 export class Network {
   readonly inputShape: Shape;
   readonly outputShape: Shape;

@@ -4,6 +4,7 @@ import { nonzero, positive, uniform } from "../graph/samples.ts";
 import { s } from "../graph/scalar.ts";
 import { type Binary, elementwise, keepsShape, type Ternary, type Unary } from "./elementwise.ts";
 
+/** a + b, element by element; shapes are broadcast as in NumPy. */
 export const add = elementwise("add", {
   forward: (a, b) => s.add(a, b),
   backward: ({ dy }) => [dy, dy],
@@ -18,6 +19,7 @@ export const add = elementwise("add", {
   ],
 });
 
+/** a − b, element by element; shapes are broadcast. */
 export const sub = elementwise("sub", {
   forward: (a, b) => s.sub(a, b),
   backward: ({ dy }) => [dy, neg(dy)],
@@ -29,6 +31,7 @@ export const sub = elementwise("sub", {
   ],
 });
 
+/** a · b, element by element; shapes are broadcast. The matrix product is `matmul`. */
 export const mul: Binary = elementwise("mul", {
   forward: (a, b) => s.mul(a, b),
   backward: ({ inputs: [a, b], dy }) => [mul(dy, b), mul(dy, a)],
@@ -41,6 +44,7 @@ export const mul: Binary = elementwise("mul", {
   ],
 });
 
+/** a / b, element by element; shapes are broadcast. Division by 0 gives ±∞ or NaN, as in IEEE 754. */
 export const div: Binary = elementwise("div", {
   forward: (a, b) => s.div(a, b),
   backward: ({ inputs: [, b], y, dy }) => [div(dy, b), neg(mul(dy, div(y, b)))],
@@ -52,6 +56,7 @@ export const div: Binary = elementwise("div", {
   ],
 });
 
+/** −x. */
 export const neg: Unary = elementwise("neg", {
   forward: (x) => s.neg(x),
   backward: ({ dy }) => [neg(dy)],
@@ -59,6 +64,7 @@ export const neg: Unary = elementwise("neg", {
   cases: [[uniform(2, 3)]],
 });
 
+/** |x|; its derivative at 0 is 0. */
 export const abs = elementwise("abs", {
   forward: (x) => s.abs(x),
   backward: ({ inputs: [x], dy }) => [mul(dy, sub(greater(x, 0), less(x, 0)))],
@@ -66,6 +72,7 @@ export const abs = elementwise("abs", {
   cases: [[nonzero(2, 3)]],
 });
 
+/** √x; NaN below 0. */
 export const sqrt = elementwise("sqrt", {
   forward: (x) => s.sqrt(x),
   backward: ({ y, dy }) => [div(mul(dy, 0.5), y)],
@@ -98,18 +105,21 @@ export const minimum = elementwise("minimum", {
   cases: [[uniform(4, 5), uniform(4, 5)]],
 });
 
+/** 1 where a < b, else 0; has no gradient. */
 export const less = elementwise("less", {
   forward: (a, b) => s.select(s.lt(a, b), 1, 0),
   explain: { forward: "y = [a < b]", derivative: "0" },
   cases: [[uniform(2, 3), uniform(2, 3)]],
 });
 
+/** 1 where a > b, else 0; has no gradient. */
 export const greater = elementwise("greater", {
   forward: (a, b) => s.select(s.lt(b, a), 1, 0),
   explain: { forward: "y = [a > b]", derivative: "0" },
   cases: [[uniform(2, 3), uniform(2, 3)]],
 });
 
+/** 1 where a = b, else 0; has no gradient. */
 export const equal = elementwise("equal", {
   forward: (a, b) => s.select(s.eq(a, b), 1, 0),
   explain: { forward: "y = [a = b]", derivative: "0" },

@@ -208,6 +208,7 @@ const kernelGradientOp = defineOp<ConvolutionGradient>({
   cases: casesOf((x, w, y, convolution) => [x, y, { ...convolution, size: [w[0], w[1]] }]),
 });
 
+/** How a window goes over an image; a number is for both directions. */
 export interface ConvolutionOptions {
   /** How far the window moves, in pixels. Default 1. */
   readonly stride?: number | Pair;

@@ -4,6 +4,7 @@ import { s } from "../graph/scalar.ts";
 import { add, div, greater, mul, select, sub } from "./arithmetic.ts";
 import { elementwise } from "./elementwise.ts";
 
+/** eˣ. */
 export const exp = elementwise("exp", {
   forward: (x) => s.exp(x),
   backward: ({ y, dy }) => [mul(dy, y)],
@@ -19,6 +20,7 @@ export const expm1 = elementwise("expm1", {
   cases: [[uniform(2, 3)]],
 });
 
+/** The natural logarithm; −∞ at 0, NaN below. */
 export const log = elementwise("log", {
   forward: (x) => s.log(x),
   backward: ({ inputs: [x], dy }) => [div(dy, x)],
@@ -34,6 +36,7 @@ export const log1p = elementwise("log1p", {
   cases: [[positive(2, 3)]],
 });
 
+/** 1 / (1 + e⁻ˣ), computed so that it does not overflow. */
 export const sigmoid = elementwise("sigmoid", {
   forward: (x) => s.sigmoid(x),
   backward: ({ y, dy }) => [mul(dy, mul(y, sub(1, y)))],
@@ -41,6 +44,7 @@ export const sigmoid = elementwise("sigmoid", {
   cases: [[uniform(2, 3)], [uniform(17)]],
 });
 
+/** The hyperbolic tangent. */
 export const tanh = elementwise("tanh", {
   forward: (x) => s.tanh(x),
   backward: ({ y, dy }) => [mul(dy, sub(1, mul(y, y)))],

@@ -209,6 +209,7 @@ const averagePoolGradientOp = defineOp<Pooling & { readonly size: Pair }>({
   cases: casesOf((x, y, pooling) => [[y], { ...pooling, size: [x[1], x[2]] }]),
 });
 
+/** The window of a pooling, and how it goes over an image. */
 export interface PoolingOptions {
   /** How far the window moves, in pixels. Default: its own size, so that windows lie side by side. */
   readonly stride?: number | Pair;

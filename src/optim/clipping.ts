@@ -3,6 +3,7 @@ import { ArgumentError } from "../errors.ts";
 import type { Node } from "../graph/node.ts";
 import { add, div, maximum, minimum, mul, sqrt, sum } from "../ops/index.ts";
 
+/** Bounds for gradients, which all optimisers take; none unless said. */
 export interface ClippingOptions {
   /** Keeps every element within −value and value. */
   readonly clipValue?: number;

@@ -24,6 +24,7 @@ const OPTIMIZERS: Readonly<Record<string, (options?: OptimizerOptions) => Optimi
   lion,
 };
 
+/** The names that `optimizerNamed` knows. */
 export const optimizerNames = (): string[] => Object.keys(OPTIMIZERS);
 
 /**

@@ -25,6 +25,9 @@ export interface RuleResult {
   readonly state?: Readonly<Record<string, Node>>;
 }
 
+/**
+ * A way to make new weights of old ones and their gradients: what `adam()` and its like give, or an object of your own.
+ */
 export interface Optimizer {
   readonly name: string;
   /** The options it was made with, as plain JSON: for the model file, and to know a run again. */

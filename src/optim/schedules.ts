@@ -8,6 +8,7 @@ import { ArgumentError } from "../errors.ts";
 /** What a schedule remembers of earlier epochs: plain numbers. */
 export type ScheduleMemory = Readonly<Record<string, number>>;
 
+/** A learning rate that moves: what `cosineDecay` and its like give. */
 export interface Schedule {
   /** Its options as plain JSON, its kind among them. */
   readonly config: Readonly<Record<string, unknown>>;

@@ -20,6 +20,7 @@ export interface CallbackMemory {
   readonly arrays?: ReadonlyMap<string, Float32Array>;
 }
 
+/** Something that is told of a run's epochs and may end it. */
 export interface Callback {
   /** Under which a checkpoint keeps its memory; no two of a run alike. */
   readonly name: string;
@@ -31,6 +32,7 @@ export interface Callback {
   onEnd?(run: TrainingRun): void | Promise<void>;
   /** What it must know again to go on as if the run had never stopped. */
   save?(): CallbackMemory;
+  /** Takes up what `save` gave. */
   restore?(memory: CallbackMemory, run: TrainingRun): void;
 }
 
@@ -49,6 +51,7 @@ export function callbacksOf(options: readonly CallbackOption[]): readonly Callba
   return callbacks;
 }
 
+/** Options of `earlyStopping`. */
 export interface EarlyStoppingOptions {
   /** The loss or a metric, of the validation data if there are any; `loss` unless said. */
   readonly monitor?: string;

@@ -7,6 +7,7 @@ import type { Data, Model } from "./model.ts";
 import { takeRows } from "./rows.ts";
 import { trainStep } from "./step.ts";
 
+/** Options of `findLearningRate`. */
 export interface FindLearningRateOptions {
   readonly loss: LossOption;
   /** The optimiser, of its learning rate; Adam unless said. */
@@ -20,6 +21,7 @@ export interface FindLearningRateOptions {
   readonly batchSize?: number;
 }
 
+/** What `findLearningRate` found. */
 export interface LearningRateSearch {
   /** Where the loss falls most steeply: a good rate to begin with. */
   readonly suggestion: number;

@@ -45,9 +45,11 @@ export interface RunningFit {
 
 /** Looks at a run after each series of steps, and before the first; `Recorder` is one. It must change nothing. */
 export interface FitObserver {
+  /** Looks at the run. */
   observe(run: RunningFit): void;
 }
 
+/** Options of `model.fit`. */
 export interface FitOptions {
   /** A loss's name, such as `crossEntropy`, one with options such as `huber({ delta: 0.5 })`, or a function of your own. */
   readonly loss: LossOption;
@@ -91,6 +93,7 @@ export interface FitOptions {
   readonly resume?: string;
 }
 
+/** A training run, from `model.fit`: awaited, it gives the history; iterated, its epochs as they come. Once only. */
 export class Fit implements AsyncIterable<EpochReport>, PromiseLike<History> {
   readonly #model: Model;
   readonly #data: Data;
@@ -117,6 +120,7 @@ export class Fit implements AsyncIterable<EpochReport>, PromiseLike<History> {
     return this.#result.then(resolve, reject);
   }
 
+  /** The epochs as they come. */
   async *[Symbol.asyncIterator](): AsyncGenerator<EpochReport> {
     if (this.#started) throw new ArgumentError("This training run has begun already; call fit again for another one.");
     this.#started = true;

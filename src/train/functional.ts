@@ -44,6 +44,7 @@ type Build<R extends Node | readonly Node[]> = (...x: Node[]) => R;
 /** What comes back for a node: an array; for a list of nodes: a list. */
 type Result<R> = R extends readonly Node[] ? Tensor[] : Tensor;
 
+/** Options of `compile`, `grad` and `valueAndGrad`. */
 export interface CompileFunctionOptions {
   /** What computes; the WebAssembly engine with one thread unless said. */
   readonly backend?: Backend;

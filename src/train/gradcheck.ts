@@ -26,6 +26,7 @@ export interface ElementCheck {
   readonly error: number;
 }
 
+/** One parameter's gradient beside finite differences. */
 export interface ParameterCheck {
   readonly parameter: string;
   readonly shape: Shape;
@@ -36,6 +37,7 @@ export interface ParameterCheck {
   readonly worst: ElementCheck;
 }
 
+/** What `gradcheck` found; as a string, a table. */
 export interface GradientReport {
   readonly passed: boolean;
   readonly tolerance: number;
@@ -47,6 +49,7 @@ export interface GradientReport {
   toString(): string;
 }
 
+/** Options of `gradcheck`. */
 export interface GradcheckOptions {
   /** The one the model was trained with unless said. */
   readonly loss?: LossOption;

@@ -19,6 +19,7 @@ import { givenBatch, optimizerStates, trainingGraph } from "./program.ts";
 import { takeExamples } from "./rows.ts";
 import { type Examples, objectiveOf } from "./trainer.ts";
 
+/** What a warning is about. */
 export type WarningKind =
   | "constantFeature"
   | "unscaledInput"
@@ -29,6 +30,7 @@ export type WarningKind =
   | "doubleActivation"
   | "notLearning";
 
+/** Something that keeps a network from learning as it could. */
 export interface Warning {
   readonly kind: WarningKind;
   /** The layer, the parameter or the columns it is about. */

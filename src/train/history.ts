@@ -2,6 +2,7 @@
 import { ArgumentError } from "../errors.ts";
 import type { EpochReport } from "./fit.ts";
 
+/** Options of `history.chart`. */
 export interface ChartOptions {
   /** What to show; `loss` unless said. */
   readonly metric?: string;
@@ -13,6 +14,7 @@ export interface ChartOptions {
 /** What an epoch tells besides its scores. */
 const ABOUT = new Set(["epoch", "seconds", "samplesPerSecond", "validation"]);
 
+/** What a run brought: an array of its epochs. */
 export class History extends Array<EpochReport> {
   /**
    * One score over the epochs as a chart of characters: ● training, ○ validation.

@@ -28,9 +28,11 @@ export interface Predictions {
 
 /** Any number that follows from all predictions at once. */
 export interface WholeMetric {
+  /** The number, from the outputs and targets of all rows. */
   whole(predictions: Predictions): number;
 }
 
+/** A metric: of single samples, or of all predictions at once. */
 export type Metric = SampleMetric | WholeMetric;
 
 const flat = (node: Node): Node => reshape(node, [node.shape[0], sizeOf(node.shape.slice(1))]);

@@ -32,6 +32,7 @@ export interface Data {
   readonly weights?: ArrayLike<number>;
 }
 
+/** Options of `sequential` and `functional`. */
 export interface ModelOptions {
   /** The shape of one sample, without the batch: [784], [28, 28, 1]. */
   readonly input: Shape;
@@ -41,6 +42,7 @@ export interface ModelOptions {
   readonly backend?: Backend;
 }
 
+/** Options of `model.evaluate`. */
 export interface EvaluateOptions {
   /** The one the model was trained with unless said. */
   readonly loss?: LossOption;
@@ -51,6 +53,9 @@ export interface EvaluateOptions {
 /** How many rows a prediction takes at once; what is left goes in smaller powers of two. */
 const PREDICTION_BATCH = 256;
 
+/**
+ * A network with its weights and an engine: trains, predicts, is saved. Made by `sequential`, `functional` and `load`.
+ */
 export class Model {
   readonly network: Network;
   /** What computes; a second model for the same bits is opened on it. */

@@ -9,6 +9,7 @@ import type { Data, Model } from "./model.ts";
 import { type BatchForm, givenBatch, optimizerStates, trainingGraph, trainingPlan } from "./program.ts";
 import { objectiveOf } from "./trainer.ts";
 
+/** Options of `trainStep`. */
 export interface TrainStepOptions {
   readonly loss: LossOption;
   /** Adam with its usual settings unless said. */

@@ -23,6 +23,7 @@ const MAXIMUM_PAGES = 65536;
 /** Vectors may read a little past the last element of the last array. */
 const SLACK = 256;
 
+/** Options of `wasm`. */
 export interface WasmOptions {
   /** Use fused multiply-add; by default where there is any. */
   readonly relaxedSimd?: boolean;

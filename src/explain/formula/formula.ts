@@ -17,6 +17,7 @@ export interface SymbolFormula {
 
 export type BinaryOperator = "add" | "sub" | "mul" | "div" | "product" | "lt" | "gt" | "le" | "eq";
 
+/** A formula as data; `formulaText`, `formulaLatex` and `formulaMathml` write it. */
 export type Formula =
   | SymbolFormula
   /** `number` is part of the formula itself; `value` stands in the place of a name. */

@@ -17,6 +17,7 @@ export interface Table {
   readonly totals: readonly (readonly Inline[])[];
 }
 
+/** A part of a report: a heading, a paragraph, a formula, an array, a table, … */
 export type Block =
   | {
       readonly kind: "section";

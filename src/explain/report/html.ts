@@ -8,6 +8,7 @@ import { escapeHtml, formulaMathml } from "../formula/mathml.ts";
 import { showNumber } from "../formula/number.ts";
 import type { Block, Inline, Table } from "./blocks.ts";
 
+/** Options of `htmlPage`. */
 export interface HtmlOptions {
   /** Of the page; "One training step" unless said. */
   readonly title?: string;

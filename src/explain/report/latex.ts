@@ -4,6 +4,7 @@ import type { RenderOptions } from "../formula/formula.ts";
 import { escapeLatex, formulaLatex } from "../formula/latex.ts";
 import type { Block, Inline } from "./blocks.ts";
 
+/** Options of `latexDocument`. */
 export interface LatexOptions {
   /** Significant digits; 6 unless said. */
   readonly digits?: number;

@@ -15,6 +15,7 @@ const count = (n: number): string => (n === 0 ? "" : n.toLocaleString("en"));
 
 const short = (text: string, length: number): string => (text.length > length ? `${text.slice(0, length - 1)}…` : text);
 
+/** The report on a step's plan: what is computed when, and where it is kept. */
 export function planReport({ steps, bytes, multiplyAdds, computedOnce }: PlanDescription): Block[] {
   return [
     section("Plan", "the passes over memory, in their order", 1, [

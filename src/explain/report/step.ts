@@ -21,7 +21,10 @@ const array = ({ symbol: label, shape, values, statistics }: ArrayDescription): 
 
 const computed = (result: Computed): Block[] => [formula(equal(result.symbol, result.formula)), array(result)];
 
-/** @param sample the row of the batch to look at more closely */
+/**
+ * The report on a whole training step: forward, loss, backward, update.
+ * @param sample the row of the batch to look at more closely
+ */
 export function stepReport(explanation: Explanation, sample = 0): Block[] {
   const { step, batchSize, lossName, optimizer, engine, scalars } = explanation.opened;
   const rows = batchSize === 1 ? "one sample" : `a batch of ${batchSize} samples`;

@@ -7,6 +7,7 @@ import { formulaText } from "../formula/text.ts";
 import type { Block, Inline, Table } from "./blocks.ts";
 import { imageLines } from "./image.ts";
 
+/** Options of `reportText`. */
 export interface TextOptions {
   /** Columns; 80 unless said. */
   readonly width?: number;

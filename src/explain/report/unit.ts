@@ -4,6 +4,7 @@ import { equal, type Formula, number } from "../formula/formula.ts";
 import { type Block, formula, type Inline, line, note, section, type Table } from "./blocks.ts";
 import { chainBlocks, written } from "./weight.ts";
 
+/** The report on one unit, from `explanation.unit(…)`; `reportText`, `htmlPage` and `latexDocument` show it. */
 export function unitReport({ layer, unit, sample, steps, notes }: UnitDescription): Block[] {
   return [
     section(

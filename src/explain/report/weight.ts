@@ -73,6 +73,7 @@ export const written = (factors: readonly Factor[]): Block[] =>
       : [],
   );
 
+/** The report on one weight, from `explanation.weight(…)`; `reportText`, `htmlPage` and `latexDocument` show it. */
 export function weightReport({
   weight,
   trainable,

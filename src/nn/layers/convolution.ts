@@ -83,6 +83,7 @@ export function conv2d(filters: number, size: number | Pair, options: Conv2dOpti
   return makeConv2d({ filters, size, ...options });
 }
 
+/** Options of `depthwiseConv2d`. */
 export interface DepthwiseOptions extends Omit<Conv2dOptions, "groups"> {
   /** How many filters each channel has; 1 unless said. */
   readonly multiplier?: number;
@@ -111,6 +112,7 @@ export function depthwiseConv2d(size: number | Pair, options: DepthwiseOptions =
   return makeDepthwise({ size, ...options });
 }
 
+/** Options of `conv1d`. */
 export interface Conv1dOptions extends AffineOptions {
   /** How far the window moves; 1 unless said. */
   readonly stride?: number;
@@ -138,6 +140,7 @@ export function conv1d(filters: number, size: number, options: Conv1dOptions = {
   return makeConv1d({ filters, size, ...options });
 }
 
+/** Options of `conv2dTranspose`. */
 export interface Conv2dTransposeOptions extends Omit<Conv2dOptions, "groups"> {
   /** Rows and columns added to the result at its end, to choose among the sizes that fit; 0 unless said. */
   readonly outputPadding?: number | Pair;

@@ -12,6 +12,7 @@ import {
   describeAffine,
 } from "./affine.ts";
 
+/** Options of `dense`. */
 export type DenseOptions = AffineOptions;
 
 const make = defineLayer<{ readonly units: number } & DenseOptions>("dense", {

@@ -5,6 +5,7 @@ import { type InitializerName, initializer } from "../initializers.ts";
 import { defineLayer, type Layer, type LayerOptions } from "../layer.ts";
 import { type AffineOptions, checkAffine, checkCount, weightPenalty } from "./affine.ts";
 
+/** Options of `embedding`. */
 export interface EmbeddingOptions extends LayerOptions, Pick<AffineOptions, "l1" | "l2"> {
   /** How the table [vocabulary, units] begins; `uniform(0.05)` unless said. */
   readonly init?: InitializerName | number;

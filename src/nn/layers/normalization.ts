@@ -36,6 +36,7 @@ function checkEpsilon(layer: string, epsilon: number): void {
   if (!(epsilon > 0)) throw new ArgumentError(`${layer}: epsilon must be a number above 0; ${epsilon} came.`);
 }
 
+/** Options of `batchNorm`. */
 export interface BatchNormOptions extends LayerOptions {
   /** How much of the running statistics each step keeps; 0.9 unless said (PyTorch's momentum is 1 − this). */
   readonly momentum?: number;
@@ -84,6 +85,7 @@ export function batchNorm(options: BatchNormOptions = {}): Layer {
   return makeBatchNorm(options);
 }
 
+/** Options of `layerNorm`. */
 export interface LayerNormOptions extends LayerOptions {
   /** ε; 1e-5 unless said. */
   readonly epsilon?: number;

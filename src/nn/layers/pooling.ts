@@ -6,6 +6,7 @@ import { defineLayer, type Layer, type LayerOptions } from "../layer.ts";
 import { checkCount } from "./affine.ts";
 import { wantImage } from "./reshape.ts";
 
+/** Options of `maxPool2d` and `averagePool2d`. */
 export interface Pool2dOptions extends LayerOptions {
   /** How far the window moves, in pixels; its own size unless said. */
   readonly stride?: number | Pair;
