@@ -27,11 +27,10 @@ const CATEGORIES = [
   [/src\/ops/, "Ops"],
   [/src\/(graph|plan)/, "Graphs"],
   [/src\/backends/, "Backends"],
-  [/src\/data\/toy/, "Data sets to try things on"],
-  [/src\/data\/(iris|node\/idx|idx)/, "Data sets to try things on"],
+  [/src\/data\/(toy|iris)/, "Data sets to try things on"],
   [/src\/data\/(csv|table|schema|encoder|cells|node\/table)/, "Tables"],
   [/src\/data\/(images?|augment|png|jpeg|node\/images)/, "Images"],
-  [/src\/data\/(npy|safetensors|node\/(npy|files))/, "Files"],
+  [/src\/data\/(idx|npy|safetensors|node\/(idx|npy|files))/, "Files"],
   [/src\/data/, "Data sets"],
   [/src\/explain\/formula/, "Formulas"],
   [/src\/explain\/report/, "Reports"],
@@ -49,7 +48,7 @@ export function load(app) {
         const category = CATEGORIES.find(([pattern]) => pattern.test(path))?.[1];
         if (category === undefined) continue;
         // Of a function, the signature's comment counts.
-        for (const { comment } of child.signatures ?? [child]) tag(comment, category);
+        for (const { comment } of [child, ...(child.signatures ?? [])]) tag(comment, category);
       }
     }
   });
