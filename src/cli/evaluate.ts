@@ -10,9 +10,9 @@ interface EvaluateOptions extends BackendOptions {
 }
 
 const HELP = `
-Rows that the model has learnt from say nothing of how well it does on others. Where
-DATA are those it was trained on, the rows that were held out are measured, and where
-none were, a warning says so.`;
+Rows that the model has learnt from say nothing of how well it does on others.
+Where DATA are those it was trained on, the rows that were held out are
+measured, and where none were, a warning says so.`;
 
 export function register(program: Command): void {
   program

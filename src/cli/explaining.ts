@@ -100,7 +100,7 @@ async function answersOf(
   const table: Block = { kind: "table", columns, rows: rows.map(([n, ...rest]) => [String(n), ...rest]), totals: [] };
   const title = batch === 1 ? `Sample ${sample}` : `Samples ${sample} to ${sample + batch - 1}`;
   const blocks: Block[] = [table, ...(more ? [{ kind: "line", parts: [more] } as const] : [])];
-  return { kind: "section", title: `${title} of ${name(source, 50)}`, summary: "", level: 1, blocks };
+  return { kind: "section", title, summary: `of ${name(source, 50)}`, level: 1, blocks };
 }
 
 interface CheckpointDetails {

@@ -44,7 +44,7 @@ async function gradcheckModel(path: string, source: string | undefined, options:
     const rows = plural(Math.min(options.rows, data?.count ?? options.rows), "row");
     const lines = options.json
       ? [JSON.stringify({ event: "done", ...report, model: path })]
-      : reportLines(report, `${rows} of ${source ?? "random numbers"}`);
+      : reportLines(report, `${rows} of ${source === undefined ? "random numbers" : name(source, 24)}`);
     process.stdout.write(`${lines.join("\n")}\n`);
     if (!report.passed) process.exitCode = EXIT.failed;
   } finally {
@@ -52,14 +52,13 @@ async function gradcheckModel(path: string, source: string | undefined, options:
   }
 }
 
-/** A line per parameter with its worst element, and what it comes to. */
+/** A line per parameter with its worst element, and what it comes to; in 80 columns. */
 function reportLines({ parameters, passed, tolerance, worst }: GradientReport, rows: string): string[] {
-  const head = ["", "parameter", "checked", "worst at", "gradient", "difference", "error"];
-  const body = parameters.map(({ parameter, shape, checked, worst: { index, gradient, difference, error } }) => {
+  const head = ["", "checked", "worst at", "∂L/∂w", "difference", "error"];
+  const body = parameters.map(({ shape, checked, worst: { index, gradient, difference, error } }) => {
     const all = shape.reduce((a, b) => a * b, 1);
     return [
       error <= tolerance ? "ok" : "WRONG",
-      name(parameter, 24),
       checked < all ? `${count(checked)} of ${count(all)}` : `all ${count(all)}`,
       `[${index.join(",")}]`,
       gradient.toExponential(4),
@@ -69,25 +68,28 @@ function reportLines({ parameters, passed, tolerance, worst }: GradientReport, r
   });
   const table = [head, ...body];
   const widths = head.map((_, i) => Math.max(...table.map((row) => row[i].length)));
-  const line = (row: readonly string[]) =>
-    row
-      .map((cell, i) => (i < 2 ? cell.padEnd(widths[i]) : cell.padStart(widths[i])))
-      .join(" ")
-      .trimEnd();
+  const names = ["parameter", ...parameters.map(({ parameter }) => parameter)];
+  const room = 80 - widths.reduce((sum, width) => sum + width + 1, 0);
+  const wide = Math.min(Math.max(12, room), Math.max(...names.map((title) => title.length)));
+  const line = ([verdict, ...rest]: readonly string[], i: number): string =>
+    [
+      verdict.padEnd(widths[0]),
+      name(names[i], wide).padEnd(wide),
+      ...rest.map((cell, c) => cell.padStart(widths[c + 1])),
+    ].join(" ");
   const kinks = parameters.reduce((sum, parameter) => sum + parameter.kinks, 0);
-  const most = worst ? worst.error.toExponential(1) : "0";
+  const most = (worst?.error ?? 0).toExponential(1);
   return [
-    `∂L/∂w by the chain rule beside (L(w + ε) − L(w − ε)) / 2ε, on ${rows}`,
+    `∂L/∂w by the chain rule and (L(w + ε) − L(w − ε)) / 2ε, on ${rows}`,
     "",
     ...table.map(line),
     "",
     ...(kinks > 0
-      ? [
-          `${plural(kinks, "element")} at a kink of the loss, as of a ReLU: any slope between both sides is right there.`,
-        ]
+      ? [`${plural(kinks, "element")} at a kink, as of a ReLU: there any slope between both sides is right.`]
       : []),
     passed
-      ? `All gradients agree; the relative error is at most ${most} (allowed: ${tolerance}).`
-      : `NOT ALL GRADIENTS AGREE: the relative error is up to ${most} (allowed: ${tolerance}).`,
+      ? `All gradients agree: relative error at most ${most}, allowed ${tolerance.toExponential()}.`
+      : `NOT ALL GRADIENTS AGREE: relative error up to ${most}, allowed ${tolerance.toExponential()}.`,
+    ...(passed ? [] : ["If the model has an op or a layer of your own, its backward is the first suspect."]),
   ];
 }

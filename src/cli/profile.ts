@@ -2,7 +2,7 @@
 import { profileTraining, type StepCost } from "../explain/index.ts";
 import type { EpochReport } from "../index.ts";
 import { examplesFor } from "./losses.ts";
-import { count, duration, type Paint, painter, percent } from "./terminal.ts";
+import { count, duration, type Paint, painter, percent, plural } from "./terminal.ts";
 import type { Training } from "./training.ts";
 
 const WIDTHS = [2, 8, 15, 17, 6, 8, 6, 7, 5];
@@ -62,8 +62,9 @@ export async function reportProfile(run: Training, history: readonly EpochReport
     `${paint("bold", "Profile")}  ${paint("dim", `of one step of training, ${batchSize} rows, after the run`)}`,
     ...profileLines(steps, calls, paint),
     "",
-    "Each step of the plan was run alone, over and over, on one thread; total is its",
-    `best time × the ${count(calls)} calls of this run.${last > 0 ? ` The last batches, of ${last} rows, are not in it.` : ""}`,
+    `Each step of the plan was run alone, over and over, on one thread; total is its`,
+    `best time × the ${count(calls)} calls of this run.`,
+    ...(last > 0 ? [`The last batch of an epoch, of ${plural(last, "row")}, has a plan of its own, not shown.`] : []),
     `The epochs themselves took ${duration(seconds)} (${model.engine}).`,
     "GB/s counts each array once that a step reads or writes.",
   ];

@@ -6,7 +6,7 @@ import { createReadStream } from "node:fs";
 import { type ColumnSchema, type Dataset, parseCsv, type TableSchema } from "../data/index.ts";
 import { DataError } from "../index.ts";
 import { UsageError } from "./errors.ts";
-import { name, plural } from "./terminal.ts";
+import { name, plural, quote } from "./terminal.ts";
 
 /** The names of a table's columns. Throws `DataError` where the first line does not look like a header of several. */
 export async function readHeader(path: string): Promise<string[]> {
@@ -42,13 +42,18 @@ export async function refuseWithoutTarget(path: string): Promise<never> {
   if (header.length === 0)
     throw new DataError(`${path}: the file is empty; a table begins with a header.`, { file: path });
   throw new UsageError(
-    `No target was given. Name the column to predict, such as --target ${JSON.stringify(header.at(-1))}. The columns are ${columnsText(header)}.`,
+    `No target was given. Name the column to predict, such as --target ${quote(header.at(-1)!)}. The columns are ${columnsText(header)}.`,
   );
 }
 
 // What was chosen ----------------------------------------------------------------------------------------------------
 
-const KINDS = { numeric: "number", date: "date, as days", boolean: "yes or no", categorical: "categories" } as const;
+const KINDS = {
+  numeric: ["number", "numbers"],
+  date: ["date, in days", "dates, in days"],
+  boolean: ["yes or no", "yes or no"],
+  categorical: ["of words, each a feature", "of words, each a feature"],
+} as const;
 
 /** A list of names, cut where it is long. */
 function listed(names: readonly string[], most = 12): string {
@@ -62,8 +67,7 @@ export function columnLines({ columns }: TableSchema, ignored: readonly string[]
     column.kind === "categorical" ? `${name(column.name)} (${column.categories.length})` : name(column.name);
   const lines = (Object.keys(KINDS) as (keyof typeof KINDS)[]).flatMap((kind) => {
     const own = columns.filter((column) => column.kind === kind);
-    const title = kind === "numeric" && own.length > 1 ? "numbers" : KINDS[kind];
-    return own.length > 0 ? [`${own.length} ${title}: ${listed(own.map(shown))}`] : [];
+    return own.length > 0 ? [`${own.length} ${KINDS[kind][own.length > 1 ? 1 : 0]}: ${listed(own.map(shown))}`] : [];
   });
   return ignored.length > 0 ? [...lines, `left out: ${listed(ignored.map((title) => name(title)))}`] : lines;
 }
@@ -71,20 +75,27 @@ export function columnLines({ columns }: TableSchema, ignored: readonly string[]
 // What looks wrong ---------------------------------------------------------------------------------------------------
 
 /** What most values of a text column look like, and what to do if they are that. */
-const LOOKS: readonly { readonly form: RegExp; readonly says: string }[] = [
+const LOOKS: readonly { readonly form: RegExp; readonly like: string; readonly advice: string }[] = [
   {
     form: /^[+-]?(\d+|\d{1,3}(\.\d{3})+)?,\d+$/,
-    says: "numbers with decimal commas, read as words. Give --decimal comma to read them as numbers",
+    like: "numbers with decimal commas",
+    advice: "Give --decimal comma to read them as numbers.",
   },
   {
     form: /^\d{1,2}[./-]\d{1,2}[./-](\d{4}|\d{2})$/,
-    says: "dates, read as words. Write them as 2024-01-31 to have them read as dates",
+    like: "dates",
+    advice: "Write them as 2024-01-31 to have them read as dates.",
   },
   {
     form: /^[$€£¥~<>+-]?\s?\d{1,3}([\d., ']*\d)?\s?(%|[$€£¥]|[a-zA-Zµ°²³/]{1,6})?$/,
-    says: "numbers with something beside them, read as words. Leave the digits alone in the cells",
+    like: "numbers with something beside them",
+    advice: "Leave the digits alone in their cells to have them read as numbers.",
   },
-  { form: /^[^;\t|]*[;\t|].*$/, says: "several columns in one. Save the table with the same separator throughout" },
+  {
+    form: /^[^;\t|]*[;\t|].*$/,
+    like: "several columns in one",
+    advice: "Save the table with the same separator throughout.",
+  },
 ];
 
 /** Of this many different words on, nearly one for each row, a column tells rows apart and nothing else. */
@@ -95,7 +106,7 @@ function wordsWarning(title: string, words: readonly string[], rows: number, ign
   const looks = LOOKS.find(({ form }) => words.filter((word) => form.test(word)).length > words.length / 2);
   // Few such words may well be names of kinds: 10 kg, 20 kg.
   if (looks && words.length >= MANY)
-    return `${title} holds what looks like ${looks.says}; such as "${name(some, 20)}".`;
+    return `${title} holds words such as "${name(some, 20)}", which look like ${looks.like}. ${looks.advice}`;
   if (words.length >= MANY && words.length > rows / 2) {
     return `${title} has ${words.length} different values in ${plural(rows, "row")}, such as "${name(some, 20)}", so it hardly says what rows have in common. If it is a number or name of the row, ${ignore}.`;
   }
@@ -110,7 +121,7 @@ export function columnWarnings({ x, count, schema }: Dataset): string[] {
   const width = x.length / count;
   for (const column of schema.columns) {
     const title = `Column "${name(column.name)}"`;
-    const ignore = `leave it out: --ignore ${JSON.stringify(column.name)}`;
+    const ignore = `leave it out: --ignore ${quote(column.name)}`;
     if (column.kind === "categorical") {
       const warning = wordsWarning(title, column.categories, count, ignore);
       if (warning !== undefined) warnings.push(warning);

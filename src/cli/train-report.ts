@@ -221,6 +221,6 @@ function proposals({ source, out, data, options }: Training): string[] {
     `explain ${model} ${from} --sample 1`,
     `gradcheck ${model} ${from}`,
     `summary ${model}`,
-    `train ${[from, ...read, `--layers "${units}"`].join(" ")}`,
+    `train ${[from, ...read].join(" ")}${read.length > 1 ? " \\\n     " : ""} --layers "${units}"`,
   ];
 }

