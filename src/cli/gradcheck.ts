@@ -80,7 +80,8 @@ function reportLines({ parameters, passed, tolerance, worst }: GradientReport, r
   const kinks = parameters.reduce((sum, parameter) => sum + parameter.kinks, 0);
   const most = (worst?.error ?? 0).toExponential(1);
   return [
-    `∂L/∂w by the chain rule and (L(w + ε) − L(w − ε)) / 2ε, on ${rows}`,
+    "∂L/∂w by the chain rule beside (L(w + ε) − L(w − ε)) / 2ε,",
+    `in double precision, on ${rows}`,
     "",
     ...table.map(line),
     "",

@@ -5,7 +5,7 @@ import { examplesFor } from "./losses.ts";
 import { count, duration, type Paint, painter, percent, plural } from "./terminal.ts";
 import type { Training } from "./training.ts";
 
-const WIDTHS = [2, 8, 15, 17, 6, 8, 6, 7, 5];
+const WIDTHS = [2, 8, 14, 16, 6, 8, 6, 7, 5];
 const HEADS = ["#", "phase", "result", "ops", "calls", "total ms", "share", "GFLOP/s", "GB/s"];
 
 const cut = (text: string, width: number): string => (text.length > width ? `${text.slice(0, width - 1)}…` : text);

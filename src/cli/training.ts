@@ -25,7 +25,7 @@ import { type BackendOptions, chooseBackend } from "./backend.ts";
 import { checkpointOf } from "./checkpoint.ts";
 import { type ReadOptions, readTrainingData, type TrainingData } from "./data.ts";
 import { detailsOf, fingerprintOf, type Origin } from "./details.ts";
-import { EXIT, Interrupted, UsageError } from "./errors.ts";
+import { Interrupted, UsageError } from "./errors.ts";
 import { examplesFor } from "./losses.ts";
 import { divide, isNumber, type Parts, type PartsOptions } from "./parts.ts";
 import { reportProfile } from "./profile.ts";
@@ -278,20 +278,25 @@ async function checkpointPath(out: string): Promise<string> {
 
 /** Calls `stop` at the first Ctrl-C or request to end, and quits at the second. */
 function onSignals(stop: () => void): () => void {
+  const signals = ["SIGINT", "SIGTERM"] as const;
   let at: number | undefined;
-  const listener = (): void => {
+  const listener = (signal: NodeJS.Signals): void => {
     const now = performance.now();
     if (at === undefined) {
       at = now;
       stop();
     } else if (now - at > 300) {
-      process.exit(EXIT.interrupted); // sooner, it is the same Ctrl-C, passed on by npm or another parent
+      // Sooner, it is the same Ctrl-C, passed on by npm or another parent. As if there were no listener, since an exit
+      // would wait for a disk that hangs; shells see 130 as well.
+      release();
+      process.kill(process.pid, signal);
     }
   };
-  for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, listener);
-  return () => {
-    for (const signal of ["SIGINT", "SIGTERM"] as const) process.off(signal, listener);
+  const release = (): void => {
+    for (const signal of signals) process.off(signal, listener);
   };
+  for (const signal of signals) process.on(signal, listener);
+  return release;
 }
 
 /** Saves the last good weights beside the model that was to be. */
