@@ -191,7 +191,7 @@ export async function reportResults(run: Training, history: readonly EpochReport
   const { size } = await stat(out);
   lines.push(`${paint("bold", "Saved")}  ${out}${size > 0 ? paint("dim", `  ${fileSize(size)}`) : ""}`, "");
   lines.push(paint("bold", "Try next"));
-  for (const proposal of proposals(run)) lines.push(`  ${commandName()} ${proposal}`);
+  for (const proposal of proposals(run)) lines.push(...continued(`${commandName()} ${proposal}`));
   process.stdout.write(`${lines.join("\n")}\n`);
 }
 
@@ -203,6 +203,17 @@ function curve(title: string, values: readonly number[], paint: Paint): string {
 
 const classNames = (data: TrainingData, scores: TestScores): readonly string[] =>
   data.train.classes ?? (scores.task === "classification" ? scores.confusion.map((_, i) => String(i)) : []);
+
+/** A command on as many lines as it takes, as a shell joins them; broken before options. */
+function continued(command: string): string[] {
+  const lines: string[] = [];
+  for (const part of command.split(/ (?=--\w)/)) {
+    const last = lines.at(-1);
+    if (last !== undefined && last.length + part.length < 74) lines[lines.length - 1] = `${last} ${part}`;
+    else lines.push(`${last === undefined ? "  " : "      "}${part}`);
+  }
+  return lines.map((text, i) => (i < lines.length - 1 ? `${text} \\` : text));
+}
 
 /** Commands that work as they stand. */
 function proposals({ source, out, data, options }: Training): string[] {
@@ -221,6 +232,6 @@ function proposals({ source, out, data, options }: Training): string[] {
     `explain ${model} ${from} --sample 1`,
     `gradcheck ${model} ${from}`,
     `summary ${model}`,
-    `train ${[from, ...read].join(" ")}${read.length > 1 ? " \\\n     " : ""} --layers "${units}"`,
+    `train ${[from, ...read, `--layers "${units}"`].join(" ")}`,
   ];
 }

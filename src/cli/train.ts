@@ -57,14 +57,14 @@ scale the data.
 
 STOPPING: Ctrl-C finishes the step, leaves a checkpoint and says how to go on;
 once more quits at once. --resume takes data and options from the checkpoint and
-ends with the same bits as a run that was never stopped. Beside it may stand
-${RESUMABLE_OPTIONS};
---epochs only where the schedule does not depend on it (constant, plateau).
+ends with the same bits as a run that was never stopped. These can be given with
+it, --epochs only where the schedule does not depend on it (constant, plateau):
+  ${RESUMABLE_OPTIONS.replace("--threads", "\n  --threads").replace(" \n", "\n")}
 
 Examples
   chainrule train mnist
   chainrule train flowers.csv --target species --epochs 100
-  chainrule train mnist --layers "dense 256 relu, dropout 0.2" --out b.safetensors
+  chainrule train mnist --layers "dense 256 relu, dropout 0.2" --epochs 20
   chainrule train --resume mnist.checkpoint.safetensors`;
 
 export function register(program: Command): void {

@@ -73,7 +73,12 @@ const CASES: Readonly<Record<string, Case>> = {
     says: /"adm"\. Known are .*sgd.*"adam"/,
   },
   "a loss for another task": { args: ["train", "curve", "--loss", "crossEntropy"], code: 2, says: /for classes/ },
-  "no target": { args: ["train", "t.csv"], prepare: table(fruit(20)), code: 2, says: /No target.*"size".*"state"/ },
+  "no target": {
+    args: ["train", "t.csv"],
+    prepare: table(fruit(20)),
+    code: 2,
+    says: /No target.*--target state.*size, .*state/,
+  },
   "an option for other data": { args: ["train", "iris", "--target", "x"], code: 2, says: /--target is for tables/ },
 
   "a file that is not there": {
@@ -105,7 +110,7 @@ const CASES: Readonly<Record<string, Case>> = {
     args: TABLE,
     prepare: table(`x,y\n${rows((i) => `${i === 4 ? "" : i},a${i % 2}`)}`),
     code: 1,
-    says: /row 6, column "x": the value is missing/,
+    says: /row 6, column "x": the value is missing; .*--missing mean .*--missing drop/,
   },
   "a missing target value": {
     args: TABLE,
@@ -181,7 +186,19 @@ const CASES: Readonly<Record<string, Case>> = {
     args: ["predict", "m.safetensors", "t.csv"],
     prepare: (s) => s.write("m.safetensors", "not a model at all"),
     code: 1,
-    says: /m\.safetensors: /,
+    says: /m\.safetensors is no model file\. Give what "chainrule train" saved/,
+  },
+  "data in the place of the model": {
+    args: ["evaluate", "t.csv", "m.safetensors"],
+    prepare: table(fruit(20)),
+    code: 1,
+    says: /t\.csv is no model file.*data come after it/,
+  },
+  "a checkpoint that is none": {
+    args: ["train", "--resume", "t.csv"],
+    prepare: table(fruit(20)),
+    code: 1,
+    says: /t\.csv is no model file/,
   },
   "an empty model": {
     args: ["evaluate", "m.safetensors", "iris"],

@@ -62,8 +62,8 @@ describe.concurrent("a table", () => {
 
   test("summary shows what the model takes and gives", async () => {
     const { stdout } = await scratch.run(["summary", "fruit.safetensors"]);
-    expect(stdout).toContain("takes     size, weight, colour=green, colour=red");
-    expect(stdout).toContain("gives     state: raw, ripe");
+    expect(stdout).toContain("takes       size, weight, colour=green, colour=red");
+    expect(stdout).toContain("gives       state: raw, ripe");
     expect(stdout).toContain("normalize_1");
     const [all] = await scratch.json(["summary", "fruit.safetensors"]);
     expect(all).toMatchObject({ classes: ["raw", "ripe"], inputShape: [4] });
