@@ -53,6 +53,9 @@ async function formOf(source: string): Promise<Form> {
       `${source} is no data set. Give a CSV file, an NPZ file, a directory of IDX files, a folder of class folders, or one of ${NAMED.join(", ")}.`,
     );
   }
+  if (/\.(xlsx?|ods)$/i.test(source)) {
+    throw new UsageError(`${source} is a spreadsheet's own file. Save it as CSV (UTF-8) there, and train on that.`);
+  }
   return /\.npz$/i.test(source) ? "npz" : "table";
 }
 

@@ -39,6 +39,9 @@ export async function divide(data: TrainingData, options: PartsOptions): Promise
 
 async function withTest(data: TrainingData, { test, decimal }: PartsOptions, seed: number): Promise<Parts> {
   const { train } = data;
+  if (test !== undefined && /^\d+ ?%$/.test(test)) {
+    throw new UsageError(`--test ${test}: give it as a fraction, --test ${Number.parseInt(test, 10) / 100}.`);
+  }
   if (test !== undefined && !isNumber(test)) {
     const found = await readDataFor(test, detailsOf(data, decimal), train.inputShape);
     return { train, test: found, testShare: 0, testNote: `from ${test}` };

@@ -14,7 +14,10 @@ export async function readHeader(path: string): Promise<string[]> {
   try {
     for await (const [first] of parseCsv(stream, { file: path })) {
       const header = first.fields.map((field) => field.trim());
-      if (header.length > 1) return header;
+      if (header.length > 1 && (new Set(header).size === header.length || !looksLikeValues(header))) return header;
+      if (header.length > 1) {
+        throw new DataError(`${path}, row 1: ${VALUES}`, { file: path, row: 1 });
+      }
       const [separator] = /[:;|\t]| +/.exec(header[0]) ?? [];
       const guess =
         separator === undefined ? "" : ` It seems to have ${separator.trim() ? `"${separator}"` : "spaces"}.`;
@@ -29,6 +32,13 @@ export async function readHeader(path: string): Promise<string[]> {
   }
 }
 
+const VALUES =
+  "this line holds numbers, but names of the columns were wanted. Write a line of names above it, such as size,price.";
+
+/** Whether the first line is rather a row than a header. */
+const looksLikeValues = (names: readonly string[]): boolean =>
+  names.filter((title) => /^[+-]?\d+([.,]\d+)?$/.test(title)).length >= names.length / 2;
+
 /** The columns in a sentence, the last one always among them, as it is the likely target. */
 function columnsText(header: readonly string[]): string {
   const shown =
@@ -41,8 +51,9 @@ export async function refuseWithoutTarget(path: string): Promise<never> {
   const header = await readHeader(path);
   if (header.length === 0)
     throw new DataError(`${path}: the file is empty; a table begins with a header.`, { file: path });
+  const hint = looksLikeValues(header) ? ` In row 1, ${VALUES}` : "";
   throw new UsageError(
-    `No target was given. Name the column to predict, such as --target ${quote(header.at(-1)!)}. The columns are ${columnsText(header)}.`,
+    `No target was given. Name the column to predict, such as --target ${quote(header.at(-1)!)}. The columns are ${columnsText(header)}.${hint}`,
   );
 }
 
@@ -116,7 +127,8 @@ function wordsWarning(title: string, words: readonly string[], rows: number, ign
 /** Which columns are likely to have been meant otherwise than they were read. */
 export function columnWarnings({ x, count, schema }: Dataset): string[] {
   if (!schema) return [];
-  const warnings: string[] = [];
+  const names = [...schema.columns.map((column) => column.name), schema.target.name];
+  const warnings = looksLikeValues(names) ? [`The first line was read as names of columns. If ${VALUES}`] : [];
   let feature = 0;
   const width = x.length / count;
   for (const column of schema.columns) {

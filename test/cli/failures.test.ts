@@ -86,6 +86,26 @@ const CASES: Readonly<Record<string, Case>> = {
     code: 1,
     says: /no\.csv: there is no such file/,
   },
+  "a spreadsheet": {
+    args: ["train", "t.xlsx", "--target", "y"],
+    prepare: (s) => s.write("t.xlsx", "PK"),
+    code: 2,
+    says: /t\.xlsx is a spreadsheet's own file\. Save it as CSV/,
+  },
+  "a test part in percent": { args: ["train", "iris", "--test", "20%"], code: 2, says: /fraction, --test 0\.2\./ },
+  "a number of units alone": { args: ["train", "iris", "--layers", "64"], code: 2, says: /mean "dense 64 relu"/ },
+  "a table without header": {
+    args: ["train", "t.csv", "--target", "a"],
+    prepare: table("0,0,a\n1,2,b\n"),
+    code: 1,
+    says: /t\.csv, row 1: this line holds numbers, but names of the columns were wanted/,
+  },
+  "a table without header or target": {
+    args: ["train", "t.csv"],
+    prepare: table("0,1,a\n1,2,b\n"),
+    code: 2,
+    says: /No target.*this line holds numbers/,
+  },
   "another target": {
     args: ["train", "t.csv", "--target", "price"],
     prepare: table(fruit(20)),
