@@ -16,7 +16,7 @@ export async function readHeader(path: string): Promise<string[]> {
       const header = first.fields.map((field) => field.trim());
       if (header.length > 1 && (new Set(header).size === header.length || !looksLikeValues(header))) return header;
       if (header.length > 1) {
-        throw new DataError(`${path}, row 1: ${VALUES}`, { file: path, row: 1 });
+        throw new DataError(`${path}: ${VALUES}`, { file: path, row: 1 });
       }
       const [separator] = /[:;|\t]| +/.exec(header[0]) ?? [];
       const guess =
@@ -33,7 +33,7 @@ export async function readHeader(path: string): Promise<string[]> {
 }
 
 const VALUES =
-  "this line holds numbers, but names of the columns were wanted. Write a line of names above it, such as size,price.";
+  "the first line holds numbers, but names of the columns belong there. If it is a row, write a line of names above it, such as size,price.";
 
 /** Whether the first line is rather a row than a header. */
 const looksLikeValues = (names: readonly string[]): boolean =>
@@ -51,7 +51,7 @@ export async function refuseWithoutTarget(path: string): Promise<never> {
   const header = await readHeader(path);
   if (header.length === 0)
     throw new DataError(`${path}: the file is empty; a table begins with a header.`, { file: path });
-  const hint = looksLikeValues(header) ? ` In row 1, ${VALUES}` : "";
+  const hint = looksLikeValues(header) ? ` Note: ${VALUES}` : "";
   throw new UsageError(
     `No target was given. Name the column to predict, such as --target ${quote(header.at(-1)!)}. The columns are ${columnsText(header)}.${hint}`,
   );
@@ -128,7 +128,7 @@ function wordsWarning(title: string, words: readonly string[], rows: number, ign
 export function columnWarnings({ x, count, schema }: Dataset): string[] {
   if (!schema) return [];
   const names = [...schema.columns.map((column) => column.name), schema.target.name];
-  const warnings = looksLikeValues(names) ? [`The first line was read as names of columns. If ${VALUES}`] : [];
+  const warnings = looksLikeValues(names) ? [VALUES[0].toUpperCase() + VALUES.slice(1)] : [];
   let feature = 0;
   const width = x.length / count;
   for (const column of schema.columns) {

@@ -85,6 +85,12 @@ describe("what looks as if it were meant otherwise", () => {
     expect(await column(cell)).toEqual([]);
   });
 
+  test("a row where the names of columns belong", async () => {
+    const rows = Array.from({ length: 30 }, (_, i) => `${(i * i) % 7},${(i * 5) % 11},${"ab"[i % 2]}`);
+    const data = await readTable(`0,1,y\n${rows.join("\n")}\n`, { target: "y" });
+    expect(columnWarnings(data)).toEqual([expect.stringMatching(/^The first line holds numbers, but names/)]);
+  });
+
   test("a target of decimal commas", async () => {
     const lines = Array.from({ length: 40 }, (_, i) => `${(i * 7) % 5};${i},5`);
     const data = await readTable(`n;y\n${lines.join("\n")}\n`, { target: "y" });

@@ -98,13 +98,13 @@ const CASES: Readonly<Record<string, Case>> = {
     args: ["train", "t.csv", "--target", "a"],
     prepare: table("0,0,a\n1,2,b\n"),
     code: 1,
-    says: /t\.csv, row 1: this line holds numbers, but names of the columns were wanted/,
+    says: /t\.csv: the first line holds numbers, but names of the columns belong there/,
   },
   "a table without header or target": {
     args: ["train", "t.csv"],
     prepare: table("0,1,a\n1,2,b\n"),
     code: 2,
-    says: /No target.*this line holds numbers/,
+    says: /No target.*the first line holds numbers/,
   },
   "another target": {
     args: ["train", "t.csv", "--target", "price"],
