@@ -24,10 +24,11 @@ import { augmenter } from "./augmenting.ts";
 import { type BackendOptions, chooseBackend } from "./backend.ts";
 import { checkpointOf } from "./checkpoint.ts";
 import { type ReadOptions, readTrainingData, type TrainingData } from "./data.ts";
-import { detailsOf } from "./details.ts";
-import { EXIT, Interrupted, UsageError } from "./errors.ts";
-import { targetsFor } from "./losses.ts";
+import { detailsOf, fingerprintOf, type Origin } from "./details.ts";
+import { Interrupted, UsageError } from "./errors.ts";
+import { examplesFor } from "./losses.ts";
 import { divide, isNumber, type Parts, type PartsOptions } from "./parts.ts";
+import { reportProfile } from "./profile.ts";
 import { Display } from "./progress.ts";
 import { chooseRecipe, type Recipe, type RecipeOptions } from "./recipe.ts";
 import { commandName, plural, quote } from "./terminal.ts";
@@ -42,6 +43,8 @@ export interface TrainOptions extends RecipeOptions, ReadOptions, PartsOptions, 
   readonly augment?: string;
   /** A CSV or JSON file for the scores of all epochs. */
   readonly history?: string;
+  /** Whether to measure what the steps of the plan cost. */
+  readonly profile?: boolean;
   readonly json?: boolean;
   readonly quiet?: boolean;
 }
@@ -60,8 +63,11 @@ export interface Training {
 }
 
 export async function train(source: string, options: TrainOptions): Promise<void> {
-  const { target, task, missing, ignore, imageSize } = options;
-  const given = Object.entries({ target, task, missing, ignore, imageSize }).filter(([, value]) => value !== undefined);
+  const { target, task, missing, ignore, decimal, imageSize } = options;
+  const asked = Object.entries({ target, task, missing, ignore, decimal, imageSize });
+  const given = asked.filter(([, value]) => value !== undefined);
+  if (options.profile && options.backend === "reference")
+    throw new UsageError("--profile is for the wasm backend, whose plan has steps to measure. Leave one out.");
   const data = await readTrainingData(source, Object.fromEntries(given));
   const out = options.out ?? `${data.title}.safetensors`;
   await refuseInput(out, [source, options.test]);
@@ -77,17 +83,32 @@ export async function train(source: string, options: TrainOptions): Promise<void
   const recipe = fitted(chosen, model, options);
   try {
     const { epochs, optimizer, batchSize } = recipe;
-    const how = `${plural(epochs, "epoch")} of ${optimizer.name}, batches of ${batchSize}`;
-    Object.assign(model.details, detailsOf(data), { trained: `${basename(resolve(source))}, ${how}` });
+    const how = (count: number) => `${plural(count, "epoch")} of ${optimizer.name}, batches of ${batchSize}`;
+    const origin = originOf(source, data, parts, options);
+    const { learningRate } = recipe;
+    Object.assign(model.details, detailsOf(data, options.decimal), {
+      origin,
+      optimizer: options.optimizer ?? "adam",
+      learningRate,
+    });
     const display = new Display(options);
     const run: Training = { source, options, data, parts, recipe, model, out, display, ...(augment && { augment }) };
-    announce(run);
+    announce(run, await isFile(out));
     const history = await runTraining(run);
+    model.details.trained = `${basename(resolve(source))}, ${how(history.at(-1)?.epoch ?? epochs)}`;
     await save(run);
     await reportResults(run, history);
+    if (options.profile) await reportProfile(run, history);
   } finally {
     model.close();
   }
+}
+
+/** What tells `evaluate` which rows the model has learnt from. Data with a test part of their own are known by it. */
+function originOf(source: string, { train, test }: TrainingData, { testShare }: Parts, options: TrainOptions): Origin {
+  const { validation = 0, seed = 0 } = options;
+  const file = test === undefined ? basename(resolve(source)) : "";
+  return { fingerprint: fingerprintOf(train), file, test: testShare, validation, seed };
 }
 
 /** The model must not replace the data that it learns from. */
@@ -139,8 +160,7 @@ async function runTraining(run: Training): Promise<EpochReport[]> {
     display.note("Stopping after this step. Once more, and it quits at once.");
     stop.abort();
   });
-  const width = model.network.outputShape.reduce((a, b) => a * b, 1);
-  const examples = (data: Dataset) => ({ x: data.x, y: targetsFor(data, loss, width) });
+  const examples = (data: Dataset) => examplesFor(data, loss, model);
   model.details.run = storedRun(run);
   const history: EpochReport[] = [];
   const whole = new History();
@@ -182,7 +202,7 @@ async function runTraining(run: Training): Promise<EpochReport[]> {
     if (stop.signal.aborted && !(error instanceof FileError)) {
       display.event({ event: "interrupted", checkpoint });
       throw new Interrupted(
-        `Interrupted. To go on where it stopped:\n  ${commandName()} train --resume ${quote(checkpoint)}`,
+        `Interrupted. To go on where it stopped:\n  ${commandName()} train --resume ${quote(checkpoint)}\nIt is a model too, which evaluate and predict take.`,
       );
     }
     delete model.details.run;
@@ -194,7 +214,13 @@ async function runTraining(run: Training): Promise<EpochReport[]> {
     display.end();
     release();
     showWarnings(run, warnings);
-    if (options.history !== undefined && whole.length > 0) await whole.save(options.history);
+    if (options.history !== undefined && whole.length > 0) {
+      await whole.save(options.history);
+      if (whole[0].epoch > 1)
+        display.note(
+          `note: ${options.history} begins with epoch ${whole[0].epoch}, since the run began without --history.`,
+        );
+    }
   }
 }
 
@@ -209,7 +235,7 @@ const recorder = (history: History): Callback => ({
 });
 
 /** The command's own data and options, as text, with paths that hold from every directory. */
-function storedRun({ source, options, out }: Training) {
+function storedRun({ source, options, recipe, out }: Training) {
   const text = (key: string, value: unknown): string => {
     if (key === "test" && !isNumber(String(value))) return absolute(String(value));
     if (key === "model" || key === "history") return resolve(String(value));
@@ -217,11 +243,15 @@ function storedRun({ source, options, out }: Training) {
     return String(value);
   };
   const kept = Object.entries(options).filter(
-    ([key]) => !["resume", "out", "json", "quiet", "threads", "turbo"].includes(key),
+    ([key]) => !["resume", "out", "epochs", "json", "quiet", "profile", "threads", "turbo"].includes(key),
   );
   return {
     data: absolute(source),
-    options: { ...Object.fromEntries(kept.map(([key, value]) => [key, text(key, value)])), out: resolve(out) },
+    options: {
+      ...Object.fromEntries(kept.map(([key, value]) => [key, text(key, value)])),
+      epochs: String(recipe.epochs),
+      out: resolve(out),
+    },
   };
 }
 
@@ -234,6 +264,12 @@ const exists = (path: string): Promise<boolean> =>
     () => false,
   );
 
+const isFile = (path: string): Promise<boolean> =>
+  stat(path).then(
+    (found) => found.isFile(),
+    () => false,
+  );
+
 /** Beside the model; where that is a device, which has no beside, in the working directory. */
 async function checkpointPath(out: string): Promise<string> {
   const found = await stat(out).catch(() => undefined);
@@ -242,20 +278,25 @@ async function checkpointPath(out: string): Promise<string> {
 
 /** Calls `stop` at the first Ctrl-C or request to end, and quits at the second. */
 function onSignals(stop: () => void): () => void {
+  const signals = ["SIGINT", "SIGTERM"] as const;
   let at: number | undefined;
-  const listener = (): void => {
+  const listener = (signal: NodeJS.Signals): void => {
     const now = performance.now();
     if (at === undefined) {
       at = now;
       stop();
     } else if (now - at > 300) {
-      process.exit(EXIT.interrupted); // sooner, it is the same Ctrl-C, passed on by npm or another parent
+      // Sooner, it is the same Ctrl-C, passed on by npm or another parent. As if there were no listener, since an exit
+      // would wait for a disk that hangs; shells see 130 as well.
+      release();
+      process.kill(process.pid, signal);
     }
   };
-  for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, listener);
-  return () => {
-    for (const signal of ["SIGINT", "SIGTERM"] as const) process.off(signal, listener);
+  const release = (): void => {
+    for (const signal of signals) process.off(signal, listener);
   };
+  for (const signal of signals) process.on(signal, listener);
+  return release;
 }
 
 /** Saves the last good weights beside the model that was to be. */

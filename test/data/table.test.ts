@@ -6,7 +6,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { type CsvSource, parseCsv } from "../../src/data/csv.ts";
 import { statistics } from "../../src/data/dataset.ts";
-import { encodeCsv, readCsv } from "../../src/data/node/table.ts";
+import { decimalPoints, encodeCsv, readCsv } from "../../src/data/node/table.ts";
 import { parseSchema } from "../../src/data/schema.ts";
 import { encodeRows, encodeTable, readTable, type TableOptions } from "../../src/data/table.ts";
 import { ArgumentError, DataError, FileError } from "../../src/errors.ts";
@@ -269,4 +269,25 @@ test("files: streamed, named in messages, FileError when not there", async () =>
   await expect(readCsv(join(directory, "none.csv"), { target: "y" })).rejects.toThrow(FileError);
   await expect(readCsv(directory, { target: "y" })).rejects.toThrow(/it is a directory/);
   rmSync(directory, { recursive: true });
+});
+
+async function pointed(source: CsvSource): Promise<string> {
+  let text = "";
+  for await (const piece of decimalPoints(source, { file: "t.csv" })) text += piece;
+  return text;
+}
+
+test("decimal commas become points; words, dates and the numbers of lines stay", async () => {
+  const text = 'a;b;c\r\n3,5;1.234,75;x,y\n\n-0,5;1.234.567;"one\ntwo"\n,5;2020-01-31;"7,25"\n1,5e3;12;31.12.2020\n';
+  expect(await pointed(text)).toBe(
+    'a,b,c\n3.5,1234.75,"x,y"\n\n-0.5,1234567,"one\ntwo"\n.5,2020-01-31,7.25\n1.5e3,12,31.12.2020\n',
+  );
+  // In pieces, however they are cut.
+  const pieces = [...text];
+  expect(await pointed(pieces)).toBe(await pointed(text));
+  expect((await records(await pointed(text))).map(([row]) => row)).toEqual((await records(text)).map(([row]) => row));
+});
+
+test("a single point among decimal commas may be a thousand or a decimal: it is refused with its row", async () => {
+  await expect(pointed("a;b\n1,5;2\n1.234;3\n")).rejects.toThrow(/t\.csv, row 3: the value is "1\.234".*comma/);
 });
