@@ -78,7 +78,7 @@ export async function open(model: Model, data: Data, options: ExplainOptions): P
     weighted: examples.weights !== undefined,
   });
   const states = optimizerStates(network, optimizer);
-  const graph = trainingGraph(network, objectiveOf(loss, []), optimizer, states, batch);
+  const graph = trainingGraph(network, objectiveOf(network, loss, []), optimizer, states, batch);
   const scalars = optimizer.scalars(step, schedule);
 
   const given = new Map<Node, AnyArray>([

@@ -1,4 +1,5 @@
 /** One training run as users see it: an awaitable that gives the history, an iterable that gives the epochs. */
+import { checkNumbers, whole } from "../checks.ts";
 import { ArgumentError } from "../errors.ts";
 import { type LossOption, lossOf } from "../nn/losses.ts";
 import { adam, type Optimizer } from "../optim/index.ts";
@@ -52,8 +53,8 @@ export interface FitOptions {
   /** A loss's name, such as `crossEntropy`, one with options such as `huber({ delta: 0.5 })`, or a function of your own. */
   readonly loss: LossOption;
   /**
-   * How much the rows of each class count in the loss, by class number; 1 for those left out. `"balanced"` gives every
-   * class the same share: rows / (classes · rows of the class).
+   * How much the rows of each class count in the loss, by class number, or by class name if the data have names; 1 for
+   * those left out. `"balanced"` gives every class the same share: rows / (classes · rows of the class).
    */
   readonly classWeights?: ClassWeights;
   /** Adam with its usual settings unless said. */
@@ -132,15 +133,14 @@ export class Fit implements AsyncIterable<EpochReport>, PromiseLike<History> {
       resume,
       onWarning,
     } = this.#options;
-    if (!Number.isInteger(epochs) || epochs < 0)
-      throw new ArgumentError(`epochs must be a whole number ≥ 0; it is ${epochs}.`);
+    checkNumbers("fit: ", { epochs }, whole(0));
     const model = this.#model;
     const all = model.examples(this.#data, loss);
     const [training, held] =
       typeof validation === "number"
         ? splitForValidation(all, validation, model.network.seed)
         : [all, validation && model.examples(validation, loss, "validation ")];
-    const examples = weighClasses(training, this.#options.classWeights);
+    const examples = weighClasses(training, this.#options.classWeights, this.#data.classes);
     const { batchSize: asked = 32 } = this.#options;
     const batchSize = asked === "all" ? examples.x.count : asked;
     const callbacks = callbacksOf(this.#options.callbacks ?? []);

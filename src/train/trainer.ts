@@ -3,11 +3,12 @@
  * step with the same bits. It owns the data set and the optimiser's state inside the engine while it lives.
  */
 import type { Executable, Run, Session } from "../backends/backend.ts";
+import { checkNumbers, whole } from "../checks.ts";
 import { ArgumentError, DivergenceError } from "../errors.ts";
 import { variable } from "../graph/leaf.ts";
 import type { Node } from "../graph/node.ts";
 import { sizeOf } from "../graph/shape.ts";
-import { type LossOption, lossOf } from "../nn/losses.ts";
+import { type LossOption, lossAfter } from "../nn/losses.ts";
 import type { Network } from "../nn/network.ts";
 import type { Optimizer, ScheduleMemory } from "../optim/index.ts";
 import { RandomStream } from "../random.ts";
@@ -99,8 +100,8 @@ export function freeExamples(session: Session, data: DataVariables): void {
   for (const node of Object.values(data)) session.free(node);
 }
 
-export const objectiveOf = (loss: LossOption, metrics: readonly string[]): Objective => ({
-  loss: lossOf(loss),
+export const objectiveOf = (network: Network, loss: LossOption, metrics: readonly string[]): Objective => ({
+  loss: lossAfter(network.outputOp, loss),
   ...splitMetrics(metrics),
 });
 
@@ -154,7 +155,7 @@ export class Evaluator {
   constructor(session: Session, network: Network, examples: Examples, loss: LossOption, metrics: readonly string[]) {
     this.#session = session;
     this.#network = network;
-    this.#objective = objectiveOf(loss, metrics);
+    this.#objective = objectiveOf(network, loss, metrics);
     this.#data = uploadExamples(session, network, examples);
     this.#examples = examples;
     this.#count = examples.x.count;
@@ -234,13 +235,11 @@ export class Trainer {
 
   constructor(session: Session, network: Network, examples: Examples, options: TrainerOptions) {
     const { batchSize, loss, metrics, optimizer } = options;
-    if (!Number.isInteger(batchSize) || batchSize < 1) {
-      throw new ArgumentError(`The batch size must be a whole number ≥ 1; it is ${batchSize}.`);
-    }
+    checkNumbers("fit: ", { batchSize }, whole(1));
     this.#session = session;
     this.#network = network;
     this.#options = options;
-    this.#objective = objectiveOf(loss, metrics);
+    this.#objective = objectiveOf(network, loss, metrics);
     this.#count = examples.x.count;
     this.#x = examples.x;
     this.states = optimizerStates(network, optimizer);

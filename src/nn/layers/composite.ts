@@ -12,6 +12,7 @@ import { chained, type Flow, flowThrough, isWiring, traceFlow, type Wiring } fro
 type Composite = LayerOptions & { readonly layers: readonly Layer[]; readonly wiring?: Wiring };
 
 const COMPOSITE: LayerKind<Composite> = {
+  options: [],
   apply: ({ layers, wiring = chained(layers.length) }, { x, layer }) => {
     if (!isWiring(wiring, layers.length))
       throw new ArgumentError(`its wiring names layers or values that are not there: ${JSON.stringify(wiring)}.`);
@@ -29,7 +30,7 @@ const makeChain = defineLayer<Composite>("chain", COMPOSITE);
 /** Layers one after the other, as one layer. */
 export function chain(layers: readonly Layer[], options: LayerOptions = {}): Layer {
   wantLayers("chain", layers);
-  return makeChain({ ...options, layers });
+  return makeChain(options, { layers });
 }
 
 const makeBlock = defineLayer<Composite>("block", COMPOSITE);
@@ -41,7 +42,7 @@ const makeBlock = defineLayer<Composite>("block", COMPOSITE);
  * const gated = block((x) => merge("multiply", x.to(dense(8)), x.to(dense(8, { activation: "sigmoid" }))));
  */
 export function block(build: (x: Flow) => Flow, options: LayerOptions = {}): Layer {
-  return makeBlock({ ...options, ...traceFlow(build) });
+  return makeBlock(options, traceFlow(build));
 }
 
 const makeResidual = defineLayer<Composite>("residual", {
@@ -63,13 +64,13 @@ export function residual(
 ): Layer {
   wantLayers("residual", layers);
   const shortcut = projection && { ...projection, config: { name: "projection", ...(projection.config as object) } };
-  return makeResidual({
-    ...options,
-    ...traceFlow((x) => {
+  return makeResidual(
+    options,
+    traceFlow((x) => {
       const f = layers.reduce((value, layer) => value.to({ ...layer }), x);
       return merge("add", shortcut ? x.to(shortcut) : x, f);
     }),
-  });
+  );
 }
 
 const makeBranches = defineLayer<Composite>("branches", COMPOSITE);
@@ -85,13 +86,13 @@ export function branches(
   { merge: how = "concat", ...options }: LayerOptions & { readonly merge?: MergeName } = {},
 ): Layer {
   wantLayers("branches", layers);
-  return makeBranches({
-    ...options,
-    ...traceFlow((x) => {
+  return makeBranches(
+    options,
+    traceFlow((x) => {
       const [first, ...others] = layers.map((layer) => x.to({ ...layer }));
       return merge(how, first, ...others);
     }),
-  });
+  );
 }
 
 const total = (xs: readonly Node[]): Node => xs.reduce((a, b) => add(a, b));
