@@ -102,5 +102,6 @@ export {
   type ModelOptions,
   sequential,
 } from "./train/model.ts";
+export type { BatchSource } from "./train/source.ts";
 export { type StepResult, type TrainStep, type TrainStepOptions, trainStep } from "./train/step.ts";
 export type { Augment, Scores } from "./train/trainer.ts";

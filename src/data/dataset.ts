@@ -3,10 +3,11 @@
  * takes one. Here too: checking it, splitting it, taking rows of it, its statistics. It is plain data without methods
  * and it knows no file format.
  */
+
+import { checkOptionNames } from "../checks.ts";
 import { ArgumentError, DataError } from "../errors.ts";
 import { RandomStream } from "../random.ts";
 import type { NumberArray } from "./arrays.ts";
-import { checkOptionNames } from "../checks.ts";
 import { checkInteger, dataError, show } from "./fail.ts";
 import type { TableSchema } from "./schema.ts";
 
@@ -162,6 +163,7 @@ export function split<const F extends readonly number[]>(
 export function split(dataset: Dataset, given: number | readonly number[], options: SplitOptions = {}): Dataset[] {
   checkOptionNames("split", options, ["seed", "stratify"]);
   const { seed = 0, stratify = true } = options;
+  checkInteger("The seed", seed, 0);
   const fractions = typeof given === "number" ? [given, 1 - given] : given;
   const sum = Array.isArray(fractions) ? fractions.reduce((total, fraction) => total + fraction, 0) : 0;
   if (!(sum > 0 && sum <= 1 + 1e-9 && fractions.every((fraction) => fraction > 0)))

@@ -74,8 +74,7 @@ function adamLike(name: string, usualDecay: number, given: AdamOptions, decouple
 export const adam = (options: AdamOptions = {}): Optimizer => adamLike("adam", 0, options, false);
 
 /** Adam with decoupled weight decay (Loshchilov & Hutter, 2019): w ← (1 − ηλ) w − η m̂ / (√v̂ + ε); λ is 0.01 unless said. */
-export const adamw = (options: AdamOptions = {}): Optimizer =>
-  adamLike("adamw", 0.01, options, true);
+export const adamw = (options: AdamOptions = {}): Optimizer => adamLike("adamw", 0.01, options, true);
 
 export interface NadamOptions extends OptimizerOptions {
   readonly beta1?: number;

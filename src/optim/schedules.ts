@@ -53,15 +53,15 @@ export function scheduleOf(user: string, rate: LearningRate): Schedule {
  * const optimizer = sgd({ learningRate: stepDecay({ learningRate: 0.1, every: 1000, factor: 0.5 }) });
  */
 export function stepDecay(options: { learningRate: number; every: number; factor: number }): Schedule {
-  const { learningRate, every, factor } = options;
   check("stepDecay", options, { learningRate: ABOVE_0, every: STEPS, factor: ABOVE_0 });
+  const { learningRate, every, factor } = options;
   return { config: { kind: "stepDecay", ...options }, at: (step) => learningRate * factor ** Math.floor(step / every) };
 }
 
 /** Multiplies the rate by `factor` after every step: η · factor^step. */
 export function exponentialDecay(options: { learningRate: number; factor: number }): Schedule {
-  const { learningRate, factor } = options;
   check("exponentialDecay", options, { learningRate: ABOVE_0, factor: ABOVE_0 });
+  const { learningRate, factor } = options;
   return { config: { kind: "exponentialDecay", ...options }, at: (step) => learningRate * factor ** step };
 }
 
@@ -74,8 +74,8 @@ const cosine = (from: number, to: number, fraction: number): number =>
  * (Loshchilov & Hutter, 2017, without restarts).
  */
 export function cosineDecay(options: { learningRate: number; steps: number; minimum?: number }): Schedule {
-  const { learningRate, steps, minimum = 0 } = options;
   check("cosineDecay", options, { learningRate: ABOVE_0, steps: STEPS }, { minimum: FROM_0 });
+  const { learningRate, steps, minimum = 0 } = options;
   return {
     config: { kind: "cosineDecay", ...options },
     at: (step) => cosine(learningRate, minimum, Math.min(step / steps, 1)),
@@ -115,10 +115,10 @@ export function oneCycle(options: {
   /** The form of both ways; `cosine` unless said. */
   anneal?: "cosine" | "linear";
 }): Schedule {
-  const { learningRate, steps, anneal = "cosine" } = options;
-  const { warmupFraction = 0.3, startDivisor = 25, finalDivisor = 1e4 } = options;
   const possible = { warmupFraction: ABOVE_0, startDivisor: ABOVE_0, finalDivisor: ABOVE_0, anneal: undefined };
   check("oneCycle", options, { learningRate: ABOVE_0, steps: STEPS }, possible);
+  const { learningRate, steps, anneal = "cosine" } = options;
+  const { warmupFraction = 0.3, startDivisor = 25, finalDivisor = 1e4 } = options;
   const between = anneal === "linear" ? (from: number, to: number, f: number) => from + (to - from) * f : cosine;
   const start = learningRate / startDivisor;
   const [top, last] = [warmupFraction * steps - 1, steps - 1];
@@ -147,10 +147,10 @@ export function reduceOnPlateau(options: {
   /** The rate never goes below; 0 unless said. */
   minimum?: number;
 }): Schedule {
-  const { factor = 0.1, patience = 10, cooldown = 0, threshold = 1e-4, minimum = 0 } = options;
   const waits = { patience: whole(0), cooldown: whole(0) };
   const possible = { factor: BETWEEN_0_AND_1, threshold: FROM_0, minimum: FROM_0, ...waits };
   check("reduceOnPlateau", options, { learningRate: undefined }, possible);
+  const { factor = 0.1, patience = 10, cooldown = 0, threshold = 1e-4, minimum = 0 } = options;
   const base = scheduleOf("reduceOnPlateau", options.learningRate);
   return {
     config: {

@@ -115,7 +115,7 @@ export function earlyStopping(options: EarlyStoppingOptions = {}): Callback {
     save: () => ({ values: { best, waited }, arrays: weights }),
     restore: ({ values, arrays = new Map() }, run) => {
       best = typeof values.best === "number" ? values.best : undefined;
-      waited = Number(values.waited);
+      waited = Number(values.waited ?? 0);
       weights = new Map(arrays);
       if (waited > patience) run.stop();
     },

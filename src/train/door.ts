@@ -2,7 +2,7 @@
  * The door of the library: what people who write without types, or in a hurry, hand over by mistake. Each message says
  * what came, what was wanted and how it is written.
  */
-import { checkOptionNames } from "../checks.ts";
+import { checkNumbers, checkOptionNames, whole } from "../checks.ts";
 import { ArgumentError } from "../errors.ts";
 import { lossNames } from "../nn/losses.ts";
 
@@ -52,16 +52,23 @@ const FIT_OPTIONS = [
   "classWeights",
   "augment",
   "onWarning",
+  "stepsPerEpoch",
 ] as const;
 
 export function checkFit(data: unknown, options: unknown): void {
-  checkData("fit", data);
+  if (typeof data !== "function") checkData("fit", data);
   if (!isObject(options) || options.loss === undefined) {
     throw new ArgumentError(
       `fit needs a loss in its options, such as { loss: "crossEntropy" }; ${inWords(options)} came. Known are ${lossNames().join(", ")}.`,
     );
   }
   checkOptionNames("fit", options, FIT_OPTIONS);
+  const { stepsPerEpoch, validation } = options;
+  if (stepsPerEpoch !== undefined) checkNumbers("fit: ", { stepsPerEpoch }, whole(1));
+  if (typeof data === "function" ? typeof validation === "number" : stepsPerEpoch !== undefined)
+    throw new ArgumentError(
+      "fit: stepsPerEpoch is for data from a function that gives batches, a fraction as validation for data that are not.",
+    );
   checkOptimizer(options.optimizer);
 }
 

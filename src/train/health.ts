@@ -125,7 +125,13 @@ export class HealthCheck {
     const { network } = model;
     const optimizer = sgd();
     const states = optimizerStates(network, optimizer);
-    const graph = trainingGraph(network, objectiveOf(network, loss, []), optimizer, states, givenBatch(network, rows, form));
+    const graph = trainingGraph(
+      network,
+      objectiveOf(network, loss, []),
+      optimizer,
+      states,
+      givenBatch(network, rows, form),
+    );
     this.#probes = network.allLayers.flatMap((layer) => activationProbes(layer, graph.named, graph.output));
     // Gradients of kernels and the like: those of biases say nothing more.
     const kernels = states

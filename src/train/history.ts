@@ -80,7 +80,8 @@ export class History extends Array<EpochReport> {
   /** Writes the history to a file, all of it or nothing: CSV or JSON, by the ending of its name. */
   async save(path: string): Promise<void> {
     const [ending] = /\.(csv|json)$/.exec(path) ?? [];
-    if (!ending) throw new ArgumentError(`A history is saved as .csv or .json; the name ${show(path)} ends in neither.`);
+    if (!ending)
+      throw new ArgumentError(`A history is saved as .csv or .json; the name ${show(path)} ends in neither.`);
     const text = ending === ".csv" ? this.toCsv() : JSON.stringify(this, null, 2);
     const { writeFileAtomically } = await import("../data/node/files.ts");
     await writeFileAtomically(path, new TextEncoder().encode(text));

@@ -3,8 +3,8 @@
  */
 import type { Backend, Executable, Session } from "../backends/backend.ts";
 import { wasm } from "../backends/wasm/session.ts";
-import type { NumberArray } from "../data/arrays.ts";
 import { checkOptionNames } from "../checks.ts";
+import type { NumberArray } from "../data/arrays.ts";
 import { ArgumentError, ChainruleError, DataError } from "../errors.ts";
 import { input } from "../graph/leaf.ts";
 import type { Tensor } from "../graph/op.ts";
@@ -20,6 +20,7 @@ import { Fit, type FitOptions } from "./fit.ts";
 import { type Numbers, toRows, toTargets, toWeights } from "./inputs.ts";
 import { decodeModelFile, encodeModelFile, type ModelFile, tensorOf } from "./model-file.ts";
 import { predictionPlan } from "./program.ts";
+import type { BatchSource } from "./source.ts";
 import { summaryTable } from "./summary.ts";
 import { Evaluator, type Examples, type Scores } from "./trainer.ts";
 
@@ -155,10 +156,24 @@ export class Model {
   /**
    * Trains the model. The result can be awaited, for the history, or iterated, for the epochs as they come.
    *
+   * The data may also be a function, such as an async generator, that gives the batches of an epoch: one epoch at a time
+   * is in memory, its rows stay in their order, and a step takes as many as the first batch has unless `batchSize` says
+   * otherwise. An endless one needs `stepsPerEpoch`. Every epoch must have as many rows; to resume with the same bits,
+   * the same epoch must give the same rows.
+   *
    * @example
    * for await (const epoch of model.fit({ x, y }, { loss: "crossEntropy", optimizer: adam(), epochs: 5 })) console.log(epoch.loss);
+   *
+   * async function* points(epoch) {
+   *   const random = new RandomStream(7, `epoch ${epoch}`);
+   *   for (;;) {
+   *     const [a, b] = [random.uniform(), random.uniform()];
+   *     yield { x: [[a, b]], y: [a > b ? 1 : 0] };
+   *   }
+   * }
+   * await model.fit(points, { loss: "crossEntropy", epochs: 2, stepsPerEpoch: 10 });
    */
-  fit(data: Data, options: FitOptions): Fit {
+  fit(data: Data | BatchSource, options: FitOptions): Fit {
     return new Fit(this, data, options);
   }
 

@@ -1,6 +1,7 @@
 /** Picking rows out of examples: for batches, and for setting a part aside for validation. */
-import { split } from "../data/dataset.ts";
+
 import { BETWEEN_0_AND_1, checkNumbers } from "../checks.ts";
+import { split } from "../data/dataset.ts";
 import type { Examples } from "./trainer.ts";
 
 /** Some rows of an array of `count`, in the given order. */

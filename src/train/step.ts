@@ -63,7 +63,13 @@ export function trainStep(model: Model, options: TrainStepOptions): TrainStep {
     const key = `${size} ${JSON.stringify(form)}`;
     let found = executables.get(key);
     if (!found) {
-      const graph = trainingGraph(network, objectiveOf(network, loss, []), optimizer, states, givenBatch(network, size, form));
+      const graph = trainingGraph(
+        network,
+        objectiveOf(network, loss, []),
+        optimizer,
+        states,
+        givenBatch(network, size, form),
+      );
       found = session.compile(trainingPlan(graph, gradients ? graph.gradients : []));
       executables.set(key, found);
     }

@@ -114,7 +114,8 @@ test("iris has the means that the literature gives", () => {
   const { mean, deviation } = statistics(iris());
   // numpy: load_iris().data.mean(0), .std(0)
   for (const [i, value] of [5.843333, 3.057333, 3.758, 1.199333].entries()) expect(mean[i]).toBeCloseTo(value, 5);
-  for (const [i, value] of [0.825301, 0.434411, 1.759404, 0.759693].entries()) expect(deviation[i]).toBeCloseTo(value, 5);
+  for (const [i, value] of [0.825301, 0.434411, 1.759404, 0.759693].entries())
+    expect(deviation[i]).toBeCloseTo(value, 5);
 });
 
 test("the small sets pass the check and follow the seed", () => {

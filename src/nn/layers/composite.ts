@@ -2,6 +2,7 @@
  * Layers made of layers. All hold their layers and how they are wired, as plain data; they differ in how they are
  * written. Names inside begin with the composite's own: `residual_1.dense_2.kernel`.
  */
+import { checkOptionNames } from "../../checks.ts";
 import { ArgumentError, ShapeError } from "../../errors.ts";
 import type { Node } from "../../graph/node.ts";
 import { sameShape, showShape } from "../../graph/shape.ts";
@@ -58,10 +59,9 @@ const makeResidual = defineLayer<Composite>("residual", {
  * @example
  * const model = sequential({ input: [16] }, [residual([dense(16, { activation: "relu" }), dense(16)]), activation("relu"), dense(2)]);
  */
-export function residual(
-  layers: readonly Layer[],
-  { projection, ...options }: LayerOptions & { readonly projection?: Layer } = {},
-): Layer {
+export function residual(layers: readonly Layer[], given: LayerOptions & { readonly projection?: Layer } = {}): Layer {
+  checkOptionNames("residual", given, ["projection", "name", "trainable"]);
+  const { projection, ...options } = given;
   wantLayers("residual", layers);
   const shortcut = projection && { ...projection, config: { name: "projection", ...(projection.config as object) } };
   return makeResidual(
@@ -81,10 +81,9 @@ const makeBranches = defineLayer<Composite>("branches", COMPOSITE);
  * @example
  * const inception = branches([conv2d(4, 1), chain([conv2d(4, 1), conv2d(8, 3, { padding: "same" })])]);
  */
-export function branches(
-  layers: readonly Layer[],
-  { merge: how = "concat", ...options }: LayerOptions & { readonly merge?: MergeName } = {},
-): Layer {
+export function branches(layers: readonly Layer[], given: LayerOptions & { readonly merge?: MergeName } = {}): Layer {
+  checkOptionNames("branches", given, ["merge", "name", "trainable"]);
+  const { merge: how = "concat", ...options } = given;
   wantLayers("branches", layers);
   return makeBranches(
     options,

@@ -68,7 +68,11 @@ const makeConv2d = defineLayer<Conv2dConfig>("conv2d", {
 });
 
 /** Checks what the convolutions of images share. */
-function checkSizes(layer: string, size: number | Pair, { stride = 1, dilation = 1 }: Conv2dOptions): void {
+function checkSizes(
+  layer: string,
+  size: number | Pair,
+  { stride = 1, dilation = 1 }: Pick<Conv2dOptions, "stride" | "dilation">,
+): void {
   for (const n of toPair(size)) checkCount(layer, "cells per side of the kernel", n);
   for (const n of toPair(stride)) checkCount(layer, "pixels to move by (stride)", n);
   for (const n of toPair(dilation)) checkCount(layer, "pixels between cells (dilation)", n);
@@ -141,21 +145,24 @@ const makeConv1d = defineLayer<{ readonly filters: number; readonly size: number
 /** Convolution of sequences with `filters` kernels of `size` places: [B, L, C] → [B, L′, filters]. */
 export function conv1d(filters: number, size: number, options: Conv1dOptions = {}): Layer {
   checkCount("conv1d", "filters", filters);
-  checkCount("conv1d", "places in the kernel", size);
+  if (options.groups !== undefined) checkCount("conv1d", "groups", options.groups);
+  checkSizes("conv1d", size, options);
   checkAffine("conv1d", options);
   return makeConv1d(options, { filters, size });
 }
 
-export interface Conv2dTransposeOptions extends Omit<Conv2dOptions, "groups"> {
+export interface Conv2dTransposeOptions extends Conv2dOptions {
   /** Rows and columns added to the result at its end, to choose among the sizes that fit; 0 unless said. */
   readonly outputPadding?: number | Pair;
 }
 
-const makeTranspose = defineLayer<Omit<Conv2dConfig, "groups"> & Conv2dTransposeOptions>("conv2dTranspose", {
-  options: [...SLIDING, "outputPadding"],
+const makeTranspose = defineLayer<Conv2dConfig & Conv2dTransposeOptions>("conv2dTranspose", {
+  options: [...SLIDING, "groups", "outputPadding"],
   parameters: (config, input) => {
+    const { filters, size, groups = 1 } = config;
     const channels = channelsOf("conv2dTranspose", input, IMAGES, 3);
-    return affineParameters(config, [...toPair(config.size), channels, config.filters], config.filters);
+    groupSize("conv2dTranspose", channels, groups, filters);
+    return affineParameters(config, [...toPair(size), channels, filters / groups], filters);
   },
   apply: (config, context) =>
     affineOutput(config, context, transposeOp(context.x, context.parameter("kernel"), config)),
@@ -168,9 +175,12 @@ const makeTranspose = defineLayer<Omit<Conv2dConfig, "groups"> & Conv2dTranspose
  */
 export function conv2dTranspose(filters: number, size: number | Pair, options: Conv2dTransposeOptions = {}): Layer {
   checkCount("conv2dTranspose", "filters", filters);
+  if (options.groups !== undefined) checkCount("conv2dTranspose", "groups", options.groups);
   checkSizes("conv2dTranspose", size, options);
   checkAffine("conv2dTranspose", options);
-  if (toPair(options.outputPadding ?? 0).some((n) => !Number.isInteger(n) || n < 0))
-    throw new ArgumentError(`conv2dTranspose: outputPadding must be whole numbers ≥ 0; ${show(options.outputPadding)} came.`);
+  if (![options.outputPadding ?? 0].flat().every((n) => Number.isInteger(n) && (n as number) >= 0))
+    throw new ArgumentError(
+      `conv2dTranspose: outputPadding must be whole numbers ≥ 0; ${show(options.outputPadding)} came.`,
+    );
   return makeTranspose(options, { filters, size });
 }

@@ -38,7 +38,11 @@ const makeReshape = defineLayer<{ readonly shape: Shape } & LayerOptions>("resha
  * const model = sequential({ input: [784] }, [reshape([28, 28, 1]), conv2d(8, 3), flatten(), dense(10)]);
  */
 export function reshape(shape: Shape, options: LayerOptions = {}): Layer {
-  if (!Array.isArray(shape) || !shape.every((n) => n === -1 || (Number.isInteger(n) && n > 0)) || shape.filter((n) => n === -1).length > 1) {
+  if (
+    !Array.isArray(shape) ||
+    !shape.every((n) => n === -1 || (Number.isInteger(n) && n > 0)) ||
+    shape.filter((n) => n === -1).length > 1
+  ) {
     throw new ArgumentError(`reshape needs whole numbers ≥ 1, one of them −1 at most, in a list; ${show(shape)} came.`);
   }
   return makeReshape(options, { shape });

@@ -42,14 +42,22 @@ const makeNormalize = defineLayer<NormalizeConfig>("normalize", {
   describe: ({ mean }) => `${mean.length} ${mean.length === 1 ? "feature" : "features"}`,
 });
 
-/** Standardises each feature (of the last axis) with statistics of the training data: (x − mean) / deviation. */
+/**
+ * Standardises each feature (of the last axis) with statistics of the training data: (x − mean) / deviation.
+ *
+ * @example
+ * import { iris, statistics } from "chainrule/data";
+ * const model = sequential({ input: [4] }, [normalize(statistics(iris())), dense(3)]);
+ */
 export function normalize(
   statistics: { mean: ArrayLike<number>; deviation: ArrayLike<number> },
   options: LayerOptions = {},
 ): Layer {
-  const { mean, deviation } = { mean: Array.from(statistics.mean), deviation: Array.from(statistics.deviation) };
-  if (mean.length !== deviation.length || deviation.some((d) => !(d > 0))) {
-    throw new ArgumentError("normalize needs as many deviations as means, all of them above 0.");
+  const [mean, deviation] = [statistics?.mean, statistics?.deviation].map((numbers) => Array.from(numbers ?? []));
+  if (mean.length === 0 || mean.length !== deviation.length || deviation.some((d) => !(d > 0))) {
+    throw new ArgumentError(
+      "normalize needs { mean, deviation }, such as statistics(data) of chainrule/data: as many deviations as means, above 0.",
+    );
   }
   return makeNormalize(options, { mean, deviation });
 }
