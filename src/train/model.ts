@@ -19,7 +19,7 @@ import { checkData, checkModel, checkPath } from "./door.ts";
 import { Fit, type FitOptions } from "./fit.ts";
 import { type Numbers, toRows, toTargets, toWeights } from "./inputs.ts";
 import { decodeModelFile, encodeModelFile, type ModelFile, tensorOf } from "./model-file.ts";
-import { predictionPlan } from "./program.ts";
+import { forwardBatch, predictionPlan } from "./program.ts";
 import type { BatchSource } from "./source.ts";
 import { summaryTable } from "./summary.ts";
 import { Evaluator, type Examples, type Scores } from "./trainer.ts";
@@ -54,9 +54,6 @@ export interface EvaluateOptions {
   readonly metrics?: readonly string[];
   readonly signal?: AbortSignal;
 }
-
-/** How many rows a prediction takes at once; what is left goes in smaller powers of two. */
-const PREDICTION_BATCH = 256;
 
 export class Model {
   readonly network: Network;
@@ -206,9 +203,11 @@ export class Model {
   async predict(x: Inputs): Promise<Float32Array> {
     const { values, count } = this.#rows(x);
     const [rowSize, width] = [sizeOf(this.inputShape), sizeOf(this.network.outputShape)];
+    const most = forwardBatch(this.network);
     const result = new Float32Array(count * width);
     for (let row = 0; row < count; ) {
-      const size = Math.min(PREDICTION_BATCH, 2 ** Math.floor(Math.log2(count - row)));
+      // What is left goes in smaller powers of two.
+      const size = Math.min(most, 2 ** Math.floor(Math.log2(count - row)));
       const batch = values.subarray(row * rowSize, (row + size) * rowSize);
       const run = await this.#predictor(size, values instanceof Uint8Array ? "byte" : "float").run([batch]);
       result.set(run.outputs[0], row * width);
