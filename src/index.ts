@@ -10,10 +10,18 @@ export { s } from "./graph/scalar.ts";
 export type { Shape } from "./graph/shape.ts";
 export { activationNames, defineActivation } from "./nn/activations.ts";
 export { defineInitializer, type Initializer, type InitializerName, initializerNames } from "./nn/initializers.ts";
-export { defineLayer, type Layer, type LayerContext, type LayerKind, type LayerOptions } from "./nn/layer.ts";
+export {
+  defineLayer,
+  type Layer,
+  type LayerContext,
+  type LayerKind,
+  type LayerMaker,
+  type LayerOptions,
+} from "./nn/layer.ts";
 // A name that is a layer's and an op's is the layer here; the op is ops.conv2d, say.
 export {
   activation,
+  averagePool1d,
   averagePool2d,
   batchNorm,
   block,
@@ -28,9 +36,12 @@ export {
   dropout,
   embedding,
   flatten,
+  globalAveragePool1d,
   globalAveragePool2d,
+  globalMaxPool1d,
   globalMaxPool2d,
   layerNorm,
+  maxPool1d,
   maxPool2d,
   merge,
   normalize,
@@ -43,13 +54,22 @@ export {
 } from "./nn/layers/index.ts";
 export {
   binaryCrossEntropy,
+  binaryCrossEntropyOnProbabilities,
+  cosine,
   crossEntropy,
   defineLoss,
+  halfSquaredError,
+  hinge,
   huber,
+  klDivergence,
+  klDivergenceOnLogs,
   type Loss,
   type LossOption,
   lossNamed,
   lossNames,
+  meanAbsoluteError,
+  meanSquaredError,
+  squaredHinge,
 } from "./nn/losses.ts";
 export { type NamedLayer, Network } from "./nn/network.ts";
 export type { Flow } from "./nn/wiring.ts";
@@ -76,10 +96,12 @@ export {
   type EvaluateOptions,
   fromBytes,
   functional,
+  type Inputs,
   load,
   Model,
   type ModelOptions,
   sequential,
 } from "./train/model.ts";
+export type { BatchSource } from "./train/source.ts";
 export { type StepResult, type TrainStep, type TrainStepOptions, trainStep } from "./train/step.ts";
 export type { Augment, Scores } from "./train/trainer.ts";

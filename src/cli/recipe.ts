@@ -157,8 +157,7 @@ function outputWidth(train: Dataset, loss: Loss): number {
 function enter(train: Dataset, isPicture: boolean): Layer[] {
   if (isPicture) return [rescale(1 / 255)];
   if (train.inputShape.length !== 1) return [];
-  const { mean, std } = statistics(train);
-  return [normalize({ mean, deviation: std })];
+  return [normalize(statistics(train))];
 }
 
 /** Brings the output of a regression into the target's own units: y = deviation · z + mean. */

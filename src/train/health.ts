@@ -9,7 +9,7 @@ import type { AnyArray } from "../graph/op.ts";
 import { sizeOf } from "../graph/shape.ts";
 import { activationRange } from "../nn/activations.ts";
 import { layerKind } from "../nn/layer.ts";
-import { type LossOption, lossOf, takesLogits } from "../nn/losses.ts";
+import { type LossOption, lossAfter, lossOf, takesLogits } from "../nn/losses.ts";
 import { activationOf, type NamedLayer, type Network } from "../nn/network.ts";
 import { abs, add, greater, less, max, mean, mul, sqrt } from "../ops/index.ts";
 import { sgd } from "../optim/index.ts";
@@ -123,7 +123,13 @@ export class HealthCheck {
     const { network } = model;
     const optimizer = sgd();
     const states = optimizerStates(network, optimizer);
-    const graph = trainingGraph(network, objectiveOf(loss, []), optimizer, states, givenBatch(network, rows, form));
+    const graph = trainingGraph(
+      network,
+      objectiveOf(network, loss, []),
+      optimizer,
+      states,
+      givenBatch(network, rows, form),
+    );
     this.#probes = network.allLayers.flatMap((layer) => activationProbes(layer, graph.named, graph.output));
     // Gradients of kernels and the like: those of biases say nothing more.
     const kernels = states
@@ -223,11 +229,11 @@ function judgeGradients(sizes: readonly { name: string; size: number }[], total:
   ];
 }
 
-/** A loss on logits after an activation that makes probabilities. */
+/** A loss on logits after an activation that makes probabilities, another than its own. */
 function doubleActivation(network: Network, loss: LossOption): Warning | undefined {
-  const activation = network.outputActivation;
+  const activation = network.outputOp;
   const makesProbabilities = activation === "softmax" || activationRange(activation)?.[0] === 0;
-  if (!makesProbabilities || !takesLogits(lossOf(loss))) return undefined;
+  if (!makesProbabilities || !takesLogits(lossAfter(activation, loss))) return undefined;
   const { name } = network.allLayers.at(-1)!;
   return {
     kind: "doubleActivation",

@@ -68,10 +68,10 @@ test("numbers, categories, booleans and dates become features", async () => {
   expect([...data.x]).toEqual([1.5, 0, 1, 1, 1, 2, 1, 0, 0, 0.5, -0.3, 0, 1, 1, 0].map(Math.fround));
   expect([data.task, data.classes, [...data.y]]).toEqual(["classification", ["iris", "rose"], [1, 0, 1]]);
   expect([data.count, data.inputShape]).toEqual([3, [5]]);
-  const { mean, std } = statistics(data);
-  expect([mean[1], std[1], mean[3], std[3]]).toEqual([0, 1, 0, 1]);
+  const { mean, deviation } = statistics(data);
+  expect([mean[1], deviation[1], mean[3], deviation[3]]).toEqual([0, 1, 0, 1]);
   expect(mean[0]).toBeCloseTo(3.2 / 3, 6);
-  expect(std[0]).toBeCloseTo(0.987702, 6); // numpy.std([1.5, 2, -0.3])
+  expect(deviation[0]).toBeCloseTo(0.987702, 6); // numpy.std([1.5, 2, -0.3])
 });
 
 test("the schema survives JSON and encodes later rows alike", async () => {
