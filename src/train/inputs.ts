@@ -4,6 +4,7 @@
  */
 import { ArgumentError, DataError, ShapeError } from "../errors.ts";
 import { type Shape, showShape, sizeOf } from "../graph/shape.ts";
+import { inWords } from "./door.ts";
 
 /** Numbers as users have them: flat, or nested with one level per axis. Bytes stay bytes. */
 export type Numbers = ArrayLike<number> | readonly Numbers[];
@@ -40,7 +41,7 @@ function fromTyped(x: ArrayLike<number>): Float32Array | Uint8Array {
 }
 
 function flatten(x: Numbers, shape: Shape, what: string): Float32Array {
-  if (!Array.isArray(x)) throw new ArgumentError(`${what} must be an array or a typed array; ${describe(x)} came.`);
+  if (!Array.isArray(x)) throw new ArgumentError(`${what} must be an array or a typed array; ${inWords(x)} came.`);
   const numbers: number[] = [];
   const take = (part: unknown, path: readonly number[]): void => {
     if (typeof part === "number") {
@@ -61,7 +62,7 @@ function flatten(x: Numbers, shape: Shape, what: string): Float32Array {
       for (let i = 0; i < list.length; i++) take(list[i], [...path, i]);
     } else {
       const column = path.length > 1 ? `, column ${path[path.length - 1] + 1}` : "";
-      throw new DataError(`${what}, row ${(path[0] ?? 0) + 1}${column} is ${describe(part)}; a number was wanted.`, {
+      throw new DataError(`${what}, row ${(path[0] ?? 0) + 1}${column} is ${inWords(part)}; a number was wanted.`, {
         row: (path[0] ?? 0) + 1,
       });
     }
@@ -71,11 +72,6 @@ function flatten(x: Numbers, shape: Shape, what: string): Float32Array {
 }
 
 const size = (shape: Shape, from: number): number => sizeOf(shape.slice(from));
-
-function describe(x: unknown): string {
-  if (typeof x === "string") return `the text "${x.length > 20 ? `${x.slice(0, 20)}…` : x}"`;
-  return x === null ? "null" : x === undefined ? "nothing" : Array.isArray(x) ? "an array" : `a ${typeof x}`;
-}
 
 function checkFinite(values: Float32Array | Uint8Array, rowSize: number, what: string): void {
   if (values instanceof Uint8Array) return;
