@@ -150,9 +150,10 @@ type ScheduleConfig = number | { readonly kind: string };
 
 function scheduleOf(config: ScheduleConfig): LearningRate {
   if (typeof config === "number") return config;
-  if (Object.hasOwn(SCHEDULES, config.kind)) return SCHEDULES[config.kind](config as never);
+  const { kind, ...options } = config;
+  if (Object.hasOwn(SCHEDULES, kind)) return SCHEDULES[kind](options as never);
   throw new UsageError(
-    `The checkpoint's learning rate follows "${config.kind}", which a file cannot hold. Say --optimizer and --learning-rate.`,
+    `The checkpoint's learning rate follows "${kind}", which a file cannot hold. Say --optimizer and --learning-rate.`,
   );
 }
 

@@ -56,7 +56,7 @@ export async function profileTraining(model: Model, data: Data, options: Profile
   const arrays = states.flatMap(({ state }) => Object.values(state));
   for (const node of arrays) session.write(node, new Float32Array(sizeOf(node.shape)));
   const batch = gatheredBatch(variables, size);
-  const graph = trainingGraph(network, objectiveOf(loss, metrics), optimizer, states, batch);
+  const graph = trainingGraph(network, objectiveOf(network, loss, metrics), optimizer, states, batch);
   const plan = trainingPlan(graph);
   const executable = session.compile(plan);
   const before = network.parameters.map(({ node }) => [node, session.read(node)] as const);
