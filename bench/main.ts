@@ -32,7 +32,7 @@ const TABLES = [...Object.keys(SPEEDS), "mnist", "start-up", "size"];
 
 const USAGE = `npm run bench -- [options]
   --tables A,B      ${TABLES.join(", ")}   (all)
-  --workloads A,B   only these of bench/workloads.json
+  --workloads A,B   only these of bench/workloads.json, and only speeds
   --peers A,B       ${PEERS.map((peer) => peer.name).join(", ")}   (all installed)
   --threads 1,2     thread counts of the peers that have threads   (1 and the cores, at most 2)
   --rounds N        rounds, each every peer once; medians are shown   (3)
@@ -99,7 +99,7 @@ function readOptions() {
     },
   });
   const given = { ...(values.quick && QUICK), ...values };
-  const tables = chosen(given.tables, TABLES, "table");
+  const tables = chosen(given.tables ?? (values.workloads && Object.keys(SPEEDS).join()), TABLES, "table");
   const ofTables = Object.keys(workloads).filter((name) => tables.includes(workloads[name].table));
   if (given.workloads && given.markdown)
     throw new UsageError("--markdown writes whole tables: leave out --workloads and --quick");
