@@ -13,10 +13,11 @@ const { adam, conv2d, cosineDecay, dense, dropout, flatten, maxPool2d, rescale, 
 const { mnist } = await load("data/node.js");
 
 const relu = { activation: "relu", init: "he" };
-const { epochs, layers } = {
-  dense: { epochs: 6, layers: [flatten(), dense(128, relu), dense(10)] },
+const { epochs, learningRate, layers } = {
+  dense: { epochs: 6, learningRate: 3e-3, layers: [flatten(), dense(128, relu), dense(10)] },
   cnn: {
-    epochs: 3,
+    epochs: 4,
+    learningRate: 1.5e-3,
     layers: [
       conv2d(32, 3, relu),
       conv2d(64, 3, relu),
@@ -24,7 +25,7 @@ const { epochs, layers } = {
       dropout(0.25),
       flatten(),
       dense(128, relu),
-      dropout(0.5),
+      dropout(0.25),
       dense(10),
     ],
   },
@@ -42,7 +43,7 @@ const accuracies = [];
 let seconds = null; // until the target was reached
 for await (const { validation } of model.fit(train, {
   loss: "crossEntropy",
-  optimizer: adam({ learningRate: cosineDecay({ learningRate: 3e-3, steps }) }),
+  optimizer: adam({ learningRate: cosineDecay({ learningRate, steps }) }),
   epochs,
   batchSize,
   validation: test,
