@@ -16,16 +16,19 @@ export const KEY_PARITY = 0x1bd11bda;
 
 /** Encrypts the counter (c0, c1) under the key (k0, k1): two unsigned 32-bit words. */
 export function threefry2x32(k0: number, k1: number, c0: number, c1: number): [number, number] {
-  const key = [k0 | 0, k1 | 0, k0 ^ k1 ^ KEY_PARITY];
-  let x = (c0 + key[0]) | 0;
-  let y = (c1 + key[1]) | 0;
+  // The key's words take turns, in plain variables: a shuffle calls this once for each of its rows.
+  let [a, b, c] = [k0 | 0, k1 | 0, k0 ^ k1 ^ KEY_PARITY];
+  let x = (c0 + a) | 0;
+  let y = (c1 + b) | 0;
   for (let group = 1; group <= 5; group++) {
-    for (const r of ROTATIONS[(group - 1) % 2]) {
+    const rotations = ROTATIONS[(group - 1) % 2];
+    for (let i = 0; i < 4; i++) {
       x = (x + y) | 0;
-      y = ((y << r) | (y >>> (32 - r))) ^ x;
+      y = ((y << rotations[i]) | (y >>> (32 - rotations[i]))) ^ x;
     }
-    x = (x + key[group % 3]) | 0;
-    y = (y + key[(group + 1) % 3] + group) | 0;
+    [a, b, c] = [b, c, a];
+    x = (x + a) | 0;
+    y = (y + b + group) | 0;
   }
   return [x >>> 0, y >>> 0];
 }
@@ -58,7 +61,7 @@ export class RandomStream {
 
   #next(): [number, number] {
     const i = this.#count++;
-    return threefry2x32(this.#key[0], this.#key[1], i % 2 ** 32, Math.floor(i / 2 ** 32));
+    return threefry2x32(this.#key[0], this.#key[1], i >>> 0, Math.floor(i / 2 ** 32));
   }
 
   /** A whole number in [0, 2³²). */
@@ -80,16 +83,18 @@ export class RandomStream {
 
   /** A whole number in [0, n), without bias. */
   integer(n: number): number {
-    const limit = 2 ** 32 - (2 ** 32 % n);
     for (;;) {
       const value = this.uint32();
-      if (value < limit) return value % n;
+      // Division and floor, exact here, take a tenth of the time that % does for numbers beyond 2³¹.
+      const rest = value - Math.floor(value / n) * n;
+      if (value - rest <= 2 ** 32 - n) return rest;
     }
   }
 
   /** The numbers 0 … n−1 in random order (Fisher–Yates). */
   permutation(n: number): Uint32Array {
-    const order = Uint32Array.from({ length: n }, (_, i) => i);
+    const order = new Uint32Array(n);
+    for (let i = 0; i < n; i++) order[i] = i;
     for (let i = n - 1; i > 0; i--) {
       const j = this.integer(i + 1);
       const other = order[j];

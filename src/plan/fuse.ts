@@ -171,6 +171,9 @@ export function fuse({ nodes, outputs, updates, guard }: Lowered): { steps: Step
     return members.every((node) => node.inputs.every((x) => fits(node, x)));
   };
 
+  const isOnlyReduced = (node: Node): boolean =>
+    readers.has(node) && readers.get(node)!.every((reader) => groups.get(reader)!.reductions.includes(reader));
+
   /** Puts the consumer's group into the producer's, if that can be one pass and no path leads out of it and back. */
   const merge = (first: Group, second: Group): boolean => {
     if (first === second || !sameShape(first.space, second.space)) return false;
@@ -178,6 +181,8 @@ export function fuse({ nodes, outputs, updates, guard }: Lowered): { steps: Step
     // What the backward pass derives from a forward result it derives when it needs it: storing it would cost memory.
     if (isForward(first) !== isForward(second)) return false;
     const root = first.root ?? second.root;
+    // What is made only to be summed up is made by the loop that sums: storing it would cost memory.
+    if (root && second.nodes.every(isOnlyReduced)) return false;
     const reductions = [...first.reductions, ...second.reductions];
     if (root && (reductions.length > 0 || !hasEpilogue(root))) return false;
     if (

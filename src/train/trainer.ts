@@ -5,11 +5,13 @@
 import type { Executable, Run, Session } from "../backends/backend.ts";
 import { ArgumentError, DivergenceError } from "../errors.ts";
 import { variable } from "../graph/leaf.ts";
-import type { Node } from "../graph/node.ts";
+import { type Node, nameOf } from "../graph/node.ts";
 import { sizeOf } from "../graph/shape.ts";
 import { type LossOption, lossOf } from "../nn/losses.ts";
 import type { Network } from "../nn/network.ts";
+import { add, mul, sum } from "../ops/index.ts";
 import type { Optimizer, ScheduleMemory } from "../optim/index.ts";
+import { makePlan } from "../plan/plan.ts";
 import { RandomStream } from "../random.ts";
 import { diagnose } from "./diagnose.ts";
 import type { Rows, Targets } from "./inputs.ts";
@@ -73,7 +75,7 @@ export interface TrainerOptions {
 
 /** An engine's run should last about this long, so that the event loop stays responsive: milliseconds. */
 const SERIES_TIME = 15;
-/** Weights are copied this often, for the case that the run diverges: milliseconds. */
+/** Weights are copied this often within an epoch, for the case that the run diverges: milliseconds. */
 const SNAPSHOT_INTERVAL = 2000;
 
 const upload = (session: Session, name: string, rows: Rows, rowShape: readonly number[]): Node => {
@@ -227,9 +229,10 @@ export class Trainer {
   readonly states: readonly OptimizerState[];
   #position: Position = { step: 0, epoch: 0, row: 0, sums: [] };
   #order: { epoch: number; rows: Uint32Array } | undefined;
-  #snapshot: { at: number; position: Position; values: Values } | undefined;
-  /** The arrays as the last finished epoch left them. */
-  #finished: Values | undefined;
+  /** Where the run stood when its arrays were last copied. */
+  #snapshot: { at: number; position: Position } | undefined;
+  readonly #copies = new Map<Node, Node>();
+  #copying: Executable | undefined;
   #series = 1;
 
   constructor(session: Session, network: Network, examples: Examples, options: TrainerOptions) {
@@ -244,6 +247,11 @@ export class Trainer {
     this.#count = examples.x.count;
     this.#x = examples.x;
     this.states = optimizerStates(network, optimizer);
+    if (this.states.length === 0) {
+      throw new ArgumentError(
+        "The network has nothing to train: give it a layer with parameters, such as dense, or unfreeze one.",
+      );
+    }
     this.#data = uploadExamples(session, network, examples);
     for (const node of this.#stateNodes()) session.write(node, new Float32Array(sizeOf(node.shape)));
     this.#position = { step: 0, epoch: 0, row: 0, sums: this.#noSums() };
@@ -306,11 +314,16 @@ export class Trainer {
   /** The inputs of `count` steps that begin at `row` of the epoch. */
   #inputs(graph: TrainingGraph, row: number, batchSize: number, count: number) {
     const { epoch, step, schedule } = this.#position;
-    const indices = Int32Array.from(this.#rows(epoch).subarray(row, row + batchSize * count));
-    const numbers = Int32Array.from({ length: count }, (_, i) => step + i);
-    const scalars = Array.from({ length: count }, (_, i) => this.#options.optimizer.scalars(step + i + 1, schedule));
+    const indices = new Int32Array(this.#rows(epoch).subarray(row, row + batchSize * count));
+    const numbers = new Int32Array(count);
     const names = Object.keys(graph.inputs.scalars);
-    return [indices, numbers, ...names.map((name) => Float64Array.from(scalars, (values) => values[name]))];
+    const scalars = names.map(() => new Float64Array(count));
+    for (let i = 0; i < count; i++) {
+      numbers[i] = step + i;
+      const values = this.#options.optimizer.scalars(step + i + 1, schedule);
+      for (const [k, name] of names.entries()) scalars[k][i] = values[name];
+    }
+    return [indices, numbers, ...scalars];
   }
 
   /** Brings the rows of the current epoch into the engine, where they differ from epoch to epoch. */
@@ -368,7 +381,7 @@ export class Trainer {
     await this.#augment(signal);
     while (this.#position.row < this.#count) {
       signal?.throwIfAborted();
-      this.#keepSnapshot();
+      if (!(this.#snapshot && performance.now() - this.#snapshot.at < SNAPSHOT_INTERVAL)) await this.#keepSnapshot();
       const before = this.#position.step;
       const start = performance.now();
       await this.advance(this.#series);
@@ -376,8 +389,7 @@ export class Trainer {
       await progress?.();
       await breathe();
     }
-    this.#finished = this.#readArrays();
-    if (!areFinite(this.#finished)) await this.#diverged();
+    if (!(await this.#keepSnapshot())) await this.#diverged();
     return scoresOf(this.#position.sums, this.#count, this.#objective);
   }
 
@@ -386,9 +398,8 @@ export class Trainer {
     const { step, epoch, schedule } = this.#position;
     const next = this.#options.optimizer.observe?.(schedule, loss);
     this.#position = { step, epoch: epoch + 1, row: 0, sums: this.#noSums(), ...(next && { schedule: next }) };
-    // No replay across this line: the schedule has taken notice of a loss. The arrays at hand are the copy to go back to.
-    this.#snapshot = this.#finished && { at: performance.now(), position: this.#position, values: this.#finished };
-    this.#finished = undefined;
+    // No replay across this line: the schedule has taken notice of a loss. The copies are of this very moment.
+    if (this.#snapshot) this.#snapshot.position = this.#position;
   }
 
   /** The loss so far in the current epoch. */
@@ -400,11 +411,22 @@ export class Trainer {
     return [...this.#network.parameters.map(({ node }) => node), ...this.#stateNodes()];
   }
 
-  #keepSnapshot(): void {
-    const now = performance.now();
-    if (this.#snapshot && now - this.#snapshot.at < SNAPSHOT_INTERVAL) return;
-    const values = this.#readArrays();
-    if (areFinite(values)) this.#snapshot = { at: now, position: this.#position, values };
+  /** Copies the arrays, inside the engine, unless an element is NaN or infinite: 0 · x is 0 for all others. */
+  async #keepSnapshot(): Promise<boolean> {
+    if (!this.#copying) {
+      const arrays = this.#arrays();
+      for (const node of arrays) {
+        const copy = variable(`copy of ${nameOf(node)}`, node.shape);
+        this.#session.write(copy, new Float32Array(sizeOf(node.shape)));
+        this.#copies.set(node, copy);
+      }
+      const zero = arrays.map((node) => sum(mul(node, 0))).reduce((a, b) => add(a, b));
+      const updates = arrays.map((value) => ({ variable: this.#copies.get(value)!, value }));
+      this.#copying = this.#session.compile(makePlan({ inputs: [], outputs: [zero], updates, guard: zero }));
+    }
+    const { completed } = await this.#copying.run([]);
+    if (completed > 0) this.#snapshot = { at: performance.now(), position: this.#position };
+    return completed > 0;
   }
 
   #readArrays(): Values {
@@ -419,7 +441,7 @@ export class Trainer {
     const snapshot = this.#snapshot;
     const broken = this.#position;
     if (snapshot) {
-      for (const [node, values] of snapshot.values) this.#session.write(node, values);
+      for (const [node, copy] of this.#copies) this.#session.write(node, this.#session.read(copy));
       this.#position = snapshot.position;
       this.#order = undefined;
     }
@@ -445,7 +467,8 @@ export class Trainer {
   /** Gives back the engine's memory. The parameters stay. */
   free(): void {
     for (const { executable } of this.#programs.values()) executable.free();
-    for (const node of this.#stateNodes()) this.#session.free(node);
+    this.#copying?.free();
+    for (const node of [...this.#stateNodes(), ...this.#copies.values()]) this.#session.free(node);
     freeExamples(this.#session, this.#data);
   }
 }

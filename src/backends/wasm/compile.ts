@@ -60,6 +60,7 @@ export function compilePlan(plan: Plan, options: CompileOptions): Uint8Array<Arr
   };
   const context: KernelContext = {
     madd,
+    fusedMadd: options.relaxedSimd,
     threads: options.threads,
     turbo: options.turbo,
     address: addressOf,
@@ -101,7 +102,8 @@ export function compilePlan(plan: Plan, options: CompileOptions): Uint8Array<Arr
     };
     const move = (pointer: Local<"i32">, node: Node, direction: "in" | "out") => {
       const [place, bytes] = [addressOf(node), bytesOf(node)];
-      if (direction === "in") f.copyMemory(place, pointer, bytes);
+      // A single run's inputs are put in their places from outside.
+      if (direction === "in") f.if(i32.ne(pointer, place), () => f.copyMemory(place, pointer, bytes));
       else f.copyMemory(pointer, place, bytes);
       f.add(pointer, bytes);
     };
@@ -159,3 +161,6 @@ const SHARED_WORK = 60_000;
 
 /** Whether any step of a plan is worth sharing between threads. */
 export const worthSharing = (plan: Plan): boolean => plan.steps.some((step) => stepWork(step) >= SHARED_WORK);
+
+/** A rough count of a plan's work. */
+export const planWork = (plan: Plan): number => plan.steps.reduce((sum, step) => sum + stepWork(step), 0);

@@ -10,6 +10,8 @@ import type { Madd } from "./math.ts";
 /** What a kernel may know of the plan it is compiled into. */
 export interface KernelContext {
   readonly madd: Madd;
+  /** Whether `madd` is one instruction. */
+  readonly fusedMadd: boolean;
   /** Where a node's elements begin in memory; views share their operand's place. */
   address(node: Node): number;
   /** Where the step stores the value of one of its nodes. */

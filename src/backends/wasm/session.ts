@@ -12,7 +12,7 @@ import type { Plan } from "../../plan/plan.ts";
 import type { ImmediateBackend, ImmediateExecutable, ImmediateSession, Run } from "../backend.ts";
 import { Allocator } from "./allocator.ts";
 import { BARRIER_BYTES } from "./barrier.ts";
-import { compilePlan, worthSharing } from "./compile.ts";
+import { compilePlan, planWork, worthSharing } from "./compile.ts";
 import { detectFeatures, type Features } from "./features.ts";
 import { availableThreads, CONTROL_BYTES, Helpers, MOST_PORTS, threadsUnavailable } from "./threads.ts";
 import { enableTurbo } from "./turbo.ts";
@@ -39,6 +39,9 @@ export interface WasmOptions {
 }
 
 const DEFAULT_THREADS = 8;
+
+/** Runs of less work are done before a sleeping thread has woken up. */
+const WAKING_WORK = 2_000_000;
 
 /** The WebAssembly engine. */
 export const wasm = (options: WasmOptions = {}): ImmediateBackend => ({
@@ -236,22 +239,25 @@ class WasmSession implements ImmediateSession {
 
     // Inputs and outputs of many runs pass through memory of their own, which grows with the longest series of runs.
     const ports = [...plan.inputs, ...plan.outputs];
+    const inputPlaces = plan.inputs.map(addressOf);
+    const work = planWork(plan);
     let staged = 0;
-    let places: number[] = [];
+    let staging: number[] = [];
     const stage = (count: number): void => {
       if (count <= staged) return;
-      for (const address of places) this.#allocator.free(address);
-      places = ports.map((node) => this.#allocator.allocate(bytesOf(node) * count));
+      for (const address of staging) this.#allocator.free(address);
+      staging = ports.map((node) => this.#allocator.allocate(bytesOf(node) * count));
       staged = count;
     };
 
     return {
       run: (inputs, count = 1): Run => {
         stage(count);
+        const places = count === 1 ? [...inputPlaces, ...staging.slice(inputPlaces.length)] : staging;
         for (const [i, node] of plan.inputs.entries()) {
           this.#view(node.dtype, places[i], sizeOf(node.shape) * count).set(inputs[i]);
         }
-        const threads = crew?.join(count, places) ?? 1;
+        const threads = crew && work * count >= WAKING_WORK ? crew.join(count, places) : 1;
         const completed = start(0, threads, count, ...places);
         const outputs = plan.outputs.map((node, i) =>
           this.#view(node.dtype, places[plan.inputs.length + i], sizeOf(node.shape) * count).slice(),
@@ -261,7 +267,7 @@ class WasmSession implements ImmediateSession {
       profile: () => this.#profile(plan, instance),
       free: () => {
         crew?.leave();
-        for (const address of [...places, ...allocated]) this.#allocator.free(address);
+        for (const address of [...staging, ...allocated]) this.#allocator.free(address);
       },
     };
   }

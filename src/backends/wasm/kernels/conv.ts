@@ -18,6 +18,7 @@ import {
   packTransposed,
   rowTiles,
   type Tile,
+  unrolled,
   vectorsFor,
 } from "./tile.ts";
 
@@ -123,7 +124,7 @@ function sweep(step: Step, context: KernelContext, task: Task): Phase[] {
   /** The channels summed over, per tap. */
   const depth = depthwise ? 1 : sourceC / groups;
   const columns = resultC / groups;
-  const vectors = Math.min(Math.ceil(columns / 4), vectorsFor(task.horizontal[0].count, context.turbo));
+  const vectors = Math.min(Math.ceil(columns / 4), vectorsFor(task.horizontal[0].count, context));
   const width = vectors * 4;
   const strips = cutColumns(columns, width, groups);
   const fused = new Fused(step, context);
@@ -224,7 +225,7 @@ function sweep(step: Step, context: KernelContext, task: Task): Phase[] {
 
     /** Adds what one run of `count` neighbouring elements of the source gives, from x; x and b move past it. */
     const run = (sums: Tile, count: number): void => {
-      const unroll = count <= 9 ? count : ([4, 3, 2].find((n) => count % n === 0) ?? 1);
+      const unroll = count <= 9 && context.fusedMadd ? count : unrolled(count, context);
       f.repeat(count / unroll, () => {
         for (let u = 0; u < unroll; u++) {
           multiply(
@@ -309,7 +310,8 @@ function sweep(step: Step, context: KernelContext, task: Task): Phase[] {
           i32.const(h.start),
         ),
       );
-      for (const { rows: count, inside, times } of tilesAlong(h, sourceW)) f.repeat(times, () => tile(count, inside));
+      for (const { rows: count, inside, times } of tilesAlong(h, sourceW, context))
+        f.repeat(times, () => tile(count, inside));
     });
   }
 
@@ -326,11 +328,15 @@ interface Range {
  * The tiles of a row of results, equal neighbours together: their sizes, and for each tap the results of the tile for
  * which it lies inside a source of `size` places.
  */
-function tilesAlong(sweep: Sweep, size: number): { rows: number; inside: readonly Range[]; times: number }[] {
+function tilesAlong(
+  sweep: Sweep,
+  size: number,
+  context: KernelContext,
+): { rows: number; inside: readonly Range[]; times: number }[] {
   const { first, move, taps, spacing } = sweep;
   const tiles: { rows: number; inside: readonly Range[]; times: number }[] = [];
   let place = 0;
-  for (const { rows, count } of rowTiles(sweep.count)) {
+  for (const { rows, count } of rowTiles(sweep.count, context)) {
     for (let i = 0; i < count; i++, place += rows) {
       const inside = taps.map((_, tap): Range => {
         const at = first + place * move + tap * spacing;

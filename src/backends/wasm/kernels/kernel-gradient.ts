@@ -8,7 +8,7 @@ import type { Step } from "../../../plan/fuse.ts";
 import { type FunctionBuilder, f32x4, type I32, i32, type Local, v128 } from "../assembler.ts";
 import { storeFloats } from "../fused.ts";
 import type { KernelContext, Phase } from "../kernel.ts";
-import { cutColumns, divideScratch, multiply, newTile, packRows, rowTiles } from "./tile.ts";
+import { cutColumns, divideScratch, multiply, newTile, packRows, rowTiles, unrolled } from "./tile.ts";
 
 /** About as many pixels of a block as keep its rows of x and its panel of dy in the first-level cache. */
 const BLOCK = 160;
@@ -51,7 +51,7 @@ export function conv2dKernelGradient(step: Step, context: KernelContext): Phase[
   const scattered = depthwise || ((tapsMeet ? kw : 1) * inputs < SHORT_RUN && kh * kw * inputs <= 64);
   const runs = scattered ? 1 : tapsMeet ? kh : kh * kw;
   const runLength = (kh * kw * inputs) / runs;
-  const tiles = rowTiles(runLength);
+  const tiles = rowTiles(runLength, context);
   /** Where row number r of a tile reads x, from where the tile's first row does; `done` rows are before the tile. */
   const rowPlace = (r: number, done: number): number => {
     if (!scattered) return r * 4;
@@ -137,7 +137,7 @@ export function conv2dKernelGradient(step: Step, context: KernelContext): Phase[
         f.set(atX, lineX);
         if (!usesPanel) f.set(atDy, lineDy);
         if (across === 1) {
-          const unroll = [4, 3, 2].find((n) => wide % n === 0) ?? 1;
+          const unroll = unrolled(wide, context);
           f.repeat(wide / unroll, () => pixels(unroll));
         } else {
           const more = f.local("i32", cols);

@@ -13,7 +13,7 @@ import type { Step } from "../../../plan/fuse.ts";
 import { type FunctionBuilder, type I32, i32, type Local, v128 } from "../assembler.ts";
 import { Fused } from "../fused.ts";
 import type { KernelContext, Phase } from "../kernel.ts";
-import { cutColumns, divideScratch, finish, packRows, packTransposed, rowTiles, vectorsFor } from "./tile.ts";
+import { cutColumns, divideScratch, finish, packRows, packTransposed, rowTiles, unrolled, vectorsFor } from "./tile.ts";
 
 export function matmul(step: Step, context: KernelContext): Phase[] {
   const [a, b] = step.root!.inputs;
@@ -23,9 +23,9 @@ export function matmul(step: Step, context: KernelContext): Phase[] {
   };
   const { m, n, k } = matmulSizes(a.shape, b.shape, { transposeA, transposeB });
   const fused = new Fused(step, context);
-  const tiles = rowTiles(m);
+  const tiles = rowTiles(m, context);
   const tileCount = tiles.reduce((sum, { count }) => sum + count, 0);
-  const width = vectorsFor(m, context.turbo) * 4;
+  const width = vectorsFor(m, context) * 4;
   const strips = cutColumns(n, width);
   const panels = strips.count;
   const panelBytes = k * width * 4;
@@ -57,7 +57,7 @@ export function matmul(step: Step, context: KernelContext): Phase[] {
     const bAt = f.local("i32", inB ? source.b : source.panel);
     const made = inB && "panel" in source ? f.local("i32", source.panel) : undefined;
     const bStride = inB ? n * 4 : width * 4;
-    const unroll = k % 4 === 0 ? 4 : k % 2 === 0 ? 2 : 1;
+    const unroll = unrolled(k, context);
     f.repeat(k / unroll, () => {
       for (let u = 0; u < unroll; u++) {
         const bs = Array.from({ length: used }, (_, v) => f.let(v128.load(bAt, u * bStride + v * 16)));

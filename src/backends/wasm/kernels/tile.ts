@@ -12,26 +12,37 @@ import type { Madd } from "../math.ts";
 export type Tile = readonly (readonly Local<"v128">[])[];
 
 /**
- * `m` rows in runs of equal tiles. Six rows by two vectors need 15 registers of the 15 that V8 gives; a rest of one,
- * two or three rows would leave the multipliers waiting, so it is shared with a neighbour: 8 = 4 + 4.
+ * The most rows of a tile. Six rows by two vectors need 15 registers of the 15 that V8 gives. Where a multiply-add is two
+ * instructions, the product in between needs one too, and four rows are the most.
  */
-export function rowTiles(m: number): { rows: number; count: number }[] {
-  const whole = Math.floor(m / 6);
-  const rest = m % 6;
-  const runs = (...pairs: [rows: number, count: number][]) =>
-    pairs.filter(([, count]) => count > 0).map(([rows, count]) => ({ rows, count }));
-  if (rest === 0) return runs([6, whole]);
-  if (rest >= 4 || whole === 0) return runs([6, whole], [rest, 1]);
-  if (rest === 3) return runs([6, whole - 1], [5, 1], [4, 1]);
-  if (rest === 2) return runs([6, whole - 1], [4, 2]);
-  return whole >= 2 ? runs([6, whole - 2], [5, 1], [4, 2]) : runs([4, 1], [3, 1]);
+const tallest = ({ fusedMadd }: KernelContext): number => (fusedMadd ? 6 : 4);
+
+/** `m` rows in as few tiles as possible, all of one height or the next. */
+export function rowTiles(m: number, context: KernelContext): { rows: number; count: number }[] {
+  const count = Math.ceil(m / tallest(context));
+  const rows = Math.floor(m / count);
+  const taller = m % count;
+  return [
+    { rows: rows + 1, count: taller },
+    { rows, count: count - taller },
+  ].filter(({ count }) => count > 0);
 }
+
+/**
+ * How many of `count` multiplications a loop's code spells out. Where a multiply-add is two instructions, V8 (to version
+ * 12) loads all that a turn needs before it computes anything, and has the registers for one.
+ */
+export const unrolled = (count: number, { fusedMadd }: KernelContext): number =>
+  fusedMadd ? ([4, 3, 2].find((n) => count % n === 0) ?? 1) : 1;
 
 /**
  * How many vectors wide tiles are: the fewer rows there are, the wider, so that enough sums are under way at once. Where
  * V8 makes one 256-bit vector of two, the registers hold twice as many.
  */
-export const vectorsFor = (rows: number, turbo: boolean): number => (rows === 1 ? 8 : rows <= 3 || turbo ? 4 : 2);
+export function vectorsFor(rows: number, context: KernelContext): number {
+  if (rows === 1) return 8;
+  return context.turbo || rows <= tallest(context) / 2 ? 4 : 2;
+}
 
 /** A tile of zeros. */
 export const newTile = (f: FunctionBuilder, rows: number, vectors: number): Tile =>
