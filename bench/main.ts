@@ -163,8 +163,16 @@ async function main(): Promise<void> {
   const versions = [...nodes.keys()].join(", ");
   const parts: Record<string, string> = {};
   const data: Record<string, unknown> = { where };
+  const folder = new URL("results/", here);
+  mkdirSync(folder, { recursive: true });
+  // Written as it comes: a later part that fails takes nothing with it.
   const add = (name: string, table: string, ...caption: string[]) => {
     parts[name] = `${table}\n\n${[where, ...caption].join("; ")}.`;
+    const text = Object.entries(parts).map(([name, part]) => `## ${name}\n\n${part}\n`);
+    writeFileSync(new URL("latest.md", folder), text.join("\n"));
+    writeFileSync(new URL("latest.json", folder), `${JSON.stringify(data, null, 2)}\n`);
+    console.log(`\n${text.at(-1)}`);
+    if (options.markdown) writeFileSync(page, filled({ [name]: parts[name] }));
   };
 
   if (options.workloads.length) {
@@ -203,14 +211,6 @@ async function main(): Promise<void> {
     data.size = sizes;
     add("size", sizeTable(sizes));
   }
-
-  const folder = new URL("results/", here);
-  mkdirSync(folder, { recursive: true });
-  writeFileSync(new URL("latest.json", folder), `${JSON.stringify(data, null, 2)}\n`);
-  const text = Object.entries(parts).map(([name, part]) => `## ${name}\n\n${part}\n`);
-  writeFileSync(new URL("latest.md", folder), text.join("\n"));
-  console.log(`\n${text.join("\n")}`);
-  if (options.markdown) writeFileSync(page, filled(parts));
 }
 
 /** How a table was measured: the rounds, how far they lie apart, and the versions of the peers that have a value. */
