@@ -15,7 +15,7 @@ import { abs, add, greater, less, max, mean, mul, sqrt } from "../ops/index.ts";
 import { sgd } from "../optim/index.ts";
 import { makePlan } from "../plan/plan.ts";
 import type { Data, Model } from "./model.ts";
-import { givenBatch, optimizerStates, trainingGraph } from "./program.ts";
+import { forwardBatch, givenBatch, optimizerStates, trainingGraph } from "./program.ts";
 import { takeExamples } from "./rows.ts";
 import { type Examples, objectiveOf } from "./trainer.ts";
 
@@ -37,8 +37,6 @@ export interface Warning {
   readonly message: string;
 }
 
-/** How many rows are looked at. */
-const ROWS = 256;
 /** From this share on units that never fire are worth a word; some always are, in networks that learn well too. */
 const DEAD_SHARE = 0.5;
 /** From this share on values at an end of the activation's range are. */
@@ -115,7 +113,7 @@ export class HealthCheck {
     this.#model = model;
     this.#loss = loss;
     this.#examples = examples;
-    const rows = Math.min(ROWS, examples.x.count);
+    const rows = Math.min(forwardBatch(model.network), examples.x.count);
     const some = takeExamples(
       examples,
       Array.from({ length: rows }, (_, i) => Math.floor((i * examples.x.count) / rows)),

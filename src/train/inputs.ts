@@ -79,11 +79,11 @@ function describe(x: unknown): string {
 
 function checkFinite(values: Float32Array | Uint8Array, rowSize: number, what: string): void {
   if (values instanceof Uint8Array) return;
-  // 0 · x is 0 unless x is NaN or infinite; this takes a tenth of the time of a look at each.
-  let sum = 0;
-  for (let i = 0; i < values.length; i++) sum += 0 * values[i];
-  if (sum === 0) return;
-  const index = values.findIndex((value) => !Number.isFinite(value));
+  // All bits of the exponent are set in NaN and the infinities alone. A callback would take longer than a prediction.
+  const bits = new Int32Array(values.buffer, values.byteOffset, values.length);
+  let index = 0;
+  while (index < bits.length && (bits[index] & 0x7f800000) !== 0x7f800000) index++;
+  if (index === bits.length) return;
   const [row, column] = [Math.floor(index / rowSize) + 1, (index % rowSize) + 1];
   throw new DataError(
     `${what}, row ${row}, column ${column} is ${values[index]}; every value must be finite. Remove the row or fill the value in.`,

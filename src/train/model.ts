@@ -18,7 +18,7 @@ import { checkData, checkModel } from "./door.ts";
 import { Fit, type FitOptions } from "./fit.ts";
 import { type Numbers, toRows, toTargets, toWeights } from "./inputs.ts";
 import { decodeModelFile, encodeModelFile, type ModelFile, tensorOf } from "./model-file.ts";
-import { predictionPlan } from "./program.ts";
+import { forwardBatch, predictionPlan } from "./program.ts";
 import { summaryTable } from "./summary.ts";
 import { Evaluator, type Examples, type Scores } from "./trainer.ts";
 
@@ -47,9 +47,6 @@ export interface EvaluateOptions {
   readonly metrics?: readonly string[];
   readonly signal?: AbortSignal;
 }
-
-/** How many rows a prediction takes at once; what is left goes in smaller powers of two. */
-const PREDICTION_BATCH = 256;
 
 export class Model {
   readonly network: Network;
@@ -179,9 +176,11 @@ export class Model {
     const { values, count } = toRows(x as Numbers, this.inputShape, "x");
     this.network.check(values, "x");
     const [rowSize, width] = [sizeOf(this.inputShape), sizeOf(this.network.outputShape)];
+    const most = forwardBatch(this.network);
     const result = new Float32Array(count * width);
     for (let row = 0; row < count; ) {
-      const size = Math.min(PREDICTION_BATCH, 2 ** Math.floor(Math.log2(count - row)));
+      // What is left goes in smaller powers of two.
+      const size = Math.min(most, 2 ** Math.floor(Math.log2(count - row)));
       const batch = values.subarray(row * rowSize, (row + size) * rowSize);
       const run = await this.#predictor(size, values instanceof Uint8Array ? "byte" : "float").run([batch]);
       result.set(run.outputs[0], row * width);

@@ -4,6 +4,7 @@
  */
 import { input, variable } from "../graph/leaf.ts";
 import { inPhase, inScope, type Node } from "../graph/node.ts";
+import { sizeOf } from "../graph/shape.ts";
 import { type Loss, lossPerSample } from "../nn/losses.ts";
 import type { Network, Parameter } from "../nn/network.ts";
 import { add, gather, gradientsOf, mean, mul, reshape, sum } from "../ops/index.ts";
@@ -166,6 +167,15 @@ export function trainingPlan({ inputs, loss, metrics, updates }: TrainingGraph, 
     updates,
     guard: loss,
   });
+}
+
+/** Numbers that layers' results may take together: 32 MB of them. */
+const FORWARD_NUMBERS = 2 ** 23;
+
+/** How many rows a plan without a backward pass takes at once: a power of two up to 256, fewer for large images. */
+export function forwardBatch({ inputShape, layers }: Network): number {
+  const each = layers.reduce((sum, { outputShape }) => sum + sizeOf(outputShape), sizeOf(inputShape));
+  return Math.max(1, Math.min(256, 2 ** Math.floor(Math.log2(FORWARD_NUMBERS / each))));
 }
 
 /**

@@ -19,6 +19,7 @@ import { metricNamed } from "./metrics.ts";
 import {
   type DataVariables,
   evaluationPlan,
+  forwardBatch,
   gatheredBatch,
   type Objective,
   type OptimizerState,
@@ -163,7 +164,7 @@ export class Evaluator {
   }
 
   async run(signal?: AbortSignal): Promise<Scores> {
-    const batchSize = Math.min(256, this.#count);
+    const batchSize = Math.min(forwardBatch(this.#network), this.#count);
     const { metrics, whole: wholeMetrics } = this.#objective;
     const sums = new Array<number>(1 + metrics.length).fill(0);
     const width = sizeOf(this.#network.outputShape);
