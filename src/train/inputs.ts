@@ -21,6 +21,13 @@ const isTyped = (x: unknown): x is ArrayLike<number> => ArrayBuffer.isView(x) &&
  * single row.
  */
 export function toRows(x: Numbers, shape: Shape, what: string): Rows {
+  const rows = toUncheckedRows(x, shape, what);
+  checkFinite(rows.values, sizeOf(shape), what);
+  return rows;
+}
+
+/** The same, but some number may be NaN or infinite. */
+export function toUncheckedRows(x: Numbers, shape: Shape, what: string): Rows {
   const size = sizeOf(shape);
   const values = isTyped(x) ? fromTyped(x) : flatten(x, shape, what);
   if (values.length === 0) throw new DataError(`${what} is empty: at least one row of ${showShape(shape)} is needed.`);
@@ -29,7 +36,6 @@ export function toRows(x: Numbers, shape: Shape, what: string): Rows {
       `${what} has ${values.length} numbers, which is not a multiple of the ${size} that a row of shape ${showShape(shape)} has. Check the input shape, or the number of columns.`,
     );
   }
-  checkFinite(values, size, what);
   return { values, count: values.length / size };
 }
 
@@ -77,9 +83,9 @@ function describe(x: unknown): string {
   return x === null ? "null" : x === undefined ? "nothing" : Array.isArray(x) ? "an array" : `a ${typeof x}`;
 }
 
-function checkFinite(values: Float32Array | Uint8Array, rowSize: number, what: string): void {
+export function checkFinite(values: Float32Array | Uint8Array, rowSize: number, what: string): void {
   if (values instanceof Uint8Array) return;
-  // All bits of the exponent are set in NaN and the infinities alone. A callback would take longer than a prediction.
+  // All bits of the exponent are set in NaN and the infinities alone.
   const bits = new Int32Array(values.buffer, values.byteOffset, values.length);
   let index = 0;
   while (index < bits.length && (bits[index] & 0x7f800000) !== 0x7f800000) index++;
