@@ -205,9 +205,5 @@ function build(
     if (literal) notes.push(`added dense ${width} at the end, since ${loss.name} needs ${plural(width, "output")}`);
     add(dense(width, { activation: lastActivation(loss) ?? "linear" }));
   }
-  const { activation, function: alone } = layers.at(-1)!.config as { activation?: unknown; function?: unknown };
-  if (loss.name === "crossEntropy" && (activation ?? alone) === "softmax") {
-    notes.push("crossEntropy does the softmax itself; better leave it out of the last layer");
-  }
   return layers;
 }

@@ -22,6 +22,13 @@ const isTyped = (x: unknown): x is ArrayLike<number> => ArrayBuffer.isView(x) &&
  * single row.
  */
 export function toRows(x: Numbers, shape: Shape, what: string): Rows {
+  const rows = toUncheckedRows(x, shape, what);
+  checkFinite(rows.values, sizeOf(shape), what);
+  return rows;
+}
+
+/** The same, but some number may be NaN or infinite. */
+export function toUncheckedRows(x: Numbers, shape: Shape, what: string): Rows {
   const size = sizeOf(shape);
   const values = isTyped(x) ? fromTyped(x) : flatten(x, shape, what);
   if (values.length === 0) throw new DataError(`${what} is empty: at least one row of ${showShape(shape)} is needed.`);
@@ -30,7 +37,6 @@ export function toRows(x: Numbers, shape: Shape, what: string): Rows {
       `${what} has ${values.length} numbers, which is not a multiple of the ${size} that a row of shape ${showShape(shape)} has. Check the input shape, or the number of columns.`,
     );
   }
-  checkFinite(values, size, what);
   return { values, count: values.length / size };
 }
 
@@ -73,9 +79,9 @@ function flatten(x: Numbers, shape: Shape, what: string): Float32Array {
 
 const size = (shape: Shape, from: number): number => sizeOf(shape.slice(from));
 
-function checkFinite(values: Float32Array | Uint8Array, rowSize: number, what: string): void {
+export function checkFinite(values: Float32Array | Uint8Array, rowSize: number, what: string): void {
   if (values instanceof Uint8Array) return;
-  // All bits of the exponent are set in NaN and the infinities alone. A callback would take longer than a prediction.
+  // All bits of the exponent are set in NaN and the infinities alone.
   const bits = new Int32Array(values.buffer, values.byteOffset, values.length);
   let index = 0;
   while (index < bits.length && (bits[index] & 0x7f800000) !== 0x7f800000) index++;

@@ -17,7 +17,7 @@ import { makePlan } from "../plan/plan.ts";
 import { RandomStream } from "../random.ts";
 import { checkData, checkModel, checkPath } from "./door.ts";
 import { Fit, type FitOptions } from "./fit.ts";
-import { type Numbers, toRows, toTargets, toWeights } from "./inputs.ts";
+import { checkFinite, type Numbers, toRows, toTargets, toUncheckedRows, toWeights } from "./inputs.ts";
 import { decodeModelFile, encodeModelFile, type ModelFile, tensorOf } from "./model-file.ts";
 import { forwardBatch, predictionPlan } from "./program.ts";
 import type { BatchSource } from "./source.ts";
@@ -132,9 +132,9 @@ export class Model {
   }
 
   /** Users' rows, checked. */
-  #rows(rows: Inputs) {
+  #rows(rows: Inputs, read = toRows) {
     const given = typeof rows === "object" && rows !== null && "x" in rows ? rows.x : rows;
-    const x = toRows(given as Numbers, this.inputShape, "x");
+    const x = read(given as Numbers, this.inputShape, "x");
     this.network.check(x.values, "x");
     return x;
   }
@@ -201,7 +201,7 @@ export class Model {
    * these are logits; `classify` gives probabilities. A data set may stand for its rows.
    */
   async predict(x: Inputs): Promise<Float32Array> {
-    const { values, count } = this.#rows(x);
+    const { values, count } = this.#rows(x, toUncheckedRows);
     const [rowSize, width] = [sizeOf(this.inputShape), sizeOf(this.network.outputShape)];
     const most = forwardBatch(this.network);
     const result = new Float32Array(count * width);
@@ -210,7 +210,9 @@ export class Model {
       const size = Math.min(most, 2 ** Math.floor(Math.log2(count - row)));
       const batch = values.subarray(row * rowSize, (row + size) * rowSize);
       const run = await this.#predictor(size, values instanceof Uint8Array ? "byte" : "float").run([batch]);
-      result.set(run.outputs[0], row * width);
+      const [output, broken] = run.outputs;
+      if (broken?.some((zero) => zero !== 0)) checkFinite(values, rowSize, "x");
+      result.set(output, row * width);
       row += size;
     }
     return result;

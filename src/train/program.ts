@@ -191,8 +191,13 @@ export function evaluationPlan(network: Network, objective: Objective, data: Dat
   return makePlan({ inputs: batch.inputs, outputs: [total, ...metrics.map((each) => sum(each)), ...predicted] });
 }
 
-/** Input: a batch of rows. Output: what the network gives for it. */
+/**
+ * Input: a batch of rows. Outputs: what the network gives for it and, of floats, a number per row that is 0 unless one of
+ * the row's is NaN or infinite: the engine sees that in passing, and a loop in JavaScript takes as long as the network.
+ */
 export function predictionPlan(network: Network, batchSize: number, dtype: "float" | "byte"): Plan {
   const x = input("x", [batchSize, ...network.inputShape], dtype);
-  return makePlan({ inputs: [x], outputs: [network.apply(x, { training: false }).output] });
+  const flat = reshape(x, [batchSize, sizeOf(network.inputShape)]);
+  const broken = dtype === "float" ? [sum(mul(flat, 0), 1)] : [];
+  return makePlan({ inputs: [x], outputs: [network.apply(x, { training: false }).output, ...broken] });
 }

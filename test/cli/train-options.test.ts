@@ -78,9 +78,9 @@ describe.concurrent("options of the training", () => {
     expect((await scratch.json(args)).filter(({ event }) => event === "warning")).toMatchObject([
       { kind: "column", message: expect.stringContaining("--ignore same") },
     ]);
-    const twice = ["train", "iris", "--layers", "dense 8 relu, dense 3 softmax", "--epochs", "2"];
+    const twice = ["train", "iris", "--layers", "dense 8 relu, dense 3 sigmoid", "--epochs", "2"];
     const after = await scratch.run(twice);
-    expect(after.stderr).toMatch(/epoch 2\/2[\s\S]*^warning +dense_2 ends in softmax/m);
+    expect(after.stderr).toMatch(/epoch 2\/2[\s\S]*^warning +dense_2 ends in sigmoid/m);
     expect(after.stderr.replace(/\s+/g, " ")).toContain("predict gives probabilities all the same");
     expect(await scratch.run([...args, "--quiet"])).toEqual({ code: 0, stdout: "", stderr: "" });
   });
