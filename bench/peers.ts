@@ -11,10 +11,14 @@ export interface Peer {
   readonly script: string;
   /** Put after the job. */
   readonly arguments?: readonly string[];
+  /** Networks unless said. */
+  readonly does?: readonly ("networks" | "products")[];
   /** Whether it can use more than one thread. */
   readonly threaded: boolean;
   /** The one line that brings it where it is missing. */
   readonly bring: string;
+  /** The Node that runs it, where not the run's first. */
+  readonly node?: string;
 }
 
 export interface Job {
@@ -25,26 +29,33 @@ export interface Job {
 
 /** One run of one peer: its JSON line. A rate, an error or the reason why it is no match is there. */
 export interface Measurement {
-  peer: string;
   version: string;
-  workload: string;
-  threads: number;
   samplesPerSecond?: number;
   gflops?: number;
   error?: string;
   skipped?: string;
+  /** The seconds after which it was given up. */
+  overtime?: number;
 }
 
 const npm = "(cd bench && ONNXRUNTIME_NODE_INSTALL=skip npm install)";
 const apt = "apt-get install python3-torch python3-sklearn libopenblas0-pthread";
 
 export const PEERS: readonly Peer[] = [
-  { name: "chainrule", language: "tsx", script: "chainrule.ts", threaded: true, bring: "npm install" },
+  {
+    name: "chainrule",
+    language: "tsx",
+    script: "chainrule.ts",
+    does: ["networks", "products"],
+    threaded: true,
+    bring: "npm install",
+  },
   {
     name: "chainrule-turbo",
     language: "tsx",
     script: "chainrule.ts",
     arguments: ["--turbo"],
+    does: ["networks", "products"],
     threaded: true,
     bring: "npm install",
   },
@@ -54,7 +65,7 @@ export const PEERS: readonly Peer[] = [
   { name: "tfjs-wasm", language: "node", script: "peers/tfjs.mjs", threaded: false, bring: npm },
   { name: "jax-js", language: "node", script: "peers/jax.mjs", threaded: false, bring: npm },
   { name: "brain.js", language: "node", script: "peers/brain.mjs", threaded: false, bring: npm },
-  { name: "sgemm", language: "python", script: "peers/sgemm.py", threaded: true, bring: apt },
+  { name: "numpy", language: "python", script: "peers/sgemm.py", does: ["products"], threaded: true, bring: apt },
 ];
 
 const here = fileURLToPath(new URL(".", import.meta.url));
@@ -74,14 +85,15 @@ export class Runner {
 
   /** Returns the peer's version, or undefined where it is not installed. */
   async probe(peer: Peer): Promise<string | undefined> {
+    const node = peer.node ?? this.#node;
     const interpreters = {
-      node: [[this.#node]],
-      tsx: [[this.#node, "--import", "tsx"]],
+      node: [[node]],
+      tsx: [[node, "--import", "tsx"]],
       python: this.#pythons.map((python) => [python]),
     };
     for (const interpreter of interpreters[peer.language]) {
       const command = [...interpreter, `${here}${peer.script}`];
-      const { json } = await run([...command, "--probe", ...(peer.arguments ?? [])], 60);
+      const { json } = await run<Measurement>([...command, "--probe", ...(peer.arguments ?? [])], 60);
       if (json) {
         this.#commands.set(peer, command);
         return json.version;
@@ -91,27 +103,27 @@ export class Runner {
   }
 
   /** Runs one job of a peer that probe() found. */
-  async measure(peer: Peer, job: Job, timeoutSeconds: number): Promise<Measurement> {
-    const { json, error } = await run(
-      [...this.#commands.get(peer)!, JSON.stringify(job), ...(peer.arguments ?? [])],
-      timeoutSeconds,
-    );
-    return json ?? { peer: peer.name, version: "", ...job, error };
+  async measure(peer: Peer, job: Job, limitSeconds: number): Promise<Measurement> {
+    const command = [...this.#commands.get(peer)!, JSON.stringify(job), ...(peer.arguments ?? [])];
+    const { json, ...failure } = await run<Measurement>(command, limitSeconds);
+    return json ?? { version: "", ...failure };
   }
 }
 
-interface Output {
-  json?: Measurement;
-  error: string;
+interface Output<Line> {
+  json?: Line;
+  error?: string;
+  overtime?: number;
 }
 
-function run([file, ...args]: string[], timeoutSeconds: number): Promise<Output> {
+/** Runs a command that prints one line of JSON at its end. */
+export function run<Line>([file, ...args]: string[], limitSeconds: number): Promise<Output<Line>> {
   return new Promise((resolve) => {
-    const options = { timeout: timeoutSeconds * 1000, cwd: here, killSignal: "SIGKILL" as const };
+    const options = { timeout: limitSeconds * 1000, cwd: here, killSignal: "SIGKILL" as const };
     execFile(file, args, options, (failure, stdout, stderr) => {
       const line = stdout.trim().split("\n").at(-1)!;
-      if (line.startsWith("{")) return resolve({ json: JSON.parse(line), error: "" });
-      if (failure?.killed) return resolve({ error: `no result within ${timeoutSeconds} s` });
+      if (line.startsWith("{")) return resolve({ json: JSON.parse(line) });
+      if (failure?.killed) return resolve({ overtime: limitSeconds });
       const reasons = stderr.split("\n").filter((text) => /error/i.test(text));
       resolve({ error: reasons.at(-1)?.trim() ?? failure?.message ?? "it printed nothing" });
     });

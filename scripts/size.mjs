@@ -1,7 +1,6 @@
 // What the library weighs in a browser: each entry, and some uses of it, bundled, minified and gzipped. Fails when the
 // whole library outgrows its budget, so that growth is a decision.
-import { gzipSync } from "node:zlib";
-import { build } from "esbuild";
+import { bundledSize } from "./bundle.mjs";
 
 /** Bytes, gzipped; docs/benchmarks.md says what is in them. */
 const BUDGET = 75_000;
@@ -16,17 +15,7 @@ const uses = {
 
 let whole = 0;
 for (const [name, contents] of Object.entries(uses)) {
-  const { outputFiles } = await build({
-    stdin: { contents, resolveDir: new URL("..", import.meta.url).pathname },
-    bundle: true,
-    minify: true,
-    write: false,
-    format: "esm",
-    platform: "browser",
-    external: ["node:*", "jpeg-js"],
-    logLevel: "error",
-  });
-  const bytes = gzipSync(outputFiles[0].contents, { level: 9 }).length;
+  const bytes = await bundledSize(contents, new URL("..", import.meta.url));
   if (name === "all of chainrule") whole = bytes;
   console.log(`${name.padEnd(28)} ${(bytes / 1000).toFixed(1).padStart(6)} kB`);
 }

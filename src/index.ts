@@ -16,6 +16,7 @@ export {
   type LayerConfig,
   type LayerContext,
   type LayerKind,
+  type LayerMaker,
   type LayerOptions,
   type ParameterSpec,
 } from "./nn/layer.ts";
@@ -23,6 +24,7 @@ export {
 export {
   type AffineOptions,
   activation,
+  averagePool1d,
   averagePool2d,
   type BatchNormOptions,
   batchNorm,
@@ -43,10 +45,13 @@ export {
   type EmbeddingOptions,
   embedding,
   flatten,
+  globalAveragePool1d,
   globalAveragePool2d,
+  globalMaxPool1d,
   globalMaxPool2d,
   type LayerNormOptions,
   layerNorm,
+  maxPool1d,
   maxPool2d,
   merge,
   normalize,
@@ -60,14 +65,23 @@ export {
 } from "./nn/layers/index.ts";
 export {
   binaryCrossEntropy,
+  binaryCrossEntropyOnProbabilities,
+  cosine,
   crossEntropy,
   defineLoss,
+  halfSquaredError,
+  hinge,
   huber,
+  klDivergence,
+  klDivergenceOnLogs,
   type Loss,
   type LossOption,
   lossNamed,
   lossNames,
+  meanAbsoluteError,
+  meanSquaredError,
   type SmoothingOptions,
+  squaredHinge,
   type TargetKind,
 } from "./nn/losses.ts";
 export { type NamedLayer, Network, type Parameter } from "./nn/network.ts";
@@ -120,10 +134,12 @@ export {
   type EvaluateOptions,
   fromBytes,
   functional,
+  type Inputs,
   load,
   Model,
   type ModelOptions,
   sequential,
 } from "./train/model.ts";
+export type { BatchSource } from "./train/source.ts";
 export { type StepResult, type TrainStep, type TrainStepOptions, trainStep } from "./train/step.ts";
 export type { Augment, Scores } from "./train/trainer.ts";

@@ -35,7 +35,9 @@ test("fit, evaluate and predict give back what they took, also when they fail", 
     await model.fit(data, { loss: "crossEntropy", epochs: 3, batchSize: 3, validation: data });
     await model.evaluate(data);
     await model.predict(data.x);
-    await expect(model.fit(data, { loss: "crossEntropy", batchSize: 0 })).rejects.toThrow(/batch size/);
+    await expect(model.fit(data, { loss: "crossEntropy", batchSize: 0 })).rejects.toThrow(
+      /batchSize must be a whole number/,
+    );
     await expect(model.fit(data, { loss: "crossEntropy", signal: AbortSignal.abort() })).rejects.toThrow(/abort/);
   };
   await use();

@@ -158,7 +158,7 @@ test("accumulating four batches of 5 is one batch of 20", async () => {
     const parts = await train({ optimizer: accumulate(make(), 4), batchSize: 5 });
     expect(relativeError(parts, once, 0.01)).toBeLessThan(1e-9);
   }
-  expect(() => accumulate(sgd(), 0)).toThrow(/whole number of batches ≥ 1/);
+  expect(() => accumulate(sgd(), 0)).toThrow(/number of batches must be a whole number ≥ 1; 0 came/);
 });
 
 test("a history draws itself and is saved as CSV and JSON", async () => {

@@ -224,19 +224,23 @@ describe("planted failures that are warned of", () => {
       /x reaches 2\d\d.*rescale\(1\/2\d\d\)/,
     ],
     [
-      "23. softmax before a loss that takes logits",
-      () => warningsOf(net([dense(2, { activation: "softmax" })]), data),
+      "23. a sigmoid before a loss that does softmax itself",
+      () => warningsOf(net([dense(2, { activation: "sigmoid" })]), data),
       "doubleActivation",
       "dense_1",
-      /ends in softmax.*logits/,
+      /ends in sigmoid.*logits/,
     ],
     [
-      "24. a sigmoid before a loss that takes logits",
+      "24. a hard sigmoid before a loss that does a sigmoid itself",
       () =>
-        warningsOf(net([dense(1), activation("sigmoid")]), { x: points, y: data.y }, { loss: "binaryCrossEntropy" }),
+        warningsOf(
+          net([dense(1), activation("hardSigmoid")]),
+          { x: points, y: data.y },
+          { loss: "binaryCrossEntropy" },
+        ),
       "doubleActivation",
       "activation_1",
-      /ends in sigmoid/,
+      /ends in hardSigmoid/,
     ],
     [
       "25. labels shifted by one row against the inputs",

@@ -6,7 +6,7 @@ import { createRequire } from "node:module";
 import { dataset, measure, oneHot, packageVersion, skip, start } from "./common.mjs";
 
 const spec = start("brain.js", packageVersion("brain.js"));
-if (!["mlp-128-b1", "xor"].includes(spec.name)) skip("trains sample by sample only: see mlp-128-b1 and xor");
+if (!["mlp-128-b1", "xor"].includes(spec.name)) skip("takes one sample after the other, no batches");
 
 const { NeuralNetwork } = createRequire(import.meta.url)("brain.js");
 const xor = spec.name === "xor";

@@ -41,14 +41,14 @@ function generator(seed) {
 }
 
 /**
- * About 8,192 samples (at least 16 batches): each class is a pattern of its own under noise. XOR is XOR.
+ * 8,192 samples, 1,024 images (at least 16 batches): each class is a pattern of its own under noise. XOR is XOR.
  * Returns batches [{x: Float32Array, y: Int32Array}], views of one array.
  */
 export function dataset(spec) {
   const { batch } = spec;
   const features = spec.input.reduce((a, b) => a * b);
   const xor = spec.name === "xor";
-  const count = xor ? 8192 : Math.max(8192, 16 * batch);
+  const count = Math.max(spec.input.length === 3 ? 1024 : 8192, 16 * batch);
   const random = generator(1);
   const patterns = xor ? [] : Float32Array.from({ length: 10 * features }, random);
   const x = new Float32Array(count * features);

@@ -7,7 +7,6 @@ import { blockUntilReady, init, jit, lax, nn, numpy as np, random, tree, valueAn
 import { dataset, fail, job, measure, oneHot, packageVersion, skip, start } from "./common.mjs";
 
 const spec = start("jax-js", packageVersion("@jax-js/jax"));
-if (!spec.layers) skip("networks only");
 if (job.threads > 1) skip("one thread only in Node");
 await init("wasm");
 

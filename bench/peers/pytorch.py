@@ -5,8 +5,6 @@ import torch
 from torch import nn
 
 spec = common.start("pytorch", torch.__version__)
-if "matmul" in spec:
-    common.skip("networks only")
 threads = common.JOB["threads"]
 if any(layer[0] == "conv" for layer in spec["layers"]):
     # oneDNN's convolutions run on torch's own threads; a second pool of BLAS threads only fights with them.

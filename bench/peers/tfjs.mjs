@@ -8,7 +8,6 @@ import { layers, sequential } from "@tensorflow/tfjs-layers";
 import { dataset, fail, job, measure, oneHot, packageVersion, skip, start } from "./common.mjs";
 
 const spec = start("tfjs-wasm", packageVersion("@tensorflow/tfjs-backend-wasm"));
-if (!spec.layers) skip("networks only");
 if (job.threads > 1) skip("one thread only in Node");
 await tf.setBackend("wasm");
 

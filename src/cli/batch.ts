@@ -1,14 +1,12 @@
 /** Small batches for commands that look at one step: the first rows of a data set, or random numbers that fit a model. */
 import { type Dataset, take } from "../data/index.ts";
-import { type Data, lossNamed, type Model, RandomStream } from "../index.ts";
+import { type Data, type Loss, lossNamed, type Model, RandomStream } from "../index.ts";
+import { examplesFor } from "./losses.ts";
 
-/** The first rows of a data set. */
-export function batchOf(dataset: Dataset, rows: number): Data {
-  const { x, y } = take(
-    dataset,
-    Array.from({ length: Math.min(rows, dataset.count) }, (_, i) => i),
-  );
-  return { x, y };
+/** Some rows of a data set, from one on, as a model with this loss takes them. */
+export function batchOf(dataset: Dataset, model: Model, loss: Loss, rows: number, from = 0): Data {
+  const some = Array.from({ length: Math.min(rows, dataset.count - from) }, (_, i) => from + i);
+  return examplesFor(take(dataset, some), loss, model);
 }
 
 const sizeOf = (shape: readonly number[]): number => shape.reduce((size, n) => size * n, 1);

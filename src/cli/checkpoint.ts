@@ -2,12 +2,13 @@
  * What the command keeps in a checkpoint beside what the library keeps there: its own data and options, so that
  * `--resume FILE` needs no others. Options are kept as text and read again like those of the command line.
  */
-import { readFile } from "../data/node.ts";
 import { DataError, fromBytes, type Model, reference } from "../index.ts";
+import { readModelBytes } from "./open-model.ts";
 
 export interface Run {
   readonly data: string;
   readonly options: Readonly<Record<string, string>>;
+  readonly epochsDone: number;
 }
 
 /** Where the checkpoint of a model file lies. */
@@ -24,8 +25,9 @@ function open(bytes: Uint8Array, path: string): Model {
 }
 
 export async function readRun(path: string): Promise<Run> {
-  const model = open(await readFile(path), path);
+  const model = open(await readModelBytes(path), path);
   const run = model.details.run as Partial<Run> | undefined;
+  const training = model.details.training as { position?: { epoch?: unknown } } | undefined;
   model.close();
   const isText = (x: unknown): x is string => typeof x === "string";
   const { data, options } = typeof run === "object" && run !== null ? run : {};
@@ -35,5 +37,6 @@ export async function readRun(path: string): Promise<Run> {
       { file: path },
     );
   }
-  return { data, options };
+  const epoch = training?.position?.epoch;
+  return { data, options, epochsDone: typeof epoch === "number" ? epoch : 0 };
 }

@@ -28,6 +28,7 @@ import {
 import { DataError } from "../index.ts";
 import type { Details } from "./details.ts";
 import { didYouMean, UsageError } from "./errors.ts";
+import { readHeader, refuseWithoutTarget } from "./table.ts";
 
 /** Data sets that need no file. */
 const TOYS: Readonly<Record<string, () => Dataset>> = { iris, xor, moons, circles, spirals, curve };
@@ -52,6 +53,9 @@ async function formOf(source: string): Promise<Form> {
       `${source} is no data set. Give a CSV file, an NPZ file, a directory of IDX files, a folder of class folders, or one of ${NAMED.join(", ")}.`,
     );
   }
+  if (/\.(xlsx?|ods)$/i.test(source)) {
+    throw new UsageError(`${source} is a spreadsheet's own file. Save it as CSV (UTF-8) there, and train on that.`);
+  }
   return /\.npz$/i.test(source) ? "npz" : "table";
 }
 
@@ -64,6 +68,8 @@ export interface ReadOptions {
   readonly missing?: MissingPolicy;
   /** Columns of a table to leave out. */
   readonly ignore?: readonly string[];
+  /** What stands before the decimals in a table. */
+  readonly decimal?: "point" | "comma";
   /** Brings the pictures of a folder to this size. */
   readonly imageSize?: { readonly width: number; readonly height: number };
 }
@@ -114,10 +120,10 @@ async function readSets(source: string, form: Form, options: ReadOptions): Promi
     case "folders":
       return readImageFolder(source, options.imageSize && { size: options.imageSize }).then((train) => ({ train }));
     case "table": {
-      const { target, task, missing, ignore } = options;
-      // Without a target, the reader's message lists the columns.
-      const chosen = { target, task, missing, ignore } as { target: string } & ReadOptions;
-      return { train: await readCsv(source, chosen) };
+      const { target, imageSize: _, ...others } = options;
+      if (target === undefined) return refuseWithoutTarget(source);
+      await readHeader(source); // says where it is none
+      return { train: await readCsv(source, { target, ...others }) };
     }
   }
 }
@@ -161,7 +167,7 @@ async function readLike(source: string, details: Details, inputShape: readonly n
         file: source,
       });
     }
-    const table = await encodeCsv(details.schema, source, { target: true });
+    const table = await encodeCsv(details.schema, source, { target: true, ...decimalOf(details) });
     return { ...table, y: table.y! };
   }
   if (form === "folders") {
@@ -178,3 +184,6 @@ async function readLike(source: string, details: Details, inputShape: readonly n
   const { train, test } = await readSets(source, form, {});
   return test ?? train;
 }
+
+/** How the tables of a model write their numbers. */
+export const decimalOf = ({ decimal }: Details) => (decimal === undefined ? {} : { decimal });

@@ -4,7 +4,7 @@
  */
 import { type Dataset, split } from "../data/index.ts";
 import { DivergenceError, type Model } from "../index.ts";
-import { targetsFor } from "./losses.ts";
+import { examplesFor } from "./losses.ts";
 import type { Recipe } from "./recipe.ts";
 
 /** What is tried, times 1/√rows: the fewer the rows, the more their noise counts. */
@@ -43,12 +43,10 @@ export async function heldOutLoss(
 async function trial(model: Model, recipe: Recipe, rest: Dataset, held: Dataset): Promise<number> {
   try {
     const { loss, optimizer, batchSize } = recipe;
-    const width = model.network.outputShape.reduce((a, b) => a * b, 1);
-    const examples = (data: Dataset) => ({ x: data.x, y: targetsFor(data, loss, width) });
     // As many steps as with all rows, since decay does its work step by step.
     const epochs = Math.round(recipe.epochs / (1 - HELD_OUT));
-    await model.fit(examples(rest), { loss, optimizer, epochs, batchSize });
-    return (await model.evaluate(examples(held), { loss })).loss;
+    await model.fit(examplesFor(rest, loss, model), { loss, optimizer, epochs, batchSize });
+    return (await model.evaluate(examplesFor(held, loss, model), { loss })).loss;
   } catch (error) {
     // The run itself will say so, better than this could.
     if (error instanceof DivergenceError) return Number.POSITIVE_INFINITY;

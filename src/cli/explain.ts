@@ -24,13 +24,16 @@ export interface ExplainCommandOptions extends BackendOptions {
 }
 
 const HELP = `
-Without --weight, --unit, --plan or --graph the whole step is told: forward, loss,
-backward, update. A checkpoint of train is explained at its own step, with the
-optimiser and the state that it holds.
+Without --weight, --unit, --plan or --graph the whole step is told: forward,
+loss, backward, update. It is told as if the model were trained on with these
+rows: a model as at step 1, with the optimiser and the first learning rate of
+its training, a checkpoint at its own step, with the optimiser's state.
+Samples are counted from 1, as lines of data are; places in arrays from 0.
 
 Examples
   chainrule explain mnist.safetensors mnist --sample 7
-  chainrule explain mnist.safetensors mnist --unit dense_1[5] --weight dense_2.kernel[17,4]
+  chainrule explain mnist.safetensors mnist --weight "dense_2.kernel[17,4]"
+  chainrule explain mnist.safetensors mnist --unit "dense_1[5]" --follow 1
   chainrule explain mnist.safetensors mnist --batch 64 --html step.html`;
 
 const collected = (value: string, before: readonly string[]): string[] => [...before, value];
@@ -62,8 +65,8 @@ export function register(program: Command): void {
     .option("--terms <n>", "list so many terms of each sum", positiveWhole, 8)
     .option("--digits <n>", "significant digits of numbers", positiveWhole, 6)
     .option("--loss <name>", "the loss; the one the model was trained with")
-    .option("--optimizer <name>", "the optimiser, as train takes it; adam")
-    .option("--learning-rate <rate>", "its learning rate", positiveNumber)
+    .option("--optimizer <name>", "the optimiser, as train takes it; the one of its training")
+    .option("--learning-rate <rate>", "its learning rate; the first one of its training", positiveNumber)
     .option("--step <n>", "which step of training this is, for bias corrections and dropout; 1", positiveWhole)
     .option("--plan", "the plan: passes over memory, with their cost")
     .option("--graph <form>", "the graph of the step as mermaid or dot", graphForm)

@@ -1,5 +1,5 @@
 /** What `chainrule explain` does: reads model and rows, explains the step, writes it in the form asked for. */
-import { decodeSafetensors } from "../data/index.ts";
+import { type Dataset, decodeSafetensors, take } from "../data/index.ts";
 import { readFile, writeFileAtomically } from "../data/node.ts";
 import {
   type Block,
@@ -7,6 +7,7 @@ import {
   type Explanation,
   explain,
   htmlPage,
+  type Inline,
   latexDocument,
   mermaid,
   planReport,
@@ -20,6 +21,7 @@ import {
   type Data,
   exponentialDecay,
   type LearningRate,
+  type Loss,
   type Model,
   type Optimizer,
   oneCycle,
@@ -28,22 +30,26 @@ import {
   stepDecay,
   warmup,
 } from "../index.ts";
+import { batchOf } from "./batch.ts";
 import { readDataFor } from "./data.ts";
+import type { Details } from "./details.ts";
 import { UsageError } from "./errors.ts";
 import type { ExplainCommandOptions } from "./explain.ts";
+import { readLoss } from "./losses.ts";
 import { openModel } from "./open-model.ts";
 import { readOptimizer } from "./optimizers.ts";
-import { widthOf } from "./terminal.ts";
+import { trainedLoss } from "./scores.ts";
+import { name, percent, widthOf } from "./terminal.ts";
 
 export async function explainCommand(path: string, source: string, options: ExplainCommandOptions): Promise<void> {
   const { model, details } = await openModel(path, options);
   try {
     const data = await readDataFor(source, details, model.inputShape);
-    const step = await explain(model, rowsOf(data, source, options), {
-      ...(options.loss !== undefined && { loss: options.loss }),
-      ...(await trainingOf(path, model, options)),
-    });
-    await write(step, options, path, source);
+    const loss = options.loss === undefined ? trainedLoss(model, details.task) : readLoss(options.loss);
+    const batch = rowsOf(data, model, loss, source, options);
+    const step = await explain(model, batch, { loss, ...(await trainingOf(path, model, details, options)) });
+    const answers = await answersOf(model, details, data, source, options);
+    await write(step, answers, options, path, source);
   } finally {
     model.close();
   }
@@ -51,7 +57,9 @@ export async function explainCommand(path: string, source: string, options: Expl
 
 /** The rows that make the batch. */
 function rowsOf(
-  data: Awaited<ReturnType<typeof readDataFor>>,
+  data: Dataset,
+  model: Model,
+  loss: Loss,
   source: string,
   { sample, batch }: ExplainCommandOptions,
 ): Data {
@@ -59,11 +67,40 @@ function rowsOf(
     const wanted = batch === 1 ? `sample ${sample}` : `samples ${sample} to ${sample + batch - 1}`;
     throw new UsageError(`There is no ${wanted} in ${source}: its samples are 1 to ${data.count}.`);
   }
-  const take = <A extends { slice(from: number, to: number): A; length: number }>(values: A): A => {
-    const size = values.length / data.count;
-    return values.slice((sample - 1) * size, (sample - 1 + batch) * size);
-  };
-  return { x: take(data.x), y: take(data.y) };
+  return batchOf(data, model, loss, batch, sample - 1);
+}
+
+/** The most samples whose answers are told. */
+const MOST_ANSWERS = 8;
+
+/** What is right for the samples of the batch, and what the model says without dropout. */
+async function answersOf(
+  model: Model,
+  { classes }: Details,
+  data: Dataset,
+  source: string,
+  { sample, batch }: ExplainCommandOptions,
+): Promise<Block> {
+  const shown = Math.min(batch, MOST_ANSWERS);
+  const some = take(
+    data,
+    Array.from({ length: shown }, (_, i) => sample - 1 + i),
+  );
+  const said = classes ? await model.classify(some.x) : undefined;
+  const values = said ? said.probabilities : await model.predict(some.x);
+  const width = values.length / shown;
+  const rows = Array.from({ length: shown }, (_, i): Inline[] => {
+    if (!classes || !said) return [sample + i, some.y[(i * some.y.length) / shown], values[i * width]];
+    const own = said.classes[i];
+    const title = name(classes[own], 24);
+    return [sample + i, name(classes[some.y[i]], 24), title, percent(values[i * width + own], 1)];
+  });
+  const columns = ["sample", "target", "prediction", ...(classes ? ["probability"] : [])];
+  const more = batch > shown ? `${batch - shown} more samples are in the batch` : "";
+  const table: Block = { kind: "table", columns, rows: rows.map(([n, ...rest]) => [String(n), ...rest]), totals: [] };
+  const title = batch === 1 ? `Sample ${sample}` : `Samples ${sample} to ${sample + batch - 1}`;
+  const blocks: Block[] = [table, ...(more ? [{ kind: "line", parts: [more] } as const] : [])];
+  return { kind: "section", title, summary: `of ${name(source, 50)}`, level: 1, blocks };
 }
 
 interface CheckpointDetails {
@@ -72,14 +109,16 @@ interface CheckpointDetails {
 }
 
 /** The optimiser, its state and the step: of the checkpoint, if the file is one and nothing else is said. */
-async function trainingOf(path: string, model: Model, options: ExplainCommandOptions) {
+async function trainingOf(path: string, model: Model, details: Details, options: ExplainCommandOptions) {
   const { optimizer, learningRate, step } = options;
   const asked = optimizer !== undefined || learningRate !== undefined || step !== undefined;
   const training = model.details.training as CheckpointDetails | undefined;
   const done = training?.position?.step;
   if (asked || typeof done !== "number") {
+    // Another optimiser than the one of the training has a usual rate of its own.
+    const rate = learningRate ?? (optimizer === undefined ? details.learningRate : undefined);
     return {
-      optimizer: readOptimizer(optimizer ?? "adam")(learningRate),
+      optimizer: readOptimizer(optimizer ?? details.optimizer ?? "adam")(rate),
       ...(step !== undefined && { step }),
     };
   }
@@ -111,9 +150,10 @@ type ScheduleConfig = number | { readonly kind: string };
 
 function scheduleOf(config: ScheduleConfig): LearningRate {
   if (typeof config === "number") return config;
-  if (Object.hasOwn(SCHEDULES, config.kind)) return SCHEDULES[config.kind](config as never);
+  const { kind, ...options } = config;
+  if (Object.hasOwn(SCHEDULES, kind)) return SCHEDULES[kind](options as never);
   throw new UsageError(
-    `The checkpoint's learning rate follows "${config.kind}", which a file cannot hold. Say --optimizer and --learning-rate.`,
+    `The checkpoint's learning rate follows "${kind}", which a file cannot hold. Say --optimizer and --learning-rate.`,
   );
 }
 
@@ -130,7 +170,14 @@ function placeOf(text: string, option: string, example: string): { name: string;
   return { name: match[1], index: match[2].split(",").map(Number) };
 }
 
-async function write(step: Explanation, options: ExplainCommandOptions, path: string, source: string): Promise<void> {
+async function write(
+  step: Explanation,
+  answers: Block,
+  options: ExplainCommandOptions,
+  path: string,
+  source: string,
+): Promise<void> {
+  const title = `sample ${options.sample}`;
   const detail = { terms: options.terms, follow: options.follow };
   const units = options.unit.map((text) => {
     const { name, index } = placeOf(text, "--unit", "dense_1[5]");
@@ -140,11 +187,13 @@ async function write(step: Explanation, options: ExplainCommandOptions, path: st
     const { name, index } = placeOf(text, "--weight", "dense_2.kernel[17,4]");
     return step.weight(name, index, detail);
   });
-  const parts: Block[] = [...units.flatMap(unitReport), ...weights.flatMap(weightReport)];
+  const parts: Block[] = [...units.flatMap((unit) => unitReport(unit, title)), ...weights.flatMap(weightReport)];
   const { digits } = options;
   if (options.html !== undefined) {
-    const title = `One training step of ${path} on ${source}, sample ${options.sample}`;
-    const page = htmlPage([...stepReport(step), ...parts, ...planReport(step.plan())], { title, digits });
+    const page = htmlPage([answers, ...stepReport(step, 0, title), ...parts, ...planReport(step.plan())], {
+      title: `One training step of ${path} on ${source}, ${title}`,
+      digits,
+    });
     await writeFileAtomically(options.html, new TextEncoder().encode(page));
   }
   const print = (text: string): void => void process.stdout.write(`${text}\n`);
@@ -159,7 +208,8 @@ async function write(step: Explanation, options: ExplainCommandOptions, path: st
     return;
   }
   const plan = options.plan ? planReport(step.plan()) : [];
-  const blocks = parts.length + plan.length > 0 ? [...parts, ...plan] : stepReport(step);
+  const told = parts.length + plan.length > 0 ? [...parts, ...plan] : stepReport(step, 0, title);
+  const blocks = parts.length === 0 && plan.length > 0 ? told : [answers, ...told];
   if (options.latex) print(latexDocument(blocks, { digits }).trimEnd());
   else if (options.html === undefined) {
     const { stdout } = process;

@@ -1,6 +1,8 @@
 /** `chainrule gradcheck MODEL [DATA]`: proves a model's gradients against finite differences, in float64. */
 import type { Command } from "commander";
+import type { GradientReport } from "../index.ts";
 import { positiveWhole } from "./options.ts";
+import { count, name, plural } from "./terminal.ts";
 
 interface GradcheckOptions {
   readonly rows: number;
@@ -24,22 +26,71 @@ export function register(program: Command): void {
 }
 
 async function gradcheckModel(path: string, source: string | undefined, options: GradcheckOptions): Promise<void> {
-  const [{ openModel }, { readDataFor }, { gradcheck }, { batchOf, randomBatch }, { EXIT }] = await Promise.all([
-    import("./open-model.ts"),
-    import("./data.ts"),
-    import("../index.ts"),
-    import("./batch.ts"),
-    import("./errors.ts"),
-  ]);
+  const [{ openModel }, { readDataFor }, { gradcheck }, { batchOf, randomBatch }, { trainedLoss }, { EXIT }] =
+    await Promise.all([
+      import("./open-model.ts"),
+      import("./data.ts"),
+      import("../index.ts"),
+      import("./batch.ts"),
+      import("./scores.ts"),
+      import("./errors.ts"),
+    ]);
   const { model, details } = await openModel(path, { threads: 1 });
   try {
-    const batch = source
-      ? batchOf(await readDataFor(source, details, model.inputShape), options.rows)
-      : randomBatch(model, options.rows);
-    const report = await gradcheck(model, batch, { elements: options.elements });
-    process.stdout.write(`${options.json ? JSON.stringify({ event: "done", ...report, model: path }) : report}\n`);
+    const data = source === undefined ? undefined : await readDataFor(source, details, model.inputShape);
+    const loss = trainedLoss(model, details.task);
+    const batch = data ? batchOf(data, model, loss, options.rows) : randomBatch(model, options.rows);
+    const report = await gradcheck(model, batch, { loss, elements: options.elements });
+    const rows = plural(Math.min(options.rows, data?.count ?? options.rows), "row");
+    const lines = options.json
+      ? [JSON.stringify({ event: "done", ...report, model: path })]
+      : reportLines(report, `${rows} of ${source === undefined ? "random numbers" : name(source, 24)}`);
+    process.stdout.write(`${lines.join("\n")}\n`);
     if (!report.passed) process.exitCode = EXIT.failed;
   } finally {
     model.close();
   }
+}
+
+/** A line per parameter with its worst element, and what it comes to; in 80 columns. */
+function reportLines({ parameters, passed, tolerance, worst }: GradientReport, rows: string): string[] {
+  const head = ["", "checked", "worst at", "∂L/∂w", "difference", "error"];
+  const body = parameters.map(({ shape, checked, worst: { index, gradient, difference, error } }) => {
+    const all = shape.reduce((a, b) => a * b, 1);
+    return [
+      error <= tolerance ? "ok" : "WRONG",
+      checked < all ? `${count(checked)} of ${count(all)}` : `all ${count(all)}`,
+      `[${index.join(",")}]`,
+      gradient.toExponential(4),
+      difference.toExponential(4),
+      error.toExponential(1),
+    ];
+  });
+  const table = [head, ...body];
+  const widths = head.map((_, i) => Math.max(...table.map((row) => row[i].length)));
+  const names = ["parameter", ...parameters.map(({ parameter }) => parameter)];
+  const room = 80 - widths.reduce((sum, width) => sum + width + 1, 0);
+  const wide = Math.min(Math.max(12, room), Math.max(...names.map((title) => title.length)));
+  const line = ([verdict, ...rest]: readonly string[], i: number): string =>
+    [
+      verdict.padEnd(widths[0]),
+      name(names[i], wide).padEnd(wide),
+      ...rest.map((cell, c) => cell.padStart(widths[c + 1])),
+    ].join(" ");
+  const kinks = parameters.reduce((sum, parameter) => sum + parameter.kinks, 0);
+  const most = (worst?.error ?? 0).toExponential(1);
+  return [
+    "∂L/∂w by the chain rule beside (L(w + ε) − L(w − ε)) / 2ε,",
+    `in double precision, on ${rows}`,
+    "",
+    ...table.map(line),
+    "",
+    ...(kinks > 0
+      ? [`${plural(kinks, "element")} at a kink, as of a ReLU: there any slope between both sides is right.`]
+      : []),
+    passed
+      ? `All gradients agree: relative error at most ${most}, allowed ${tolerance.toExponential()}.`
+      : `NOT ALL GRADIENTS AGREE: relative error up to ${most}, allowed ${tolerance.toExponential()}.`,
+    ...(passed ? [] : ["If the model has an op or a layer of your own, its backward is the first suspect."]),
+  ];
 }

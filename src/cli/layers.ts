@@ -110,6 +110,9 @@ export function readLayers(text: string): Layer[] {
   if (items.includes("")) {
     throw new UsageError(`--layers "${text}" has an empty place; write layers with single commas between them.`);
   }
+  const bare = items.find((item) => /^\d+$/.test(item));
+  if (bare !== undefined)
+    throw new UsageError(`--layers "${text}": ${bare} of what? Did you mean "dense ${bare} relu"?`);
   return items.map((item) =>
     asUsage(`--layers, "${item}"`, () =>
       activationName.read(item) === undefined ? readItem(item, LAYERS, "layer") : activation(item),

@@ -3,7 +3,7 @@
  * labels. The formulas are the library's.
  */
 import type { Dataset } from "../data/index.ts";
-import { type Loss, lossNamed, lossNames } from "../index.ts";
+import { type Loss, lossNamed, lossNames, type Model } from "../index.ts";
 import { anyNumber, asUsage, type Entry, entry, readItem } from "./words.ts";
 
 const OPTIONS: Readonly<Record<string, string>> = {
@@ -41,11 +41,17 @@ export function classOutputs(loss: Loss, classes: number): number {
 }
 
 /** The labels or targets of a data set in the form that the loss wants from a network that gives `width` numbers. */
-export function targetsFor({ y, task, count }: Dataset, loss: Loss, width: number): Dataset["y"] {
+function targetsFor({ y, task, count }: Dataset, loss: Loss, width: number): Dataset["y"] {
   if (task === "regression" || loss.target === "classes") return y;
   const no = /hinge/i.test(loss.name ?? "") ? -1 : 0;
   if (width === 1) return Float32Array.from(y, (label) => (label === 1 ? 1 : no));
   const rows = new Float32Array(count * width).fill(no);
   for (let row = 0; row < count; row++) rows[row * width + y[row]] = 1;
   return rows;
+}
+
+/** Rows and targets of a data set as a model with this loss takes them. */
+export function examplesFor(data: Dataset, loss: Loss, { network }: Model) {
+  const width = network.outputShape.reduce((a, b) => a * b, 1);
+  return { x: data.x, y: targetsFor(data, loss, width) };
 }

@@ -13,6 +13,7 @@ import * as predict from "./predict.ts";
 import * as summary from "./summary.ts";
 import { painter } from "./terminal.ts";
 import * as train from "./train.ts";
+import { inCommandWords } from "./wording.ts";
 
 const { version } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as {
   version: string;
@@ -23,13 +24,24 @@ const program = new Command("chainrule")
   .version(version)
   .exitOverride()
   .configureOutput({ outputError: (text, write) => write(painter(process.stderr)("red", text)) })
-  .addHelpText("after", "\nFor a first network: chainrule train mnist");
+  .addHelpText(
+    "after",
+    `
+For a first network: chainrule train mnist
+
+Exit codes
+  0    done
+  1    the work failed: bad data, a file, a run that diverged, a wrong gradient
+  2    the command line was wrong
+  130  stopped by Ctrl-C or a signal; train leaves a checkpoint`,
+  );
 for (const subcommand of [train, evaluate, predict, summary, explain, gradcheck]) subcommand.register(program);
 
 /** The exit code for what was thrown, after saying what it was. */
 function report(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.usage; // it has spoken already
-  const { name, message, stack } = error instanceof Error ? error : new Error(String(error));
+  const { name, message: said, stack } = error instanceof Error ? error : new Error(String(error));
+  const message = inCommandWords(said);
   if (error instanceof Interrupted) {
     process.stderr.write(`${message}\n`);
     return EXIT.interrupted;

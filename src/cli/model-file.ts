@@ -10,6 +10,7 @@ import type { Dataset } from "../data/index.ts";
 import { readFile } from "../data/node.ts";
 import { type Backend, DataError, fromBytes, type Layer, Model } from "../index.ts";
 import { UsageError } from "./errors.ts";
+import { readModelBytes } from "./open-model.ts";
 import type { Recipe } from "./recipe.ts";
 import { plural } from "./terminal.ts";
 
@@ -149,7 +150,7 @@ export async function buildModel(path: string, build: ModelFunction, settings: B
 
 /** The network of a checkpoint, to go on with; no code is run for it. */
 export async function modelOfCheckpoint(path: string, backend: Backend): Promise<Model> {
-  const model = fromBytes(await readFile(path), { file: path, backend });
+  const model = fromBytes(await readModelBytes(path), { file: path, backend });
   // These belong to the file, not to the model.
   delete model.details.run;
   delete model.details.training;

@@ -14,11 +14,11 @@ export interface PredictOptions extends BackendOptions {
 
 const HELP = `
 INPUT is one or more of
-  FILE.csv            rows with the columns of the training data ("-" reads them from stdin);
-                      the predictions are written as CSV
-  FILE.png, .jpg      a picture; for a model of handwritten digits of any size, dark on light
-                      or light on dark
-  DATA --sample N     rows of a data set, counted from 1, such as: mnist --sample 7,8,9
+  FILE.csv          rows with the columns of the training data ("-" reads them
+                    from stdin); the predictions are written as CSV
+  FILE.png, .jpg    a picture; for a model of handwritten digits of any size,
+                    dark on light or light on dark
+  DATA --sample N   rows of a data set, counted from 1: mnist --sample 7,8,9
 
 Examples
   chainrule predict mnist.safetensors my-digit.png

@@ -2,10 +2,10 @@
  * The work of `chainrule predict`: reads each input in the form that the model takes, and writes what it gives, as CSV,
  * as JSON lines, or drawn.
  */
-import { type CsvSource, encodeTable, normalizeDigit, resize, rowSize, toColour, toGrey } from "../data/index.ts";
-import { readFile, readImage } from "../data/node.ts";
+import { encodeTable, normalizeDigit, resize, rowSize, type TableSchema, toColour, toGrey } from "../data/index.ts";
+import { decimalPoints, encodeCsv, readImage } from "../data/node.ts";
 import { DataError, type Model } from "../index.ts";
-import { readDataFor } from "./data.ts";
+import { decimalOf, readDataFor } from "./data.ts";
 import type { Details } from "./details.ts";
 import { beside, drawPicture } from "./draw.ts";
 import { UsageError } from "./errors.ts";
@@ -51,15 +51,22 @@ async function readBatch(source: string, model: Model, details: Details, options
   if (options.sample) return readSamples(source, model, details, options.sample);
   if (/\.(png|jpe?g)$/i.test(source)) return readPicture(source, model, details, options.asIs ?? false);
   if (details.schema) {
-    const text: CsvSource = source === "-" ? process.stdin : [await readFile(source)];
-    const file = source === "-" ? "stdin" : source;
-    const { x, count } = await encodeTable(details.schema, text, { file, target: false });
+    const { x, count } =
+      source === "-"
+        ? await encodeStdin(details.schema, details.decimal === "comma")
+        : await encodeCsv(details.schema, source, { target: false, ...decimalOf(details) });
     const rowNumbers = Array.from({ length: count }, (_, i) => i + 1);
     return { source, form: "table", x: Float32Array.from(x), count, rowNumbers };
   }
   throw new UsageError(
     `${source} is no picture (.png, .jpg). For rows of a data set say which: --sample 1. A table needs a model that was trained on one.`,
   );
+}
+
+function encodeStdin(schema: TableSchema, hasCommas: boolean) {
+  const options = { file: "stdin", target: false };
+  if (!hasCommas) return encodeTable(schema, process.stdin, options);
+  return encodeTable(schema, decimalPoints(process.stdin, options), { ...options, delimiter: "," });
 }
 
 async function readSamples(source: string, model: Model, details: Details, wanted: number[]): Promise<Batch> {

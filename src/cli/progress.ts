@@ -12,10 +12,15 @@ const REDRAW = 100;
 export function scoreText(scores: Scores): string {
   const { loss, ...metrics } = scores;
   const others = Object.entries(metrics).map(([key, value]) =>
-    key === "accuracy" ? `accuracy ${percent(value)}` : `${SHORT[key] ?? key} ${measure(value)}`,
+    key === "accuracy"
+      ? `accuracy ${percent(value).padStart(8)}`
+      : `${SHORT[key] ?? key} ${measure(value).padStart(WIDTH)}`,
   );
-  return [`loss ${measure(loss).padEnd(6)}`, ...others].join("  ");
+  return [`loss ${measure(loss).padStart(WIDTH)}`, ...others].join("  ");
 }
+
+/** Of a measured number: 0.02345, 1.234e-5. */
+const WIDTH = 9;
 
 const SHORT: Readonly<Record<string, string>> = { meanAbsoluteError: "MAE" };
 

@@ -16,7 +16,6 @@ import {
   type Optimizer,
   rescale,
 } from "../index.ts";
-import { usualDecay } from "./decay.ts";
 import { didYouMean, UsageError } from "./errors.ts";
 import { readLayers } from "./layers.ts";
 import { classOutputs, lastActivation, readLoss } from "./losses.ts";
@@ -79,7 +78,7 @@ export function chooseRecipe(train: Dataset, options: RecipeOptions): Recipe {
       : [];
   const batchSize = options.batchSize ?? (isPicture ? 64 : train.count < 500 ? 16 : train.count < 5000 ? 32 : 64);
   const epochs = options.epochs ?? usualEpochs(train.count, isPicture);
-  const make = readOptimizer(options.optimizer ?? (isPicture ? "adam" : withDecay(usualDecay(train.count))));
+  const make = readOptimizer(options.optimizer ?? "adam");
   const learningRate = options.learningRate ?? usualRate(make(), train, isPicture);
   const schedule = options.schedule ?? "cosine";
   const steps = epochs * Math.ceil(train.count / batchSize);
@@ -102,9 +101,6 @@ export function chooseRecipe(train: Dataset, options: RecipeOptions): Recipe {
 
 export const showsPictures = ({ x, inputShape }: Dataset): boolean =>
   x instanceof Uint8Array && inputShape.length === 3;
-
-/** The optimiser for tables, as --optimizer takes it. */
-export const withDecay = (decay: number): string => `adamw weightDecay=${decay}`;
 
 function checkMetrics(asked: readonly string[] | undefined): readonly string[] | undefined {
   const known = [...metricNames(), "mae", "mse", "rmse"];
@@ -162,8 +158,7 @@ function outputWidth(train: Dataset, loss: Loss): number {
 function enter(train: Dataset, isPicture: boolean): Layer[] {
   if (isPicture) return [rescale(1 / 255)];
   if (train.inputShape.length !== 1) return [];
-  const { mean, std } = statistics(train);
-  return [normalize({ mean, deviation: std })];
+  return [normalize(statistics(train))];
 }
 
 /** Brings the output of a regression into the target's own units: y = deviation · z + mean. */
@@ -210,10 +205,6 @@ function build(
   if (shape.length !== 1 || shape[0] !== width) {
     if (literal) notes.push(`added dense ${width} at the end, since ${loss.name} needs ${plural(width, "output")}`);
     add(dense(width, { activation: lastActivation(loss) ?? "linear" }));
-  }
-  const { activation, function: alone } = layers.at(-1)!.config as { activation?: unknown; function?: unknown };
-  if (loss.name === "crossEntropy" && (activation ?? alone) === "softmax") {
-    notes.push("crossEntropy does the softmax itself; better leave it out of the last layer");
   }
   return layers;
 }

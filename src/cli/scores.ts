@@ -1,7 +1,7 @@
 /** How good predictions are: by class, and which classes are taken for which; or how far off numbers are. */
 import type { Dataset } from "../data/index.ts";
 import { type Loss, lossNamed, type Model } from "../index.ts";
-import { targetsFor } from "./losses.ts";
+import { examplesFor } from "./losses.ts";
 
 export interface ClassScores {
   readonly task: "classification";
@@ -25,7 +25,7 @@ export interface ValueScores {
 export type TestScores = ClassScores | ValueScores;
 
 /** The loss that a model was trained with; where it does not say, the usual one of its task. */
-function trainedLoss({ details }: Model, task: Dataset["task"]): Loss {
+export function trainedLoss({ details }: Model, task: Dataset["task"]): Loss {
   const usual = task === "regression" ? "meanSquaredError" : "crossEntropy";
   const { loss, lossOptions } = details;
   return lossNamed(typeof loss === "string" ? loss : usual, lossOptions as Record<string, unknown> | undefined);
@@ -35,7 +35,7 @@ function trainedLoss({ details }: Model, task: Dataset["task"]): Loss {
 export async function measureModel(model: Model, data: Dataset): Promise<TestScores> {
   const width = model.network.outputShape.reduce((a, b) => a * b, 1);
   const loss = trainedLoss(model, data.task);
-  const { loss: measured } = await model.evaluate({ x: data.x, y: targetsFor(data, loss, width) }, { loss });
+  const { loss: measured } = await model.evaluate(examplesFor(data, loss, model), { loss });
   const { count } = data;
   if (data.task === "regression") return { count, loss: measured, ...compareValues(data, await model.predict(data.x)) };
   const classes = Math.max(width, 2);

@@ -12,7 +12,10 @@ export function register(program: Command): void {
 }
 
 async function summary(path: string, options: { readonly json?: boolean }): Promise<void> {
-  const [{ openModel }, { name, painter }] = await Promise.all([import("./open-model.ts"), import("./terminal.ts")]);
+  const [{ openModel }, { name, painter, titled }] = await Promise.all([
+    import("./open-model.ts"),
+    import("./terminal.ts"),
+  ]);
   const { model, details } = await openModel(path, { threads: 1 });
   const { network } = model;
   if (options.json) {
@@ -35,7 +38,7 @@ async function summary(path: string, options: { readonly json?: boolean }): Prom
       .slice(0, 12)
       .map((item) => name(item, 30))
       .join(", ") + (list.length > 12 ? `, … (${list.length})` : "");
-  const line = (title: string, text: string): string => `${paint("dim", title.padEnd(10))}${text}`;
+  const line = (title: string, text: string): string => titled(title, text, paint, "dim", /(?<=[,;:]) /);
   const target = schema ? `${name(schema.target.name)}: ` : "";
   const lines = [
     paint("bold", path),

@@ -49,6 +49,24 @@ export function name(text: string, width = 40): string {
   return safe.length > width ? `${safe.slice(0, width - 1).join("")}…` : safe.join("");
 }
 
+/** A titled text, broken after commas, or after any word, where it is longer than the terminal is wide. */
+export function titled(title: string, text: string, paint: Paint, colour: Colour = "dim", at: RegExp = / /): string {
+  const indent = 12;
+  const room = widthOf(process.stderr) - indent;
+  const lines: string[] = [];
+  for (const word of text.split(at)) {
+    const last = lines.at(-1);
+    if (last !== undefined && last.length + 1 + word.length <= room) lines[lines.length - 1] = `${last} ${word}`;
+    else lines.push(word);
+  }
+  return `${paint(colour, title.padEnd(indent))}${lines.join(`\n${" ".repeat(indent)}`)}`;
+}
+
+/** A warning for people, on stderr. */
+export function warn(text: string): void {
+  process.stderr.write(`${titled("warning", text, painter(process.stderr), "yellow")}\n`);
+}
+
 /** A bar of `width` columns that is filled to `share`, exact to half a column. */
 export function bar(share: number, width: number): { full: string; rest: string } {
   const halves = Math.round(Math.min(1, Math.max(0, share)) * width * 2);

@@ -3,12 +3,14 @@
  * try next; for people on stderr and stdout, for programs as events.
  */
 import { stat } from "node:fs/promises";
-import type { Dataset } from "../data/index.ts";
+import type { Dataset, TableSchema } from "../data/index.ts";
 import type { EpochReport, Model, Warning } from "../index.ts";
 import type { TrainingData } from "./data.ts";
 import { overfitting } from "./overfitting.ts";
+import { isNumber } from "./parts.ts";
 import { scoreLines } from "./report.ts";
 import { jsonScores, measureModel, type TestScores } from "./scores.ts";
+import { columnLines, columnWarnings } from "./table.ts";
 import {
   commandName,
   count,
@@ -21,9 +23,11 @@ import {
   plural,
   quote,
   sparkline,
+  titled,
   widthOf,
 } from "./terminal.ts";
 import type { Training } from "./training.ts";
+import { inCommandWords } from "./wording.ts";
 
 // What was chosen ----------------------------------------------------------------------------------------------------
 
@@ -43,7 +47,8 @@ function rowsText({ x, inputShape, count: rows }: Dataset): string {
 const layerText = (model: Model): string =>
   model.network.layers.map(({ kind, description }) => `${kind} ${description.replaceAll(",", "")}`.trim()).join(", ");
 
-export function announce({ source, options, parts, recipe, model, display }: Training): void {
+/** @param replaces whether the model's file is there already */
+export function announce({ source, options, data, parts, recipe, model, out, display }: Training, replaces: boolean) {
   const { train, validation, test, testNote } = parts;
   const { classes, task, schema } = train;
   const { loss, optimizer, learningRate, schedule, epochs, batchSize, notes } = recipe;
@@ -56,8 +61,12 @@ export function announce({ source, options, parts, recipe, model, display }: Tra
   ];
   if (validation)
     lines.push(["validation", `${plural(validation.count, "row")} of the training data, after each epoch`]);
+  for (const [i, text] of (schema ? columnLines(schema, options.ignore) : []).entries())
+    if (data.form === "table") lines.push([i === 0 ? "columns" : "", text]);
   const target = schema ? ` of ${name(schema.target.name)}` : "";
   lines.push(["task", classes ? `${classes.length} classes${target}: ${listText(classes)}` : `${task}${target || ""}`]);
+  if (classes && schema?.target.kind === "numeric" && options.task === undefined && data.form === "table")
+    lines.push(["", "few whole numbers, so each is a class; --task regression predicts a number"]);
   lines.push(["network", `${layerText(model)} (${plural(model.network.parameterCount, "parameter")})`]);
   lines.push([
     "training",
@@ -77,7 +86,10 @@ export function announce({ source, options, parts, recipe, model, display }: Tra
   lines.push(["engine", model.engine]);
   if (resume !== undefined) lines.push(["resumes", resume]);
   for (const note of notes) lines.push(["note", note]);
-  for (const [title, text] of lines) display.note(wrapped(title, text, paint));
+  if (replaces) lines.push(["note", `${out} is there already; the new model will replace it`]);
+  const warnings = data.form === "table" ? columnWarnings(data.train) : [];
+  for (const [title, text] of lines) display.note(titled(title, text, paint, "dim", /(?<=,) |(?<=;) /));
+  for (const warning of warnings) display.note(titled("warning", warning, paint, "yellow"));
   display.note("");
   display.event({
     event: "start",
@@ -96,8 +108,19 @@ export function announce({ source, options, parts, recipe, model, display }: Tra
     batchSize,
     seed,
     engine: model.engine,
+    ...(schema && data.form === "table" && { columns: columnsEvent(schema), ignored: options.ignore ?? [] }),
   });
+  for (const message of warnings) display.event({ event: "warning", kind: "column", message });
 }
+
+const columnsEvent = ({ columns, target }: TableSchema) => [
+  ...columns.map((column) => ({
+    name: column.name,
+    kind: column.kind,
+    ...(column.kind === "categorical" && { categories: column.categories.length }),
+  })),
+  { name: target.name, kind: target.kind, target: true },
+];
 
 const measureRate = (x: number): string => String(Number(x.toPrecision(3)));
 
@@ -106,33 +129,22 @@ function listText(names: readonly string[]): string {
   return names.length > 10 ? `${shown.join(", ")}, …` : shown.join(", ");
 }
 
-/** A titled line, broken after commas, or after any word, where it is longer than the terminal is wide. */
-function wrapped(title: string, text: string, paint: Paint, byWords = false): string {
-  const indent = 12;
-  const room = widthOf(process.stderr) - indent;
-  const lines: string[] = [""];
-  for (const word of text.split(byWords ? " " : /(?<=,) /)) {
-    const last = lines[lines.length - 1];
-    if (last === "") lines[lines.length - 1] = word;
-    else if (last.length + 1 + word.length <= room) lines[lines.length - 1] = `${last} ${word}`;
-    else lines.push(word);
-  }
-  return `${paint("dim", title.padEnd(indent))}${lines.join(`\n${" ".repeat(indent)}`)}`;
-}
-
 // What was noticed -----------------------------------------------------------------------------------------------------
 
 /** What kept the network from learning as it could, with what to try. */
 export function showWarnings(
-  { display }: Training,
+  { display, data, recipe }: Training,
   warnings: readonly (Omit<Warning, "kind"> & { kind: string })[],
 ): void {
   const paint = painter(process.stderr);
   for (const { kind, where, message } of warnings) {
-    display.note(
-      wrapped("warning", message, (colour, text) => paint(colour === "dim" ? "yellow" : colour, text), true),
-    );
-    display.event({ event: "warning", kind, where, message });
+    // Of a table's columns more is known, and said before; a loss in the square of the target's unit has large
+    // gradients, which say nothing.
+    if (kind === "constantFeature" && data.form === "table") continue;
+    if (kind === "explodingGradient" && recipe.leave.length > 0) continue;
+    const text = inCommandWords(message);
+    display.note(titled("warning", text, paint, "yellow"));
+    display.event({ event: "warning", kind, where, message: text });
   }
 }
 
@@ -185,7 +197,7 @@ export async function reportResults(run: Training, history: readonly EpochReport
   const { size } = await stat(out);
   lines.push(`${paint("bold", "Saved")}  ${out}${size > 0 ? paint("dim", `  ${fileSize(size)}`) : ""}`, "");
   lines.push(paint("bold", "Try next"));
-  for (const proposal of proposals(run)) lines.push(`  ${commandName()} ${proposal}`);
+  for (const proposal of proposals(run)) lines.push(...continued(`${commandName()} ${proposal}`));
   process.stdout.write(`${lines.join("\n")}\n`);
 }
 
@@ -198,15 +210,34 @@ function curve(title: string, values: readonly number[], paint: Paint): string {
 const classNames = (data: TrainingData, scores: TestScores): readonly string[] =>
   data.train.classes ?? (scores.task === "classification" ? scores.confusion.map((_, i) => String(i)) : []);
 
+/** A command on as many lines as it takes, as a shell joins them; broken before options. */
+function continued(command: string): string[] {
+  const lines: string[] = [];
+  for (const part of command.split(/ (?=--\w)/)) {
+    const last = lines.at(-1);
+    if (last !== undefined && last.length + part.length < 74) lines[lines.length - 1] = `${last} ${part}`;
+    else lines.push(`${last === undefined ? "  " : "      "}${part}`);
+  }
+  return lines.map((text, i) => (i < lines.length - 1 ? `${text} \\` : text));
+}
+
+/** Commands that work as they stand. */
 function proposals({ source, out, data, options }: Training): string[] {
   const [model, from] = [quote(out), quote(source)];
-  const target = options.target === undefined ? "" : ` --target ${quote(options.target)}`;
+  const { target, task, missing, ignore, decimal, imageSize } = options;
+  const size = imageSize && `${imageSize.width}x${imageSize.height}`;
+  const read = Object.entries({ target, task, missing, ignore, decimal, "image-size": size }).flatMap(([key, value]) =>
+    value === undefined ? [] : [`--${key} ${quote(String(value))}`],
+  );
   const units = data.train.inputShape.length === 1 ? "dense 64 tanh" : "dense 256 relu, dropout 0.2";
-  const predict = [`predict ${model} ${from}${data.form === "table" ? "" : " --sample 1"}`];
+  const tested = options.test !== undefined && !isNumber(options.test) ? quote(options.test) : from;
   return [
-    ...predict,
+    `evaluate ${model} ${tested}`,
+    `predict ${model} ${tested}${data.form === "table" ? "" : " --sample 1"}`,
     ...(data.digits ? [`predict ${model} my-digit.png`] : []),
+    `explain ${model} ${from} --sample 1`,
+    `gradcheck ${model} ${from}`,
     `summary ${model}`,
-    `train ${from}${target} --layers "${units}"`,
+    `train ${[from, ...read, `--layers "${units}"`].join(" ")}`,
   ];
 }

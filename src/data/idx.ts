@@ -18,7 +18,8 @@ const TYPES = new Map<number, ElementType<NumberArray>>([
 ]);
 
 /**
- * The array in an IDX file, in its own element type (pixels stay `Uint8Array`); gzipped files are unpacked.
+ * The array in an IDX file, in its own element type (pixels stay `Uint8Array`, a view of `bytes`); gzipped files are
+ * unpacked.
  *
  * Throws `DataError` for a file that is empty, cut short, damaged or not IDX; `file` is its name for the message.
  *

@@ -6,4 +6,4 @@ export { checkWritable, readFile, type WriteOptions, writeFileAtomically } from 
 export { mnist, readIdx, readIdxDirectory, type TrainAndTest } from "./node/idx.ts";
 export { type ImageFolderOptions, readImage, readImageFolder } from "./node/images.ts";
 export { readNpy, readNpz } from "./node/npy.ts";
-export { encodeCsv, readCsv } from "./node/table.ts";
+export { type DecimalOptions, decimalPoints, encodeCsv, readCsv } from "./node/table.ts";

@@ -79,7 +79,10 @@ export async function open(model: Model, data: Data, options: ExplainOptions): P
     weighted: examples.weights !== undefined,
   });
   const states = optimizerStates(network, optimizer);
-  const graph = trainingGraph(network, objectiveOf(loss, []), optimizer, states, batch);
+  const built = trainingGraph(network, objectiveOf(network, loss, []), optimizer, states, batch);
+  // A loss that does the network's last activation itself takes what comes before it.
+  const isTaken = topologicalOrder([built.loss]).includes(built.output);
+  const graph = isTaken ? built : { ...built, output: built.output.inputs[0] };
   const scalars = optimizer.scalars(step, schedule);
 
   const given = new Map<Node, AnyArray>([
@@ -96,7 +99,9 @@ export async function open(model: Model, data: Data, options: ExplainOptions): P
   const forward = topologicalOrder([graph.loss]).filter((node) => node.dtype === "float" && !isConstant(node));
   const gradientNodes = gradientsOf(graph.loss, forward);
   const gradients = new Map(forward.map((node, i) => [node, gradientNodes[i]]));
-  const roots = [graph.loss, ...gradientNodes, ...graph.gradients, ...graph.updates.map(({ value }) => value)];
+  const named = stops.map(({ node }) => node); // some of which the loss may not depend on
+  const updated = graph.updates.map(({ value }) => value);
+  const roots = [graph.loss, ...named, ...gradientNodes, ...graph.gradients, ...updated];
   const values = Values.of(roots, (leaf) => given.get(leaf)!);
 
   const trained = new Set<Node>(states.map(({ parameter }) => parameter.node));

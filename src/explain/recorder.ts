@@ -5,11 +5,9 @@
  */
 import { ArgumentError } from "../errors.ts";
 import type { Node } from "../graph/node.ts";
-import type { AnyArray } from "../graph/op.ts";
-import { sizeOf } from "../graph/shape.ts";
 import type { FitObserver, RunningFit } from "../train/fit.ts";
 import { fromBytes, type Model } from "../train/model.ts";
-import { type Examples, type Position, Trainer } from "../train/trainer.ts";
+import { type Position, Trainer } from "../train/trainer.ts";
 import { explain } from "./explain.ts";
 import type { Explanation } from "./explanation.ts";
 
@@ -147,18 +145,22 @@ export class Recorder implements FitObserver {
       throw new ArgumentError(`The run has no step ${step}: its steps are 1 to ${this.steps}.`);
     }
     const { model, trainer } = await this.#rewind(run, step - 1);
-    const rows = trainer.nextRows;
-    const { loss, optimizer, examples } = run.record;
+    const { loss, optimizer } = run.record;
+    const { x, y, weights } = await trainer.nextExamples();
     const state = trainer.states.flatMap(({ parameter, state }) =>
       Object.entries(state).map(([name, node]) => [`${name}.${parameter.name}`, model.session.read(node)] as const),
     );
-    return explain(model, batchOf(examples, rows, model), {
-      loss,
-      optimizer,
-      step,
-      state: Object.fromEntries(state),
-      ...(trainer.position.schedule && { schedule: trainer.position.schedule }),
-    });
+    return explain(
+      model,
+      { x: x.values, y: y.values, ...(weights && { weights }) },
+      {
+        loss,
+        optimizer,
+        step,
+        state: Object.fromEntries(state),
+        ...(trainer.position.schedule && { schedule: trainer.position.schedule }),
+      },
+    );
   }
 
   /** Brings the replay to the moment before step `done` + 1. */
@@ -201,18 +203,4 @@ export class Recorder implements FitObserver {
     this.#replay?.model.close();
     this.#replay = undefined;
   }
-}
-
-/** The rows of the data set as a batch of their own. */
-function batchOf({ x, y, weights }: Examples, rows: Uint32Array, model: Model) {
-  const take = <A extends AnyArray>(values: A, size: number): A => {
-    const result = values.slice(0, rows.length * size) as A;
-    for (const [i, row] of rows.entries()) result.set(values.subarray(row * size, (row + 1) * size), i * size);
-    return result;
-  };
-  return {
-    x: take(x.values, sizeOf(model.inputShape)),
-    y: take(y.values, y.kind === "classes" ? 1 : sizeOf(model.network.outputShape)),
-    ...(weights && { weights: take(weights, 1) }),
-  };
 }

@@ -12,11 +12,14 @@ export interface Algebra {
   add(a: Node, b: Node): Node;
 }
 
+/** As many nodes as there are to differentiate with respect to. */
+export type Gradients<W extends readonly Node[]> = { -readonly [K in keyof W]: Node };
+
 /**
  * The gradients of `y` (a scalar, unless `dy` is given) with respect to each node of `wrt`: nodes of the same shapes.
  * A node on which y does not depend has a gradient of zeros.
  */
-export function gradients(algebra: Algebra, y: Node, wrt: readonly Node[], dy?: Node): Node[] {
+export function gradients<const W extends readonly Node[]>(algebra: Algebra, y: Node, wrt: W, dy?: Node): Gradients<W> {
   if (!dy && y.shape.length > 0) {
     throw new ShapeError(
       `grad: the value to differentiate must be a scalar; it has shape ${showShape(y.shape)}. Reduce it with sum or mean, or give dy.`,
@@ -45,5 +48,5 @@ export function gradients(algebra: Algebra, y: Node, wrt: readonly Node[], dy?: 
       node,
     );
   }
-  return wrt.map((x) => gradient.get(x) ?? inPhase("backward", () => algebra.fill(0, x)));
+  return wrt.map((x) => gradient.get(x) ?? inPhase("backward", () => algebra.fill(0, x))) as Gradients<W>;
 }

@@ -3,6 +3,7 @@
  * is applied. Values of parameters live elsewhere, with the model. A layer made of others holds them in its
  * configuration, under `layers`, so that any network remains plain JSON.
  */
+import { checkOptionNames } from "../checks.ts";
 import { ArgumentError } from "../errors.ts";
 import type { Node } from "../graph/node.ts";
 import type { Shape } from "../graph/shape.ts";
@@ -60,6 +61,8 @@ export interface LayerContext {
 
 /** What `defineLayer` makes a layer of: its parameters, and how it is applied. */
 export interface LayerKind<C> {
+  /** The names of its options beside `name` and `trainable`; where they are given, no other is taken. */
+  readonly options?: readonly (keyof C & string)[];
   /** The layer's parameters for an input shape (without the batch); throws a ShapeError if it cannot take that shape. */
   parameters?(config: C, input: Shape): readonly ParameterSpec[];
   /** The layer's output as nodes, of `context.x` [B, …] and its parameters. */
@@ -76,16 +79,25 @@ export interface LayerKind<C> {
 
 const kinds = new Map<string, LayerKind<unknown>>();
 
+/** Makes layers of a kind: of a configuration, or of its options and what else belongs to it. */
+export interface LayerMaker<C> {
+  (config: C): Layer<C>;
+  <K extends keyof C>(options: Omit<C, K>, own: Pick<C, K>): Layer<C>;
+}
+
 /**
  * Makes a kind of layer known, and gives the function that makes layers of it.
  *
  * @example
- * const scale = defineLayer<{ by: number }>("scale", { apply: ({ by }, { x }) => mul(x, by) });
+ * const scale = defineLayer<{ by: number }>("scale", { options: ["by"], apply: ({ by }, { x }) => mul(x, by) });
  * const model = sequential({ input: [4] }, [scale({ by: 0.5 }), dense(1)]);
  */
-export function defineLayer<C>(kind: string, definition: LayerKind<C>): (config: C) => Layer<C> {
+export function defineLayer<C>(kind: string, definition: LayerKind<C>): LayerMaker<C> {
   kinds.set(kind, definition as LayerKind<unknown>);
-  return (config) => ({ kind, config });
+  return (options: unknown, own?: object): Layer<C> => {
+    if (definition.options) checkOptionNames(kind, options, [...definition.options, "name", "trainable"]);
+    return { kind, config: { ...own, ...(options as C) } as C };
+  };
 }
 
 export const layerKinds = (): string[] => [...kinds.keys()];

@@ -2,6 +2,7 @@
  * Loss functions. Each gives one number per sample; the batch's loss is their mean, so that a batch of any size pulls on
  * the weights alike. A loss is a name and options, plain data, so that the model file can keep it.
  */
+import { ABOVE_0, BELOW_1, checkNumbers, checkOptionNames } from "../checks.ts";
 import { ArgumentError, ShapeError } from "../errors.ts";
 import type { Node } from "../graph/node.ts";
 import { sameShape, showShape } from "../graph/shape.ts";
@@ -9,6 +10,7 @@ import {
   abs,
   add,
   div,
+  equal,
   exp,
   log,
   log1p,
@@ -36,6 +38,10 @@ export interface Loss {
   readonly target: TargetKind;
   /** With one output per sample: from where on it means yes. */
   readonly threshold?: number;
+  /** The activation that it does itself, as it takes what comes before it: sums (logits). */
+  readonly activation?: "softmax" | "sigmoid";
+  /** Set where the network gives what that activation makes, probabilities, nevertheless. */
+  readonly onProbabilities?: boolean;
   /** The output of the network [B, …] and the target → [B]. */
   perSample(output: Node, target: Node): Node;
 }
@@ -54,24 +60,34 @@ const sameShapes = (name: string, output: Node, target: Node): void => {
 /** The sample's own axes: all but the batch. */
 const own = (node: Node): number[] => [...node.shape.keys()].slice(1);
 
+/** What a loss is besides its name and formula. */
+type About = Partial<Loss> & { readonly combine?: (x: Node, axes: number[]) => Node };
+
 /** A loss of each pair of numbers, combined over the sample's own axes. */
+const ofPairs = (
+  name: string,
+  options: object,
+  loss: (y: Node, t: Node) => Node,
+  { combine = mean, ...about }: About = {},
+): Loss => ({
+  name,
+  options: { ...options },
+  target: "values",
+  ...about,
+  perSample: (output, target) => {
+    sameShapes(name, output, target);
+    const each = loss(output, target);
+    return each.shape.length === 1 ? each : combine(each, own(each));
+  },
+});
+
+/** The same for a loss without options. */
 const elementwiseLoss =
-  <O extends object>(
-    name: string,
-    loss: (y: Node, t: Node, options: O) => Node,
-    { threshold = 0.5, combine = mean as (x: Node, axes: number[]) => Node } = {},
-  ) =>
-  (options: O = {} as O): Loss => ({
-    name,
-    options: options as Record<string, unknown>,
-    target: "values",
-    threshold,
-    perSample: (output, target) => {
-      sameShapes(name, output, target);
-      const each = loss(output, target, options);
-      return each.shape.length === 1 ? each : combine(each, own(each));
-    },
-  });
+  (name: string, loss: (y: Node, t: Node) => Node, about?: About) =>
+  (options: Readonly<Record<string, never>> = {}): Loss => {
+    checkOptionNames(name, options, []);
+    return ofPairs(name, options, loss, about);
+  };
 
 const square = (x: Node): Node => mul(x, x);
 
@@ -94,13 +110,14 @@ export const meanAbsoluteError = elementwiseLoss("meanAbsoluteError", (y, t) => 
  * const run = model.fit(data, { loss: huber({ delta: 0.5 }) });
  */
 export const huber = (options: { delta?: number } = {}): Loss => {
+  checkOptionNames("huber", options, ["delta"]);
   const { delta = 1 } = options;
-  if (!(delta > 0)) throw new ArgumentError(`huber: delta must be a number above 0; ${delta} came.`);
-  return elementwiseLoss<{ delta?: number }>("huber", (y, t) => {
+  checkNumbers("huber: ", { delta }, ABOVE_0);
+  return ofPairs("huber", options, (y, t) => {
     const d = abs(sub(y, t));
     const c = minimum(d, delta);
     return mul(c, sub(d, mul(0.5, c)));
-  })(options);
+  });
 };
 
 /** Options of the cross-entropies. */
@@ -109,11 +126,11 @@ export interface SmoothingOptions {
   readonly labelSmoothing?: number;
 }
 
-function checkSmoothing(name: string, { labelSmoothing = 0 }: SmoothingOptions): number {
-  if (labelSmoothing >= 0 && labelSmoothing < 1) return labelSmoothing;
-  throw new ArgumentError(
-    `${name}: labelSmoothing must be from 0 up to, not including, 1; ${labelSmoothing} came. Usual is 0.1.`,
-  );
+function checkSmoothing(name: string, options: SmoothingOptions): number {
+  checkOptionNames(name, options, ["labelSmoothing"]);
+  const { labelSmoothing = 0 } = options;
+  checkNumbers(`${name}: `, { labelSmoothing }, BELOW_1);
+  return labelSmoothing;
 }
 
 /** (1 − ε) t + ε / classes (Szegedy et al., 2016). */
@@ -122,15 +139,16 @@ const smooth = (target: Node, epsilon: number, classes: number): Node =>
 
 /**
  * −t ln p − (1 − t) ln(1 − p) of p = σ(z), on logits z: max(z, 0) − z t + ln(1 + e^(−|z|)), which never overflows.
- * Targets from 0 to 1.
+ * Targets from 0 to 1. Of a network that ends in a sigmoid it takes the sums before it.
  */
 export const binaryCrossEntropy = (options: SmoothingOptions = {}): Loss => {
   const epsilon = checkSmoothing("binaryCrossEntropy", options);
-  return elementwiseLoss<SmoothingOptions>(
+  return ofPairs(
     "binaryCrossEntropy",
+    options,
     (z, t) => add(sub(maximum(z, 0), mul(z, smooth(t, epsilon, 2))), log1p(exp(neg(abs(z))))),
-    { threshold: 0 },
-  )(options);
+    { threshold: 0, activation: "sigmoid" },
+  );
 };
 
 /** Probabilities, kept 1e-7 away from 0 and 1, so that no logarithm is infinite. */
@@ -139,14 +157,15 @@ const inside = (p: Node): Node => minimum(maximum(p, 1e-7), 1 - 1e-7);
 /** −t ln p − (1 − t) ln(1 − p) on probabilities p, kept 1e-7 away from 0 and 1. Prefer the form on logits. */
 export const binaryCrossEntropyOnProbabilities = (options: SmoothingOptions = {}): Loss => {
   const epsilon = checkSmoothing("binaryCrossEntropyOnProbabilities", options);
-  return elementwiseLoss<SmoothingOptions>("binaryCrossEntropyOnProbabilities", (p, t) => {
+  return ofPairs("binaryCrossEntropyOnProbabilities", options, (p, t) => {
     const [q, soft] = [inside(p), smooth(t, epsilon, 2)];
     return neg(add(mul(soft, log(q)), mul(sub(1, soft), log(sub(1, q)))));
-  })(options);
+  });
 };
 
 /**
- * −Σ tᵢ ln pᵢ of p = softmax(z), on logits z [B, C] and class numbers [B] or rows of probabilities [B, C].
+ * −Σ tᵢ ln pᵢ of p = softmax(z), on logits z [B, C] and class numbers [B] or rows of probabilities [B, C]. Of a network
+ * that ends in softmax it takes the sums before it.
  *
  * @example
  * const run = model.fit({ x, y }, { loss: crossEntropy({ labelSmoothing: 0.1 }) });
@@ -157,6 +176,7 @@ export const crossEntropy = (options: SmoothingOptions = {}): Loss => {
     name: "crossEntropy",
     options: { ...options },
     target: "classes",
+    activation: "softmax",
     perSample: (z, target) => {
       if (z.shape.length !== 2 || z.shape[1] < 2) {
         throw new ShapeError(
@@ -172,13 +192,14 @@ export const crossEntropy = (options: SmoothingOptions = {}): Loss => {
   };
 };
 
-/** max(0, 1 − t y), averaged over a sample's outputs; targets −1 and 1. */
-export const hinge = elementwiseLoss("hinge", (y, t) => maximum(0, sub(1, mul(t, y))), { threshold: 0 });
+/** max(0, 1 − t y). A target of 0 counts as −1, as in Keras. */
+const margin = (y: Node, t: Node): Node => maximum(0, sub(1, mul(sub(t, equal(t, 0)), y)));
 
-/** max(0, 1 − t y)², averaged over a sample's outputs; targets −1 and 1. */
-export const squaredHinge = elementwiseLoss("squaredHinge", (y, t) => square(maximum(0, sub(1, mul(t, y)))), {
-  threshold: 0,
-});
+/** max(0, 1 − t y), averaged over a sample's outputs; targets 1 and −1, or 1 and 0, which counts as −1. */
+export const hinge = elementwiseLoss("hinge", margin, { threshold: 0 });
+
+/** max(0, 1 − t y)², averaged over a sample's outputs; targets 1 and −1, or 1 and 0, which counts as −1. */
+export const squaredHinge = elementwiseLoss("squaredHinge", (y, t) => square(margin(y, t)), { threshold: 0 });
 
 /** t ln t, which is 0 for t = 0. */
 const entropy = (t: Node): Node => mul(t, log(maximum(t, 1e-30)));
@@ -194,17 +215,11 @@ export const klDivergenceOnLogs = elementwiseLoss("klDivergenceOnLogs", (y, t) =
 });
 
 /** 1 − cos(y, t): 0 where output and target point the same way, 2 where opposite. */
-export const cosine = (): Loss => ({
-  name: "cosine",
-  options: {},
-  target: "values",
-  perSample: (output, target) => {
-    sameShapes("cosine", output, target);
-    const [y, t] = [output, target].map((node) => reshape(node, [node.shape[0], -1]));
-    // Lengths are kept above 1e-8, so that a vector of zeros is at right angles to everything.
-    const length = (x: Node) => maximum(sqrt(maximum(sum(square(x), 1), 1e-30)), 1e-8);
-    return sub(1, div(sum(mul(y, t), 1), mul(length(y), length(t))));
-  },
+export const cosine = elementwiseLoss("cosine", (output, target) => {
+  const [y, t] = [output, target].map((node) => reshape(node, [node.shape[0], -1]));
+  // Lengths are kept above 1e-8, so that a vector of zeros is at right angles to everything.
+  const length = (x: Node) => maximum(sqrt(maximum(sum(square(x), 1), 1e-30)), 1e-8);
+  return sub(1, div(sum(mul(y, t), 1), mul(length(y), length(t))));
 });
 
 type LossMaker = (options?: never) => Loss;
@@ -259,12 +274,28 @@ export function lossNamed(name: string, options: Readonly<Record<string, unknown
 }
 
 /** Whether a loss takes sums (logits), which become probabilities only by softmax or sigmoid. */
-export const takesLogits = ({ target, threshold = 0.5 }: Loss): boolean => target === "classes" || threshold === 0;
+export const takesLogits = ({ target, threshold = 0.5, onProbabilities = false }: Loss): boolean =>
+  !onProbabilities && (target === "classes" || threshold === 0);
 
 /** A loss given in any form. */
 export function lossOf(loss: LossOption): Loss {
   if (typeof loss === "string") return lossNamed(loss);
-  return typeof loss === "function" ? { target: "values", perSample: loss } : loss;
+  if (typeof loss !== "function") return loss;
+  // One of the library's own that was not called, such as `huber`, is meant with its usual options.
+  const known = [...LOSSES.values()].find((maker) => (maker as unknown) === loss);
+  return known?.() ?? { target: "values", perSample: loss };
+}
+
+/** The loss as it is for a network whose output comes from an activation: it does not apply its own a second time. */
+export function lossAfter(activation: string, option: LossOption): Loss {
+  const loss = lossOf(option);
+  if (loss.activation !== activation) return loss;
+  return {
+    ...loss,
+    threshold: 0.5,
+    onProbabilities: true,
+    perSample: (p, target) => loss.perSample(p.op.name === activation ? p.inputs[0] : p, target),
+  };
 }
 
 /** The loss of each sample, checked to be one number each. */

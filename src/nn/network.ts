@@ -2,6 +2,7 @@
  * A network: layers, how they are wired, their names, their parameters, and how to build their graph. It holds no values
  * and runs nothing. Layers may hold layers; a parameter's name is the way to it: `residual_1.dense_2.kernel`.
  */
+import { checkNumbers, show, whole } from "../checks.ts";
 import { ArgumentError, ChainruleError, ShapeError } from "../errors.ts";
 import { input, variable } from "../graph/leaf.ts";
 import { inScope, type Node, named } from "../graph/node.ts";
@@ -184,6 +185,8 @@ function placesOf(layers: readonly Layer[], prefix: string, frozen: boolean): Pl
 export class Network {
   readonly inputShape: Shape;
   readonly outputShape: Shape;
+  /** The op that the output comes from, such as `softmax`. */
+  readonly outputOp: string;
   readonly seed: number;
   readonly layers: readonly NamedLayer[];
   /** Which layer is applied to what; one after the other if undefined. */
@@ -193,11 +196,10 @@ export class Network {
   constructor(inputShape: Shape, seed: number, layers: readonly Layer[], wiring?: Wiring) {
     if (inputShape.some((n) => !Number.isInteger(n) || n < 1)) {
       throw new ArgumentError(
-        `The input shape must be whole numbers ≥ 1 without the batch, such as [784]; it is ${showShape(inputShape)}.`,
+        `The input shape must be whole numbers ≥ 1 without the batch, such as [784]; it is ${show(inputShape)}.`,
       );
     }
-    if (!Number.isSafeInteger(seed) || seed < 0)
-      throw new ArgumentError(`The seed must be a whole number ≥ 0; it is ${seed}.`);
+    checkNumbers("A network: ", { seed }, whole(0));
     if (layers.length === 0) throw new ArgumentError("A network needs at least one layer, such as dense(10).");
     this.inputShape = inputShape;
     this.seed = seed;
@@ -205,6 +207,7 @@ export class Network {
     this.#places = placesOf(layers, "", false);
     const { output } = this.apply(input("x", [1, ...inputShape]), { training: false });
     this.outputShape = output.shape.slice(1);
+    this.outputOp = output.op.name;
     this.layers = this.#places.map((place) => place.describe());
   }
 
@@ -215,11 +218,6 @@ export class Network {
 
   get parameterCount(): number {
     return this.parameters.reduce((sum, { node }) => sum + sizeOf(node.shape), 0);
-  }
-
-  /** The activation that the output comes from; `linear` if there is none. */
-  get outputActivation(): string {
-    return activationOf(this.allLayers.at(-1)!);
   }
 
   /** All layers, those inside of others after them. */

@@ -272,20 +272,20 @@ export function conv1d(
 }
 
 /**
- * The transposed convolution of images [B, H, W, I] with kernels w [KH, KW, I, O] → [B, OH, OW, O]: what conv2d's
+ * The transposed convolution of images [B, H, W, I] with kernels w [KH, KW, I, O / groups] → [B, OH, OW, O]: what conv2d's
  * backward does to a gradient, used forwards to make images larger. OH = (H − 1) · stride + span − padding + outputPadding,
  * where span is the kernel's (dilated) height; `"same"` gives OH = H · stride, as in Keras.
  */
 export function conv2dTranspose(
   x: Node,
   w: Node,
-  options: Omit<ConvolutionOptions, "groups"> & { readonly outputPadding?: number | Pair } = {},
+  options: ConvolutionOptions & { readonly outputPadding?: number | Pair } = {},
 ): Node {
   const op = "conv2dTranspose";
   const { h, w: width, c } = imageSizes(op, "images", x);
   if (w.shape.length !== 4 || w.shape[2] !== c) {
     throw new ShapeError(
-      `${op}: images ${showShape(x.shape)} need a kernel of shape [KH, KW, ${c}, O]; ${showShape(w.shape)} came.`,
+      `${op}: images ${showShape(x.shape)} need a kernel of shape [KH, KW, ${c}, O / groups]; ${showShape(w.shape)} came.`,
     );
   }
   const [stride, window] = [toPair(options.stride ?? 1), [w.shape[0], w.shape[1]] as Pair];
@@ -301,6 +301,6 @@ export function conv2dTranspose(
         padding[axis][0] -
         padding[axis][1] +
         extra[axis];
-  const flipped = transpose(toFloat(w), [0, 1, 3, 2]); // [KH, KW, O, I]
+  const flipped = transpose(toFloat(w), [0, 1, 3, 2]); // [KH, KW, O / groups, I]
   return conv2dInputGradient(toFloat(x), flipped, [along(0, h), along(1, width)], convolution);
 }

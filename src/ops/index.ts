@@ -1,6 +1,6 @@
 /** All ops, and the gradient over them. */
 
-import { gradients } from "../graph/grad.ts";
+import { type Gradients, gradients } from "../graph/grad.ts";
 import { constant } from "../graph/leaf.ts";
 import type { Node } from "../graph/node.ts";
 import { add } from "./arithmetic.ts";
@@ -25,5 +25,5 @@ export * from "./softmax.ts";
  * const x = input("x", []);
  * const [dx] = gradientsOf(mul(x, x), [x]); // 2x
  */
-export const gradientsOf = (y: Node, wrt: readonly Node[], dy?: Node): Node[] =>
+export const gradientsOf = <const W extends readonly Node[]>(y: Node, wrt: W, dy?: Node): Gradients<W> =>
   gradients({ add, fill: (value, like) => constant(value, like.shape) }, y, wrt, dy);

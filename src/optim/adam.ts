@@ -2,17 +2,10 @@
  * Adam and its relatives: momentum m and mean square v of the gradient, both corrected for having begun at 0. The
  * corrections depend on the step alone, so they are numbers from outside. Lion keeps only m and takes its sign.
  */
+import { ABOVE_0, BELOW_1, checkNumbers, FROM_0 } from "../checks.ts";
 import type { Node } from "../graph/node.ts";
 import { add, div, greater, less, maximum, mul, sqrt, sub } from "../ops/index.ts";
-import {
-  defineOptimizer,
-  fraction,
-  movingAverage,
-  type Optimizer,
-  type OptimizerOptions,
-  positive,
-  withDefaults,
-} from "./optimizer.ts";
+import { defineOptimizer, movingAverage, type Optimizer, type OptimizerOptions, withDefaults } from "./optimizer.ts";
 import type { LearningRate } from "./schedules.ts";
 
 interface Betas {
@@ -20,10 +13,8 @@ interface Betas {
   readonly beta2: number;
 }
 
-function checkBetas(name: string, { beta1, beta2 }: Betas): void {
-  fraction(name, "beta1", beta1);
-  fraction(name, "beta2", beta2);
-}
+const checkBetas = (name: string, { beta1, beta2 }: Betas): void =>
+  checkNumbers(`${name}: `, { beta1, beta2 }, BELOW_1);
 
 /** m and v after this step. */
 const moments = (state: Readonly<Record<string, Node>>, dw: Node, { beta1, beta2 }: Betas) => ({
@@ -44,11 +35,11 @@ export interface AdamOptions extends OptimizerOptions {
 
 const ADAM = { learningRate: 1e-3 as LearningRate, beta1: 0.9, beta2: 0.999, epsilon: 1e-8 };
 
-function adamLike(name: string, given: AdamOptions, decoupled: boolean): Optimizer {
-  const options = withDefaults(ADAM, given);
-  const { beta1, beta2, epsilon, amsgrad = false, weightDecay = 0 } = options;
+function adamLike(name: string, usualDecay: number, given: AdamOptions, decoupled: boolean): Optimizer {
+  const options = withDefaults(name, { ...ADAM, amsgrad: false, weightDecay: usualDecay }, given);
+  const { beta1, beta2, epsilon, amsgrad, weightDecay } = options;
   checkBetas(name, options);
-  positive(name, "epsilon", epsilon);
+  checkNumbers(`${name}: `, { epsilon }, ABOVE_0);
   const shrinks = decoupled && weightDecay > 0;
   return defineOptimizer({
     name,
@@ -80,11 +71,10 @@ function adamLike(name: string, given: AdamOptions, decoupled: boolean): Optimiz
  * @example
  * const optimizer = adam({ learningRate: 1e-3, globalClipNorm: 1 });
  */
-export const adam = (options: AdamOptions = {}): Optimizer => adamLike("adam", options, false);
+export const adam = (options: AdamOptions = {}): Optimizer => adamLike("adam", 0, options, false);
 
 /** Adam with decoupled weight decay (Loshchilov & Hutter, 2019): w ← (1 − ηλ) w − η m̂ / (√v̂ + ε); λ is 0.01 unless said. */
-export const adamw = (options: AdamOptions = {}): Optimizer =>
-  adamLike("adamw", withDefaults({ weightDecay: 0.01 }, options), true);
+export const adamw = (options: AdamOptions = {}): Optimizer => adamLike("adamw", 0.01, options, true);
 
 export interface NadamOptions extends OptimizerOptions {
   readonly beta1?: number;
@@ -99,10 +89,11 @@ export interface NadamOptions extends OptimizerOptions {
  * the first product up to t + 1, the second up to t; η is 0.002 unless said.
  */
 export function nadam(given: NadamOptions = {}): Optimizer {
-  const options = withDefaults({ ...ADAM, learningRate: 2e-3, momentumDecay: 0.004 }, given);
+  const options = withDefaults("nadam", { ...ADAM, learningRate: 2e-3, momentumDecay: 0.004 }, given);
   const { beta1, beta2, epsilon, momentumDecay } = options;
   checkBetas("nadam", options);
-  positive("nadam", "epsilon", epsilon);
+  checkNumbers("nadam: ", { epsilon }, ABOVE_0);
+  checkNumbers("nadam: ", { momentumDecay }, FROM_0);
   const mu = (t: number): number => beta1 * (1 - 0.5 * 0.96 ** (t * momentumDecay));
   // Π μ up to t, remembered: products[t].
   const products = [1];
@@ -138,7 +129,7 @@ export interface LionOptions extends OptimizerOptions {
  * unless said: about a tenth of Adam's, since every weight moves by the whole of it.
  */
 export function lion(given: LionOptions = {}): Optimizer {
-  const options = withDefaults({ learningRate: 1e-4, beta1: 0.9, beta2: 0.99 }, given);
+  const options = withDefaults("lion", { learningRate: 1e-4, beta1: 0.9, beta2: 0.99 }, given);
   const { beta1, beta2, weightDecay = 0 } = options;
   checkBetas("lion", options);
   return defineOptimizer({

@@ -2,16 +2,9 @@
  * Optimisers that give every weight a rate of its own, by the size of its earlier gradients: Adagrad, then the two that
  * forget: RMSProp and Adadelta.
  */
+import { ABOVE_0, BELOW_1, checkNumbers } from "../checks.ts";
 import { add, div, maximum, mul, sqrt, sub } from "../ops/index.ts";
-import {
-  defineOptimizer,
-  fraction,
-  movingAverage,
-  type Optimizer,
-  type OptimizerOptions,
-  positive,
-  withDefaults,
-} from "./optimizer.ts";
+import { defineOptimizer, movingAverage, type Optimizer, type OptimizerOptions, withDefaults } from "./optimizer.ts";
 
 export interface AdagradOptions extends OptimizerOptions {
   /** ε; 1e-10 unless said. */
@@ -20,8 +13,9 @@ export interface AdagradOptions extends OptimizerOptions {
 
 /** Adagrad (Duchi, Hazan & Singer, 2011): s ← s + g², w ← w − η g / (√s + ε); η is 0.01 unless said. */
 export function adagrad(given: AdagradOptions = {}): Optimizer {
-  const options = withDefaults({ learningRate: 0.01, epsilon: 1e-10 }, given);
-  const epsilon = positive("adagrad", "epsilon", options.epsilon);
+  const options = withDefaults("adagrad", { learningRate: 0.01, epsilon: 1e-10 }, given);
+  const { epsilon } = options;
+  checkNumbers("adagrad: ", { epsilon }, ABOVE_0);
   return defineOptimizer({
     name: "adagrad",
     options,
@@ -52,11 +46,11 @@ export interface RmspropOptions extends OptimizerOptions {
  * const optimizer = rmsprop({ learningRate: 1e-3, rho: 0.9 });
  */
 export function rmsprop(given: RmspropOptions = {}): Optimizer {
-  const options = withDefaults({ learningRate: 0.01, rho: 0.99, epsilon: 1e-8, momentum: 0 }, given);
-  const { rho, epsilon, momentum, centered = false } = options;
-  fraction("rmsprop", "rho", rho);
-  positive("rmsprop", "epsilon", epsilon);
-  fraction("rmsprop", "momentum", momentum);
+  const defaults = { learningRate: 0.01, rho: 0.99, epsilon: 1e-8, momentum: 0, centered: false };
+  const options = withDefaults("rmsprop", defaults, given);
+  const { rho, epsilon, momentum, centered } = options;
+  checkNumbers("rmsprop: ", { rho, momentum }, BELOW_1);
+  checkNumbers("rmsprop: ", { epsilon }, ABOVE_0);
   return defineOptimizer({
     name: "rmsprop",
     options,
@@ -88,10 +82,10 @@ export interface AdadeltaOptions extends OptimizerOptions {
  * of the step comes right by itself, so η is 1 unless said.
  */
 export function adadelta(given: AdadeltaOptions = {}): Optimizer {
-  const options = withDefaults({ learningRate: 1, rho: 0.9, epsilon: 1e-6 }, given);
+  const options = withDefaults("adadelta", { learningRate: 1, rho: 0.9, epsilon: 1e-6 }, given);
   const { rho, epsilon } = options;
-  fraction("adadelta", "rho", rho);
-  positive("adadelta", "epsilon", epsilon);
+  checkNumbers("adadelta: ", { rho }, BELOW_1);
+  checkNumbers("adadelta: ", { epsilon }, ABOVE_0);
   return defineOptimizer({
     name: "adadelta",
     options,

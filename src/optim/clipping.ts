@@ -1,5 +1,5 @@
 /** Clipping: keeps gradients from growing too large, before the optimiser's rule sees them. */
-import { ArgumentError } from "../errors.ts";
+import { ABOVE_0, checkNumbers } from "../checks.ts";
 import type { Node } from "../graph/node.ts";
 import { add, div, maximum, minimum, mul, sqrt, sum } from "../ops/index.ts";
 
@@ -26,8 +26,7 @@ export function clipGradients(
   { clipValue, clipNorm, globalClipNorm }: ClippingOptions,
 ): readonly Node[] {
   for (const [name, limit] of Object.entries({ clipValue, clipNorm, globalClipNorm })) {
-    if (limit !== undefined && !(limit > 0))
-      throw new ArgumentError(`${optimizer}: ${name} must be a number above 0; ${limit} came.`);
+    if (limit !== undefined) checkNumbers(`${optimizer}: `, { [name]: limit }, ABOVE_0);
   }
   let clipped = gradients;
   if (clipValue !== undefined) clipped = clipped.map((g) => minimum(maximum(g, -clipValue), clipValue));

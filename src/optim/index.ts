@@ -9,7 +9,14 @@ export { accumulate } from "./accumulate.ts";
 export * from "./adam.ts";
 export * from "./adaptive.ts";
 export type { ClippingOptions } from "./clipping.ts";
-export type { Optimizer, OptimizerOptions, RuleContext, RuleResult } from "./optimizer.ts";
+export {
+  defineOptimizer,
+  type Optimizer,
+  type OptimizerDefinition,
+  type OptimizerOptions,
+  type RuleContext,
+  type RuleResult,
+} from "./optimizer.ts";
 export * from "./schedules.ts";
 export * from "./sgd.ts";
 

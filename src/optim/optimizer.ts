@@ -3,6 +3,7 @@
  * from step to step (learning rate, bias corrections) are computed outside, in double precision, and given to the plan.
  * What every optimiser shares (the learning rate's schedule, clipping, weight decay) is done here, once.
  */
+import { checkNumbers, checkOptionNames, FROM_0 } from "../checks.ts";
 import { ArgumentError } from "../errors.ts";
 import { inScope, type Node } from "../graph/node.ts";
 import { add, mul } from "../ops/index.ts";
@@ -50,19 +51,31 @@ export interface OptimizerOptions extends ClippingOptions {
   readonly weightDecay?: number;
 }
 
-interface Definition {
+export interface OptimizerDefinition {
   readonly name: string;
   /** With every default filled in; what else is in it goes into `config`. */
   readonly options: OptimizerOptions & { readonly learningRate: LearningRate };
+  /** The names of the arrays to keep per parameter; none unless said. */
   readonly state?: readonly string[];
-  /** This step's numbers beside `learningRate`. */
+  /** This step's numbers beside `learningRate`, step from 1; the rule has them as `scalars`. */
   readonly scalars?: (step: number, learningRate: number) => Record<string, number>;
   /** Whether the rule does weight decay itself. */
   readonly decoupled?: boolean;
   readonly rule: (context: RuleContext) => RuleResult;
 }
 
-/** Makes an optimiser of a rule: checks the options that all share, and wraps schedule, clipping and decay around it. */
+/**
+ * Makes an optimiser of a rule for one parameter. Schedules, clipping and weight decay are done around it.
+ *
+ * @example
+ * const signDescent = (options = {}) =>
+ *   defineOptimizer({
+ *     name: "signDescent",
+ *     options: { learningRate: 0.01, ...options },
+ *     rule: ({ w, dw, scalars }) => ({ w: sub(w, mul(scalars.learningRate, sub(greater(dw, 0), less(dw, 0)))) }),
+ *   });
+ * await model.fit(data, { loss: "crossEntropy", optimizer: signDescent({ globalClipNorm: 1 }) });
+ */
 export function defineOptimizer({
   name,
   options,
@@ -70,11 +83,9 @@ export function defineOptimizer({
   scalars = () => ({}),
   decoupled = false,
   rule,
-}: Definition): Optimizer {
+}: OptimizerDefinition): Optimizer {
   const { weightDecay = 0 } = options;
-  if (!(weightDecay >= 0 && Number.isFinite(weightDecay))) {
-    throw new ArgumentError(`${name}: weightDecay must be a number ≥ 0; ${weightDecay} came.`);
-  }
+  checkNumbers(`${name}: `, { weightDecay }, FROM_0);
   const schedule = scheduleOf(name, options.learningRate);
   const { observe } = schedule;
   const learningRate = typeof options.learningRate === "number" ? options.learningRate : schedule.config;
@@ -108,22 +119,13 @@ export function defineOptimizer({
   };
 }
 
-/** The options given, and the defaults for those that are absent or undefined. */
-export const withDefaults = <D extends object, O extends object>(defaults: D, given: O): D & O =>
-  ({ ...defaults, ...Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) }) as D & O;
+const SHARED = ["weightDecay", "clipValue", "clipNorm", "globalClipNorm"];
 
-/** The value, if it is a number above 0. */
-export function positive(optimizer: string, name: string, value: number): number {
-  if (!(value > 0 && Number.isFinite(value)))
-    throw new ArgumentError(`${optimizer}: ${name} must be a number above 0; ${value} came.`);
-  return value;
-}
-
-/** The value, if it is from 0 up to, not including, 1. */
-export function fraction(optimizer: string, name: string, value: number): number {
-  if (!(value >= 0 && value < 1))
-    throw new ArgumentError(`${optimizer}: ${name} must be from 0 up to, not including, 1; ${value} came.`);
-  return value;
+/** The options given, checked to be among the defaults' and those that all share, and the defaults for the rest. */
+export function withDefaults<D extends object, O extends object>(name: string, defaults: D, given: O): D & O {
+  checkOptionNames(name, given, [...Object.keys(defaults), ...SHARED]);
+  return { ...defaults, ...Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) } as D &
+    O;
 }
 
 /** v ← β v + (1 − β) x: the average of x over about 1 / (1 − β) steps. */

@@ -3,7 +3,7 @@
  * ⌈rows / batchSize⌉ of them); one that learns from the losses keeps what it knows in a plain record, which a checkpoint
  * holds. Rates are double precision; the plan gets them as numbers from outside.
  */
-import { ArgumentError } from "../errors.ts";
+import { ABOVE_0, BETWEEN_0_AND_1, checkNumbers, checkOptionNames, FROM_0, type Rule, whole } from "../checks.ts";
 
 /** What a schedule remembers of earlier epochs: plain numbers. */
 export type ScheduleMemory = Readonly<Record<string, number>>;
@@ -21,22 +21,30 @@ export interface Schedule {
 /** A number, a schedule, or any function of the number of steps done. */
 export type LearningRate = number | Schedule | ((step: number) => number);
 
-function check(schedule: string, options: object, rule: "positive" | "steps"): void {
-  for (const [name, value] of Object.entries(options)) {
-    const fits = rule === "steps" ? Number.isInteger(value) && value >= 1 : value > 0 && Number.isFinite(value);
-    if (!fits) {
-      const wanted = rule === "steps" ? "a whole number of steps ≥ 1" : "a number above 0";
-      throw new ArgumentError(`${schedule}: ${name} must be ${wanted}; ${value} came.`);
-    }
+type Rules = Readonly<Record<string, Rule | undefined>>;
+
+/** Checks the options of a schedule: those it needs, and those it may have. All but those without a rule are numbers. */
+function check(schedule: string, options: object, needed: Rules, possible: Rules = {}): void {
+  const rules = Object.entries({ ...needed, ...possible });
+  checkOptionNames(
+    schedule,
+    options,
+    rules.map(([name]) => name),
+  );
+  for (const [name, rule] of rules) {
+    const value = (options as Record<string, unknown>)[name];
+    if (rule && (value !== undefined || name in needed)) checkNumbers(`${schedule}: `, { [name]: value }, rule);
   }
 }
+
+const STEPS: Rule = [whole(1)[0], "a whole number of steps ≥ 1"];
 
 /** A learning rate in any form, as a schedule. */
 export function scheduleOf(user: string, rate: LearningRate): Schedule {
   if (typeof rate === "function") return { config: { kind: "a function" }, at: (step) => rate(step) };
-  if (typeof rate === "object") return rate;
-  check(user, { learningRate: rate }, "positive");
-  return { config: { kind: "constant", learningRate: rate }, at: () => rate };
+  if (typeof rate === "object" && typeof rate?.at === "function") return rate;
+  checkNumbers(`${user}: `, { learningRate: rate }, ABOVE_0);
+  return { config: { kind: "constant", learningRate: rate }, at: () => rate as number };
 }
 
 /**
@@ -46,16 +54,15 @@ export function scheduleOf(user: string, rate: LearningRate): Schedule {
  * const optimizer = sgd({ learningRate: stepDecay({ learningRate: 0.1, every: 1000, factor: 0.5 }) });
  */
 export function stepDecay(options: { learningRate: number; every: number; factor: number }): Schedule {
+  check("stepDecay", options, { learningRate: ABOVE_0, every: STEPS, factor: ABOVE_0 });
   const { learningRate, every, factor } = options;
-  check("stepDecay", { learningRate, factor }, "positive");
-  check("stepDecay", { every }, "steps");
   return { config: { kind: "stepDecay", ...options }, at: (step) => learningRate * factor ** Math.floor(step / every) };
 }
 
 /** Multiplies the rate by `factor` after every step: η · factor^step. */
 export function exponentialDecay(options: { learningRate: number; factor: number }): Schedule {
+  check("exponentialDecay", options, { learningRate: ABOVE_0, factor: ABOVE_0 });
   const { learningRate, factor } = options;
-  check("exponentialDecay", { learningRate, factor }, "positive");
   return { config: { kind: "exponentialDecay", ...options }, at: (step) => learningRate * factor ** step };
 }
 
@@ -68,9 +75,8 @@ const cosine = (from: number, to: number, fraction: number): number =>
  * (Loshchilov & Hutter, 2017, without restarts).
  */
 export function cosineDecay(options: { learningRate: number; steps: number; minimum?: number }): Schedule {
+  check("cosineDecay", options, { learningRate: ABOVE_0, steps: STEPS }, { minimum: FROM_0 });
   const { learningRate, steps, minimum = 0 } = options;
-  check("cosineDecay", { learningRate }, "positive");
-  check("cosineDecay", { steps }, "steps");
   return {
     config: { kind: "cosineDecay", ...options },
     at: (step) => cosine(learningRate, minimum, Math.min(step / steps, 1)),
@@ -84,8 +90,9 @@ export function cosineDecay(options: { learningRate: number; steps: number; mini
  * @example
  * const optimizer = adamw({ learningRate: warmup({ steps: 100, next: cosineDecay({ learningRate: 1e-3, steps: 900 }) }) });
  */
-export function warmup({ steps, next }: { steps: number; next: LearningRate }): Schedule {
-  check("warmup", { steps }, "steps");
+export function warmup(options: { steps: number; next: LearningRate }): Schedule {
+  check("warmup", options, { steps: STEPS, next: undefined });
+  const { steps, next } = options;
   const then = scheduleOf("warmup", next);
   return {
     config: { kind: "warmup", steps, next: then.config },
@@ -109,10 +116,10 @@ export function oneCycle(options: {
   /** The form of both ways; `cosine` unless said. */
   anneal?: "cosine" | "linear";
 }): Schedule {
+  const possible = { warmupFraction: ABOVE_0, startDivisor: ABOVE_0, finalDivisor: ABOVE_0, anneal: undefined };
+  check("oneCycle", options, { learningRate: ABOVE_0, steps: STEPS }, possible);
   const { learningRate, steps, anneal = "cosine" } = options;
   const { warmupFraction = 0.3, startDivisor = 25, finalDivisor = 1e4 } = options;
-  check("oneCycle", { learningRate, warmupFraction, startDivisor, finalDivisor }, "positive");
-  check("oneCycle", { steps }, "steps");
   const between = anneal === "linear" ? (from: number, to: number, f: number) => from + (to - from) * f : cosine;
   const start = learningRate / startDivisor;
   const [top, last] = [warmupFraction * steps - 1, steps - 1];
@@ -129,7 +136,8 @@ export function oneCycle(options: {
 /**
  * Multiplies the rate by `factor` (0.1 unless said) when the loss has not got better for more than `patience` (10)
  * epochs. Better means below best · (1 − `threshold`) (1e-4); after a cut it waits `cooldown` (0) epochs. The loss is
- * the validation data's, if there are any. PyTorch's ReduceLROnPlateau.
+ * the validation data's, if there are any; `fit` tells it, and beside `trainStep` you do, with `step.endEpoch(loss)`.
+ * PyTorch's ReduceLROnPlateau.
  */
 export function reduceOnPlateau(options: {
   learningRate: LearningRate;
@@ -140,10 +148,11 @@ export function reduceOnPlateau(options: {
   /** The rate never goes below; 0 unless said. */
   minimum?: number;
 }): Schedule {
+  const waits = { patience: whole(0), cooldown: whole(0) };
+  const possible = { factor: BETWEEN_0_AND_1, threshold: FROM_0, minimum: FROM_0, ...waits };
+  check("reduceOnPlateau", options, { learningRate: undefined }, possible);
   const { factor = 0.1, patience = 10, cooldown = 0, threshold = 1e-4, minimum = 0 } = options;
   const base = scheduleOf("reduceOnPlateau", options.learningRate);
-  if (!(factor > 0 && factor < 1))
-    throw new ArgumentError(`reduceOnPlateau: factor must lie between 0 and 1; ${factor} came.`);
   return {
     config: {
       kind: "reduceOnPlateau",

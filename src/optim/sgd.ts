@@ -1,7 +1,8 @@
 /** Gradient descent, with momentum if asked. */
+import { BELOW_1, checkNumbers } from "../checks.ts";
 import { ArgumentError } from "../errors.ts";
 import { add, mul, sub } from "../ops/index.ts";
-import { defineOptimizer, fraction, type Optimizer, type OptimizerOptions, withDefaults } from "./optimizer.ts";
+import { defineOptimizer, type Optimizer, type OptimizerOptions, withDefaults } from "./optimizer.ts";
 
 export interface SgdOptions extends OptimizerOptions {
   /** μ in v ← μ v + ∂L/∂w, w ← w − η v; 0 unless said. */
@@ -19,9 +20,9 @@ export interface SgdOptions extends OptimizerOptions {
  * const optimizer = sgd({ learningRate: 0.1, momentum: 0.9, nesterov: true });
  */
 export function sgd(given: SgdOptions = {}): Optimizer {
-  const options = withDefaults({ learningRate: 0.01, momentum: 0 }, given);
-  const { momentum, nesterov = false } = options;
-  fraction("sgd", "momentum", momentum);
+  const options = withDefaults("sgd", { learningRate: 0.01, momentum: 0, nesterov: false }, given);
+  const { momentum, nesterov } = options;
+  checkNumbers("sgd: ", { momentum }, BELOW_1);
   if (nesterov && momentum === 0) throw new ArgumentError("sgd: nesterov needs a momentum above 0, such as 0.9.");
   return defineOptimizer({
     name: "sgd",

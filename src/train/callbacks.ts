@@ -2,6 +2,7 @@
  * What can watch a training run and end it: callbacks, among them early stopping. One that remembers something between
  * epochs says so, and a checkpoint keeps it.
  */
+import { checkNumbers, checkOptionNames, FROM_0, whole } from "../checks.ts";
 import { ArgumentError } from "../errors.ts";
 import type { EpochReport } from "./fit.ts";
 import type { Model } from "./model.ts";
@@ -85,15 +86,11 @@ export function monitored(epoch: EpochReport, name: string): number {
  * @example
  * await model.fit(data, { loss: "crossEntropy", epochs: 100, validation: 0.2, callbacks: [earlyStopping({ patience: 3 })] });
  */
-export function earlyStopping({
-  monitor = "loss",
-  mode = modeOf(monitor),
-  patience = 5,
-  minimumChange = 0,
-  restoreBest = true,
-}: EarlyStoppingOptions = {}): Callback {
-  if (!Number.isInteger(patience) || patience < 0)
-    throw new ArgumentError(`earlyStopping: patience must be a whole number ≥ 0; ${patience} came.`);
+export function earlyStopping(options: EarlyStoppingOptions = {}): Callback {
+  checkOptionNames("earlyStopping", options, ["monitor", "mode", "patience", "minimumChange", "restoreBest"]);
+  const { monitor = "loss", mode = modeOf(monitor), patience = 5, minimumChange = 0, restoreBest = true } = options;
+  checkNumbers("earlyStopping: ", { patience }, whole(0));
+  checkNumbers("earlyStopping: ", { minimumChange }, FROM_0);
   let best: number | undefined;
   let waited = 0;
   let weights = new Map<string, Float32Array>();
@@ -121,7 +118,7 @@ export function earlyStopping({
     save: () => ({ values: { best, waited }, arrays: weights }),
     restore: ({ values, arrays = new Map() }, run) => {
       best = typeof values.best === "number" ? values.best : undefined;
-      waited = Number(values.waited);
+      waited = Number(values.waited ?? 0);
       weights = new Map(arrays);
       if (waited > patience) run.stop();
     },

@@ -34,13 +34,14 @@ const describeLoss = ({ name, options = {} }: Loss): unknown =>
   name === undefined ? "a function" : Object.keys(options).length === 0 ? name : { name, ...options };
 
 /** What must be the same for a run to go on: all that decides the next bits, besides the arrays. */
-const settingsOf = ({ loss, optimizer, batchSize, metrics, examples, held, augment }: TrainingRecord) => ({
+const settingsOf = ({ loss, optimizer, batchSize, metrics, examples, held, augment, read }: TrainingRecord) => ({
   loss: describeLoss(lossOf(loss)),
   optimizer: { name: optimizer.name, ...optimizer.config },
   batchSize,
   metrics: [...metrics],
   data: fingerprint(examples),
   ...(augment && { augment: "a function" }),
+  ...(read && { batches: "from a function" }),
   // Where the losses of the validation decide the learning rate, they decide the bits.
   ...(optimizer.observe && held && { validation: fingerprint(held) }),
 });

@@ -1,9 +1,13 @@
 /** Weights of classes as weights of rows, which is all that training knows. */
+import { checkNumbers, FROM_0 } from "../checks.ts";
 import { ArgumentError } from "../errors.ts";
 import type { Examples } from "./trainer.ts";
 
-/** By class number, or `"balanced"`: in inverse proportion to how often each class occurs. */
-export type ClassWeights = "balanced" | Readonly<Record<number, number>> | readonly number[];
+/**
+ * By class number, or by class name, which goes before a number; or `"balanced"`: in inverse proportion to how often each
+ * class occurs.
+ */
+export type ClassWeights = "balanced" | Readonly<Record<string, number>> | readonly number[];
 
 /** The class of every row: its label, the largest of its one-hot row, or whether its single value is above 0.5. */
 function classesOf({ x, y }: Examples): ArrayLike<number> {
@@ -15,28 +19,33 @@ function classesOf({ x, y }: Examples): ArrayLike<number> {
   });
 }
 
-/** The examples with each row's weight multiplied by its class's. */
-export function weighClasses(examples: Examples, classWeights: ClassWeights | undefined): Examples {
+/** The examples with each row's weight multiplied by its class's; `names` are those of the classes. */
+export function weighClasses(
+  examples: Examples,
+  classWeights: ClassWeights | undefined,
+  names: readonly string[] = [],
+): Examples {
   if (classWeights === undefined) return examples;
   const classes = classesOf(examples);
   const counts = new Map<number, number>();
   for (let i = 0; i < classes.length; i++) counts.set(classes[i], (counts.get(classes[i]) ?? 0) + 1);
-  if (classWeights !== "balanced") {
+  const weights = new Map<number, number>();
+  if (classWeights === "balanced") {
+    for (const [label, count] of counts) weights.set(label, classes.length / (counts.size * count));
+  } else {
     for (const [name, weight] of Object.entries(classWeights)) {
-      if (!(weight >= 0 && Number.isFinite(weight)))
-        throw new ArgumentError(`classWeights: class ${name} has the weight ${weight}; a number ≥ 0 was wanted.`);
-      if (!counts.has(Number(name)))
+      checkNumbers("classWeights: that of ", { [name]: weight }, FROM_0);
+      const named = Array.isArray(classWeights) ? -1 : names.indexOf(name);
+      const label = named < 0 ? Number(name) : named;
+      if (!counts.has(label)) {
+        const known = [...counts.keys()].sort((a, b) => a - b).map((c) => names[c] ?? c);
         throw new ArgumentError(
-          `classWeights: there is no row of class ${name}. The classes in the data are ${[...counts.keys()].sort((a, b) => a - b).join(", ")}.`,
+          `classWeights: there is no row of class ${name}. The classes in the data are ${known.join(", ")}.`,
         );
+      }
+      weights.set(label, weight);
     }
   }
-  const weightOf = (label: number): number =>
-    classWeights === "balanced"
-      ? classes.length / (counts.size * counts.get(label)!)
-      : ((classWeights as Readonly<Record<number, number>>)[label] ?? 1);
-  const weights = Float32Array.from({ length: classes.length }, (_, i) => {
-    return (examples.weights?.[i] ?? 1) * weightOf(classes[i]);
-  });
-  return { ...examples, weights };
+  const each = (i: number): number => (examples.weights?.[i] ?? 1) * (weights.get(classes[i]) ?? 1);
+  return { ...examples, weights: Float32Array.from({ length: classes.length }, (_, i) => each(i)) };
 }

@@ -2,6 +2,7 @@
  * The door of the library: what people who write without types, or in a hurry, hand over by mistake. Each message says
  * what came, what was wanted and how it is written.
  */
+import { checkNumbers, checkOptionNames, whole } from "../checks.ts";
 import { ArgumentError } from "../errors.ts";
 import { lossNames } from "../nn/losses.ts";
 
@@ -19,36 +20,19 @@ export function inWords(x: unknown): string {
 
 const isObject = (x: unknown): x is Record<string, unknown> => typeof x === "object" && x !== null && !Array.isArray(x);
 
-/** How many letters must be changed, added or left out to make one word of the other (Levenshtein, 1966). */
-function distance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, j) => j);
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j++) {
-      next[j] = Math.min(next[j - 1] + 1, row[j] + 1, row[j - 1] + (a[i - 1] === b[j - 1] ? 0 : 1));
-    }
-    row = next;
-  }
-  return row[b.length];
-}
-
-/** Throws for options that do not exist, naming the one that was probably meant. */
-export function checkOptionNames(what: string, options: object, known: readonly string[]): void {
-  for (const name of Object.keys(options)) {
-    if (known.includes(name)) continue;
-    const near = known
-      .map((option) => ({ option, far: distance(name.toLowerCase(), option.toLowerCase()) }))
-      .sort((a, b) => a.far - b.far)[0];
-    const hint = near.far <= 3 ? `Did you mean "${near.option}"?` : `Known are ${known.join(", ")}.`;
-    throw new ArgumentError(`${what} has no option "${name}". ${hint}`);
-  }
-}
-
 /** Whether this is `{ x, y }`, or a data set, which has both. */
 export function checkData(what: string, data: unknown): void {
   if (isObject(data) && "x" in data && "y" in data) return;
   throw new ArgumentError(
     `${what} takes its data as { x, y }: rows, and what the network should make of them; ${inWords(data)} came.`,
+  );
+}
+
+/** Whether this can be a file's name. */
+export function checkPath(what: string, path: unknown): void {
+  if (typeof path === "string" && path !== "") return;
+  throw new ArgumentError(
+    `${what} takes the path of a file, such as "model.safetensors"; ${inWords(path)} came. Without files there are toBytes() and fromBytes(bytes).`,
   );
 }
 
@@ -68,16 +52,23 @@ const FIT_OPTIONS = [
   "classWeights",
   "augment",
   "onWarning",
+  "stepsPerEpoch",
 ] as const;
 
 export function checkFit(data: unknown, options: unknown): void {
-  checkData("fit", data);
+  if (typeof data !== "function") checkData("fit", data);
   if (!isObject(options) || options.loss === undefined) {
     throw new ArgumentError(
       `fit needs a loss in its options, such as { loss: "crossEntropy" }; ${inWords(options)} came. Known are ${lossNames().join(", ")}.`,
     );
   }
   checkOptionNames("fit", options, FIT_OPTIONS);
+  const { stepsPerEpoch, validation } = options;
+  if (stepsPerEpoch !== undefined) checkNumbers("fit: ", { stepsPerEpoch }, whole(1));
+  if (typeof data === "function" ? typeof validation === "number" : stepsPerEpoch !== undefined)
+    throw new ArgumentError(
+      "fit: stepsPerEpoch is for data from a function that gives batches, a fraction as validation for data that are not.",
+    );
   checkOptimizer(options.optimizer);
 }
 

@@ -1,4 +1,5 @@
 /** The learning-rate finder: a short run with a rate that grows, to see where the loss falls and where it explodes. */
+import { checkNumbers, checkOptionNames, show, whole } from "../checks.ts";
 import { ArgumentError, DivergenceError } from "../errors.ts";
 import type { LossOption } from "../nn/losses.ts";
 import { adam, type LearningRate, type Optimizer } from "../optim/index.ts";
@@ -44,18 +45,15 @@ const SETTLED = 20;
 export async function findLearningRate(
   model: Model,
   data: Data,
-  {
-    loss,
-    optimizer = (learningRate) => adam({ learningRate }),
-    from = 1e-6,
-    to = 1,
-    steps = 100,
-    batchSize = 32,
-  }: FindLearningRateOptions,
+  options: FindLearningRateOptions,
 ): Promise<LearningRateSearch> {
-  if (!(from > 0 && to > from)) throw new ArgumentError(`The rates must grow from above 0; ${from} to ${to} came.`);
-  if (!Number.isInteger(steps) || steps < 3)
-    throw new ArgumentError(`steps must be a whole number ≥ 3; ${steps} came.`);
+  checkOptionNames("findLearningRate", options, ["loss", "optimizer", "from", "to", "steps", "batchSize"]);
+  const { loss, optimizer = (learningRate: LearningRate) => adam({ learningRate }) } = options;
+  const { from = 1e-6, to = 1, steps = 100, batchSize = 32 } = options;
+  if (!(from > 0 && to > from))
+    throw new ArgumentError(`The rates must grow from above 0; ${show(from)} to ${show(to)} came.`);
+  checkNumbers("findLearningRate: ", { steps }, whole(3));
+  checkNumbers("findLearningRate: ", { batchSize }, whole(1));
   const rate = (step: number): number => from * (to / from) ** (step / (steps - 1));
   const { x, y } = model.examples(data, loss);
   const batch = batches(x.values, y.values, x.count, Math.min(batchSize, x.count), model.network.seed);

@@ -1,4 +1,5 @@
 /** One training run as users see it: an awaitable that gives the history, an iterable that gives the epochs. */
+import { checkNumbers, whole } from "../checks.ts";
 import { ArgumentError } from "../errors.ts";
 import { type LossOption, lossOf } from "../nn/losses.ts";
 import { adam, type Optimizer } from "../optim/index.ts";
@@ -10,7 +11,8 @@ import { checkExamples, HealthCheck, type Warning, warnOnce } from "./health.ts"
 import { History } from "./history.ts";
 import type { Data, Model } from "./model.ts";
 import { splitForValidation } from "./rows.ts";
-import { type Augment, Evaluator, type Scores, Trainer } from "./trainer.ts";
+import { type BatchSource, epochReader } from "./source.ts";
+import { type Augment, Evaluator, type Examples, type Scores, Trainer } from "./trainer.ts";
 
 /** What one epoch brought: the loss and each metric under its name, over the training data as it was trained on. */
 export interface Epoch extends Scores {
@@ -54,8 +56,8 @@ export interface FitOptions {
   /** A loss's name, such as `crossEntropy`, one with options such as `huber({ delta: 0.5 })`, or a function of your own. */
   readonly loss: LossOption;
   /**
-   * How much the rows of each class count in the loss, by class number; 1 for those left out. `"balanced"` gives every
-   * class the same share: rows / (classes · rows of the class).
+   * How much the rows of each class count in the loss, by class number, or by class name if the data have names; 1 for
+   * those left out. `"balanced"` gives every class the same share: rows / (classes · rows of the class).
    */
   readonly classWeights?: ClassWeights;
   /** Adam with its usual settings unless said. */
@@ -64,6 +66,8 @@ export interface FitOptions {
   readonly epochs?: number;
   /** How many rows one step learns from; 32 unless said. `"all"` is gradient descent in the classical form. */
   readonly batchSize?: number | "all";
+  /** How many batches make an epoch, where the data are a function that gives batches; all it gives unless said. */
+  readonly stepsPerEpoch?: number;
   /** Data to measure each epoch with, or the fraction of the training data to set aside for it, drawn by the seed. */
   readonly validation?: Data | number;
   /** Varies the rows of the training data anew in each epoch; `augmentImage` of chainrule/data does it for images. */
@@ -96,12 +100,12 @@ export interface FitOptions {
 /** A training run, from `model.fit`: awaited, it gives the history; iterated, its epochs as they come. Once only. */
 export class Fit implements AsyncIterable<EpochReport>, PromiseLike<History> {
   readonly #model: Model;
-  readonly #data: Data;
+  readonly #data: Data | BatchSource;
   readonly #options: FitOptions;
   #started = false;
   #result: Promise<History> | undefined;
 
-  constructor(model: Model, data: Data, options: FitOptions) {
+  constructor(model: Model, data: Data | BatchSource, options: FitOptions) {
     this.#model = model;
     this.#data = data;
     this.#options = options;
@@ -136,16 +140,23 @@ export class Fit implements AsyncIterable<EpochReport>, PromiseLike<History> {
       resume,
       onWarning,
     } = this.#options;
-    if (!Number.isInteger(epochs) || epochs < 0)
-      throw new ArgumentError(`epochs must be a whole number ≥ 0; it is ${epochs}.`);
+    checkNumbers("fit: ", { epochs }, whole(0));
     const model = this.#model;
-    const all = model.examples(this.#data, loss);
+    const data = this.#data;
+    const { classWeights, stepsPerEpoch } = this.#options;
+    const isSource = typeof data === "function";
+    const weigh = (examples: Examples) => weighClasses(examples, classWeights, isSource ? undefined : data.classes);
+    const reader = isSource
+      ? epochReader(data, stepsPerEpoch, (batch, what) => model.examples(batch, loss, what))
+      : undefined;
+    const first = await reader?.(0, signal);
+    const all = first?.examples ?? model.examples(data as Data, loss);
     const [training, held] =
       typeof validation === "number"
         ? splitForValidation(all, validation, model.network.seed)
         : [all, validation && model.examples(validation, loss, "validation ")];
-    const examples = weighClasses(training, this.#options.classWeights);
-    const { batchSize: asked = 32 } = this.#options;
+    const examples = weigh(training);
+    const { batchSize: asked = first?.batchSize ?? 32 } = this.#options;
     const batchSize = asked === "all" ? examples.x.count : asked;
     const callbacks = callbacksOf(this.#options.callbacks ?? []);
     const { augment } = this.#options;
@@ -158,6 +169,7 @@ export class Fit implements AsyncIterable<EpochReport>, PromiseLike<History> {
       held,
       callbacks,
       ...(augment && { augment }),
+      ...(reader && { read: async (epoch, signal) => weigh((await reader(epoch, signal)).examples) }),
     };
     const trainer = new Trainer(model.session, model.network, examples, record);
     let check: HealthCheck | undefined;

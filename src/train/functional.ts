@@ -4,6 +4,7 @@
  */
 import type { Backend, Executable, Session } from "../backends/backend.ts";
 import { wasm } from "../backends/wasm/session.ts";
+import { show } from "../checks.ts";
 import { ArgumentError, ShapeError } from "../errors.ts";
 import { input } from "../graph/leaf.ts";
 import type { Node } from "../graph/node.ts";
@@ -40,9 +41,11 @@ export function tensor(values: Numbers | number, shape: Shape = shapeOf(values))
 }
 
 /** A function from nodes to nodes. */
-type Build<R extends Node | readonly Node[]> = (...x: Node[]) => R;
-/** What comes back for a node: an array; for a list of nodes: a list. */
-type Result<R> = R extends readonly Node[] ? Tensor[] : Tensor;
+type Build<A extends Node[], R extends Node | readonly Node[]> = (...x: A) => R;
+/** As many arrays as there are nodes. */
+type Tensors<A extends readonly unknown[]> = { -readonly [K in keyof A]: Tensor };
+/** What comes back for a node: an array; for a list of nodes: a list of as many. */
+type Result<R> = R extends readonly Node[] ? Tensors<R> : Tensor;
 
 /** Options of `compile`, `grad` and `valueAndGrad`. */
 export interface CompileFunctionOptions {
@@ -64,13 +67,13 @@ const sessionOf = (backend: Backend | undefined): Session => {
  * const f = compile((x, w) => tanh(matmul(x, w)));
  * const y = await f(tensor([[1, 2]]), tensor([[0.5], [0.25]]));
  */
-export function compile<R extends Node | readonly Node[]>(
-  build: Build<R>,
+export function compile<A extends Node[], const R extends Node | readonly Node[]>(
+  build: Build<A, R>,
   { backend }: CompileFunctionOptions = {},
-): (...x: Tensor[]) => Promise<Result<R>> {
+): (...x: Tensors<A>) => Promise<Result<R>> {
   const session = sessionOf(backend);
   const traced = new Map<string, { executable: Executable; shapes: Shape[]; single: boolean }>();
-  return async (...x) => {
+  return async (...x: Tensor[]) => {
     const dtypes = x.map(({ data }) =>
       data instanceof Int32Array ? "int" : data instanceof Uint8Array ? "byte" : "float",
     );
@@ -78,7 +81,7 @@ export function compile<R extends Node | readonly Node[]>(
     let found = traced.get(key);
     if (!found) {
       const inputs = x.map(({ shape }, i) => input(`x${i}`, shape, dtypes[i] as "float"));
-      const built = build(...inputs);
+      const built = build(...(inputs as A));
       const outputs = Array.isArray(built) ? (built as readonly Node[]) : [built as Node];
       const executable = session.compile(makePlan({ inputs, outputs }));
       found = { executable, shapes: outputs.map((node) => node.shape), single: !Array.isArray(built) };
@@ -87,41 +90,50 @@ export function compile<R extends Node | readonly Node[]>(
     const { executable, shapes, single } = found;
     const { outputs } = await executable.run(x.map(({ data }) => data as AnyArray));
     const tensors = outputs.map((data, i): Tensor => ({ shape: shapes[i], data }));
-    return (single ? tensors[0] : tensors) as Result<R>;
+    return (single ? tensors[0] : tensors) as unknown as Result<R>;
   };
 }
 
+export interface GradientOptions<W extends readonly number[] | undefined = readonly number[] | undefined>
+  extends CompileFunctionOptions {
+  /** The numbers of the arguments, from 0, to differentiate with respect to; all unless said. */
+  readonly wrt?: W;
+}
+
+/** One gradient for each argument, or for each of `wrt`. */
+type Gradients<A extends Node[], W> = Tensors<W extends readonly number[] ? W : A>;
+
 /** The value of a scalar function and its gradients with respect to all arguments, or to those whose numbers are given. */
-export function valueAndGrad(
-  build: Build<Node>,
-  { wrt, ...options }: CompileFunctionOptions & { readonly wrt?: readonly number[] } = {},
-): (...x: Tensor[]) => Promise<{ value: number; gradients: Tensor[] }> {
-  const run = compile((...x: Node[]) => {
+export function valueAndGrad<A extends Node[], const W extends readonly number[] | undefined = undefined>(
+  build: Build<A, Node>,
+  { wrt, ...options }: GradientOptions<W> = {},
+): (...x: Tensors<A>) => Promise<{ value: number; gradients: Gradients<A, W> }> {
+  const run = compile((...x: A): readonly Node[] => {
     const y = build(...x);
     const which = (wrt ?? [...x.keys()]).map((i) => {
       if (x[i] === undefined)
-        throw new ArgumentError(`wrt names argument ${i}, but the function was called with ${x.length}.`);
+        throw new ArgumentError(`wrt names argument ${show(i)}, but the function was called with ${x.length}.`);
       return x[i];
     });
     return [y, ...gradientsOf(y, which)];
   }, options);
   return async (...x) => {
     const [y, ...gradients] = await run(...x);
-    return { value: y.data[0], gradients };
+    return { value: y.data[0], gradients: gradients as Gradients<A, W> };
   };
 }
 
 /**
- * The gradients of a scalar function.
+ * The gradients of a scalar function, one for each argument.
  *
  * @example
  * const df = grad((x) => sum(mul(x, x)));
  * const [dx] = await df(tensor([1, 2, 3])); // [2, 4, 6]
  */
-export function grad(
-  build: Build<Node>,
-  options: CompileFunctionOptions & { readonly wrt?: readonly number[] } = {},
-): (...x: Tensor[]) => Promise<Tensor[]> {
+export function grad<A extends Node[], const W extends readonly number[] | undefined = undefined>(
+  build: Build<A, Node>,
+  options: GradientOptions<W> = {},
+): (...x: Tensors<A>) => Promise<Gradients<A, W>> {
   const run = valueAndGrad(build, options);
   return async (...x) => (await run(...x)).gradients;
 }

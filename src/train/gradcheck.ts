@@ -126,7 +126,7 @@ export async function gradcheck(
   const optimizer = sgd();
   const graph = trainingGraph(
     network,
-    objectiveOf(loss, []),
+    objectiveOf(network, loss, []),
     optimizer,
     optimizerStates(network, optimizer),
     givenBatch(network, x.count, form),

@@ -9,13 +9,13 @@ import type { AnyArray } from "../graph/op.ts";
 import { sizeOf } from "../graph/shape.ts";
 import { activationRange } from "../nn/activations.ts";
 import { layerKind } from "../nn/layer.ts";
-import { type LossOption, lossOf, takesLogits } from "../nn/losses.ts";
+import { type LossOption, lossAfter, lossOf, takesLogits } from "../nn/losses.ts";
 import { activationOf, type NamedLayer, type Network } from "../nn/network.ts";
 import { abs, add, greater, less, max, mean, mul, sqrt } from "../ops/index.ts";
 import { sgd } from "../optim/index.ts";
 import { makePlan } from "../plan/plan.ts";
 import type { Data, Model } from "./model.ts";
-import { givenBatch, optimizerStates, trainingGraph } from "./program.ts";
+import { forwardBatch, givenBatch, optimizerStates, trainingGraph } from "./program.ts";
 import { takeExamples } from "./rows.ts";
 import { type Examples, objectiveOf } from "./trainer.ts";
 
@@ -39,8 +39,6 @@ export interface Warning {
   readonly message: string;
 }
 
-/** How many rows are looked at. */
-const ROWS = 256;
 /** From this share on units that never fire are worth a word; some always are, in networks that learn well too. */
 const DEAD_SHARE = 0.5;
 /** From this share on values at an end of the activation's range are. */
@@ -117,7 +115,7 @@ export class HealthCheck {
     this.#model = model;
     this.#loss = loss;
     this.#examples = examples;
-    const rows = Math.min(ROWS, examples.x.count);
+    const rows = Math.min(forwardBatch(model.network), examples.x.count);
     const some = takeExamples(
       examples,
       Array.from({ length: rows }, (_, i) => Math.floor((i * examples.x.count) / rows)),
@@ -127,7 +125,13 @@ export class HealthCheck {
     const { network } = model;
     const optimizer = sgd();
     const states = optimizerStates(network, optimizer);
-    const graph = trainingGraph(network, objectiveOf(loss, []), optimizer, states, givenBatch(network, rows, form));
+    const graph = trainingGraph(
+      network,
+      objectiveOf(network, loss, []),
+      optimizer,
+      states,
+      givenBatch(network, rows, form),
+    );
     this.#probes = network.allLayers.flatMap((layer) => activationProbes(layer, graph.named, graph.output));
     // Gradients of kernels and the like: those of biases say nothing more.
     const kernels = states
@@ -227,11 +231,11 @@ function judgeGradients(sizes: readonly { name: string; size: number }[], total:
   ];
 }
 
-/** A loss on logits after an activation that makes probabilities. */
+/** A loss on logits after an activation that makes probabilities, another than its own. */
 function doubleActivation(network: Network, loss: LossOption): Warning | undefined {
-  const activation = network.outputActivation;
+  const activation = network.outputOp;
   const makesProbabilities = activation === "softmax" || activationRange(activation)?.[0] === 0;
-  if (!makesProbabilities || !takesLogits(lossOf(loss))) return undefined;
+  if (!makesProbabilities || !takesLogits(lossAfter(activation, loss))) return undefined;
   const { name } = network.allLayers.at(-1)!;
   return {
     kind: "doubleActivation",

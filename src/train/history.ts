@@ -1,4 +1,5 @@
 /** The epochs of a run: a list that can show itself as a chart and be saved as CSV or JSON. */
+import { show } from "../checks.ts";
 import { ArgumentError } from "../errors.ts";
 import type { EpochReport } from "./fit.ts";
 
@@ -80,13 +81,10 @@ export class History extends Array<EpochReport> {
 
   /** Writes the history to a file, all of it or nothing: CSV or JSON, by the ending of its name. */
   async save(path: string): Promise<void> {
-    const text = path.endsWith(".csv")
-      ? this.toCsv()
-      : path.endsWith(".json")
-        ? JSON.stringify(this, null, 2)
-        : undefined;
-    if (text === undefined)
-      throw new ArgumentError(`A history is saved as .csv or .json; the name "${path}" ends in neither.`);
+    const [ending] = /\.(csv|json)$/.exec(path) ?? [];
+    if (!ending)
+      throw new ArgumentError(`A history is saved as .csv or .json; the name ${show(path)} ends in neither.`);
+    const text = ending === ".csv" ? this.toCsv() : JSON.stringify(this, null, 2);
     const { writeFileAtomically } = await import("../data/node/files.ts");
     await writeFileAtomically(path, new TextEncoder().encode(text));
   }

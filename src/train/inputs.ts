@@ -4,6 +4,7 @@
  */
 import { ArgumentError, DataError, ShapeError } from "../errors.ts";
 import { type Shape, showShape, sizeOf } from "../graph/shape.ts";
+import { inWords } from "./door.ts";
 
 /** Numbers as users have them: flat, or nested with one level per axis. Bytes stay bytes. */
 export type Numbers = ArrayLike<number> | readonly Numbers[];
@@ -21,6 +22,13 @@ const isTyped = (x: unknown): x is ArrayLike<number> => ArrayBuffer.isView(x) &&
  * single row.
  */
 export function toRows(x: Numbers, shape: Shape, what: string): Rows {
+  const rows = toUncheckedRows(x, shape, what);
+  checkFinite(rows.values, sizeOf(shape), what);
+  return rows;
+}
+
+/** The same, but some number may be NaN or infinite. */
+export function toUncheckedRows(x: Numbers, shape: Shape, what: string): Rows {
   const size = sizeOf(shape);
   const values = isTyped(x) ? fromTyped(x) : flatten(x, shape, what);
   if (values.length === 0) throw new DataError(`${what} is empty: at least one row of ${showShape(shape)} is needed.`);
@@ -29,7 +37,6 @@ export function toRows(x: Numbers, shape: Shape, what: string): Rows {
       `${what} has ${values.length} numbers, which is not a multiple of the ${size} that a row of shape ${showShape(shape)} has. Check the input shape, or the number of columns.`,
     );
   }
-  checkFinite(values, size, what);
   return { values, count: values.length / size };
 }
 
@@ -40,7 +47,7 @@ function fromTyped(x: ArrayLike<number>): Float32Array | Uint8Array {
 }
 
 function flatten(x: Numbers, shape: Shape, what: string): Float32Array {
-  if (!Array.isArray(x)) throw new ArgumentError(`${what} must be an array or a typed array; ${describe(x)} came.`);
+  if (!Array.isArray(x)) throw new ArgumentError(`${what} must be an array or a typed array; ${inWords(x)} came.`);
   const numbers: number[] = [];
   const take = (part: unknown, path: readonly number[]): void => {
     if (typeof part === "number") {
@@ -61,7 +68,7 @@ function flatten(x: Numbers, shape: Shape, what: string): Float32Array {
       for (let i = 0; i < list.length; i++) take(list[i], [...path, i]);
     } else {
       const column = path.length > 1 ? `, column ${path[path.length - 1] + 1}` : "";
-      throw new DataError(`${what}, row ${(path[0] ?? 0) + 1}${column} is ${describe(part)}; a number was wanted.`, {
+      throw new DataError(`${what}, row ${(path[0] ?? 0) + 1}${column} is ${inWords(part)}; a number was wanted.`, {
         row: (path[0] ?? 0) + 1,
       });
     }
@@ -72,18 +79,13 @@ function flatten(x: Numbers, shape: Shape, what: string): Float32Array {
 
 const size = (shape: Shape, from: number): number => sizeOf(shape.slice(from));
 
-function describe(x: unknown): string {
-  if (typeof x === "string") return `the text "${x.length > 20 ? `${x.slice(0, 20)}…` : x}"`;
-  return x === null ? "null" : x === undefined ? "nothing" : Array.isArray(x) ? "an array" : `a ${typeof x}`;
-}
-
-function checkFinite(values: Float32Array | Uint8Array, rowSize: number, what: string): void {
+export function checkFinite(values: Float32Array | Uint8Array, rowSize: number, what: string): void {
   if (values instanceof Uint8Array) return;
-  // 0 · x is 0 unless x is NaN or infinite; this takes a tenth of the time of a look at each.
-  let sum = 0;
-  for (let i = 0; i < values.length; i++) sum += 0 * values[i];
-  if (sum === 0) return;
-  const index = values.findIndex((value) => !Number.isFinite(value));
+  // All bits of the exponent are set in NaN and the infinities alone.
+  const bits = new Int32Array(values.buffer, values.byteOffset, values.length);
+  let index = 0;
+  while (index < bits.length && (bits[index] & 0x7f800000) !== 0x7f800000) index++;
+  if (index === bits.length) return;
   const [row, column] = [Math.floor(index / rowSize) + 1, (index % rowSize) + 1];
   throw new DataError(
     `${what}, row ${row}, column ${column} is ${values[index]}; every value must be finite. Remove the row or fill the value in.`,

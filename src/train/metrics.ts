@@ -5,7 +5,7 @@
 import { ArgumentError } from "../errors.ts";
 import type { Node } from "../graph/node.ts";
 import { sizeOf } from "../graph/shape.ts";
-import type { Loss } from "../nn/losses.ts";
+import { type Loss, takesLogits } from "../nn/losses.ts";
 import { abs, argmax, equal, greater, less, mean, mul, oneHot, reshape, sub, sum } from "../ops/index.ts";
 import type { Targets } from "./inputs.ts";
 
@@ -158,7 +158,7 @@ function areaUnderCurve(scores: Float64Array, isClass: (row: number) => boolean)
 
 /** Scores that can be compared from row to row: probabilities where the loss takes logits of classes. */
 function comparable({ outputs, width, loss }: Predictions): ArrayLike<number> {
-  if (loss.target !== "classes") return outputs;
+  if (loss.target !== "classes" || !takesLogits(loss)) return outputs;
   const scores = Float64Array.from(outputs);
   for (let row = 0; row < scores.length; row += width) {
     const part = scores.subarray(row, row + width);

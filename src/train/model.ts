@@ -3,6 +3,7 @@
  */
 import type { Backend, Executable, Session } from "../backends/backend.ts";
 import { wasm } from "../backends/wasm/session.ts";
+import { checkOptionNames } from "../checks.ts";
 import type { NumberArray } from "../data/arrays.ts";
 import { ArgumentError, ChainruleError, DataError } from "../errors.ts";
 import { input } from "../graph/leaf.ts";
@@ -14,11 +15,12 @@ import { Network, type Parameter } from "../nn/network.ts";
 import { type Flow, traceFlow, type Wiring } from "../nn/wiring.ts";
 import { makePlan } from "../plan/plan.ts";
 import { RandomStream } from "../random.ts";
-import { checkData, checkModel } from "./door.ts";
+import { checkData, checkModel, checkPath } from "./door.ts";
 import { Fit, type FitOptions } from "./fit.ts";
-import { type Numbers, toRows, toTargets, toWeights } from "./inputs.ts";
+import { checkFinite, type Numbers, toRows, toTargets, toUncheckedRows, toWeights } from "./inputs.ts";
 import { decodeModelFile, encodeModelFile, type ModelFile, tensorOf } from "./model-file.ts";
-import { predictionPlan } from "./program.ts";
+import { forwardBatch, predictionPlan } from "./program.ts";
+import type { BatchSource } from "./source.ts";
 import { summaryTable } from "./summary.ts";
 import { Evaluator, type Examples, type Scores } from "./trainer.ts";
 
@@ -30,7 +32,12 @@ export interface Data {
   readonly y: Numbers | NumberArray;
   /** How much each row counts in the loss, one number ≥ 0 per row; the mean still divides by the number of rows. */
   readonly weights?: ArrayLike<number>;
+  /** The names of the classes, as data sets have them; `classWeights` may use them. */
+  readonly classes?: readonly string[];
 }
+
+/** Rows alone: arrays, or a data set, whose y is not looked at. */
+export type Inputs = Numbers | NumberArray | Pick<Data, "x">;
 
 /** Options of `sequential` and `functional`. */
 export interface ModelOptions {
@@ -49,9 +56,6 @@ export interface EvaluateOptions {
   readonly metrics?: readonly string[];
   readonly signal?: AbortSignal;
 }
-
-/** How many rows a prediction takes at once; what is left goes in smaller powers of two. */
-const PREDICTION_BATCH = 256;
 
 /**
  * A network with its weights and an engine: trains, predicts, is saved. Made by `sequential`, `functional` and `load`.
@@ -132,6 +136,14 @@ export class Model {
     throw new ArgumentError(`There is no parameter "${name}". This model has ${names.join(", ")}.`);
   }
 
+  /** Users' rows, checked. */
+  #rows(rows: Inputs, read = toRows) {
+    const given = typeof rows === "object" && rows !== null && "x" in rows ? rows.x : rows;
+    const x = read(given as Numbers, this.inputShape, "x");
+    this.network.check(x.values, "x");
+    return x;
+  }
+
   /** Users' arrays, checked and made ready for a loss. */
   examples({ x, y, weights }: Data, loss: LossOption, what = ""): Examples {
     const rows = toRows(x as Numbers, this.inputShape, `${what}x`);
@@ -146,19 +158,32 @@ export class Model {
   /**
    * Trains the model. The result can be awaited, for the history, or iterated, for the epochs as they come.
    *
+   * The data may also be a function, such as an async generator, that gives the batches of an epoch: one epoch at a time
+   * is in memory, its rows stay in their order, and a step takes as many as the first batch has unless `batchSize` says
+   * otherwise. An endless one needs `stepsPerEpoch`. Every epoch must have as many rows; to resume with the same bits,
+   * the same epoch must give the same rows.
+   *
    * @example
    * for await (const epoch of model.fit({ x, y }, { loss: "crossEntropy", optimizer: adam(), epochs: 5 })) console.log(epoch.loss);
+   *
+   * async function* points(epoch) {
+   *   const random = new RandomStream(7, `epoch ${epoch}`);
+   *   for (;;) {
+   *     const [a, b] = [random.uniform(), random.uniform()];
+   *     yield { x: [[a, b]], y: [a > b ? 1 : 0] };
+   *   }
+   * }
+   * await model.fit(points, { loss: "crossEntropy", epochs: 2, stepsPerEpoch: 10 });
    */
-  fit(data: Data, options: FitOptions): Fit {
+  fit(data: Data | BatchSource, options: FitOptions): Fit {
     return new Fit(this, data, options);
   }
 
   /** The loss, and each metric under its name, over a data set. */
-  async evaluate(
-    data: Data,
-    { loss = this.trainedLoss(), metrics = [], signal }: EvaluateOptions = {},
-  ): Promise<Scores> {
+  async evaluate(data: Data, options: EvaluateOptions = {}): Promise<Scores> {
     checkData("evaluate", data);
+    checkOptionNames("evaluate", options, ["loss", "metrics", "signal"]);
+    const { loss = this.trainedLoss(), metrics = [], signal } = options;
     const evaluator = new Evaluator(this.#session, this.network, this.examples(data, loss), loss, metrics);
     try {
       return await evaluator.run(signal);
@@ -178,18 +203,21 @@ export class Model {
 
   /**
    * What the network gives for each row: [N, …input shape] → N · output values, flat. For a classifier trained on logits
-   * these are logits; `classify` gives probabilities.
+   * these are logits; `classify` gives probabilities. A data set may stand for its rows.
    */
-  async predict(x: Numbers | NumberArray): Promise<Float32Array> {
-    const { values, count } = toRows(x as Numbers, this.inputShape, "x");
-    this.network.check(values, "x");
+  async predict(x: Inputs): Promise<Float32Array> {
+    const { values, count } = this.#rows(x, toUncheckedRows);
     const [rowSize, width] = [sizeOf(this.inputShape), sizeOf(this.network.outputShape)];
+    const most = forwardBatch(this.network);
     const result = new Float32Array(count * width);
     for (let row = 0; row < count; ) {
-      const size = Math.min(PREDICTION_BATCH, 2 ** Math.floor(Math.log2(count - row)));
+      // What is left goes in smaller powers of two.
+      const size = Math.min(most, 2 ** Math.floor(Math.log2(count - row)));
       const batch = values.subarray(row * rowSize, (row + size) * rowSize);
       const run = await this.#predictor(size, values instanceof Uint8Array ? "byte" : "float").run([batch]);
-      result.set(run.outputs[0], row * width);
+      const [output, broken] = run.outputs;
+      if (broken?.some((zero) => zero !== 0)) checkFinite(values, rowSize, "x");
+      result.set(output, row * width);
       row += size;
     }
     return result;
@@ -203,8 +231,8 @@ export class Model {
    * const { "dense_1.a": hidden } = await model.intermediates(x);
    * console.log(hidden.shape); // [4, 3]
    */
-  async intermediates(x: Numbers | NumberArray): Promise<Record<string, Tensor>> {
-    const { values, count } = toRows(x as Numbers, this.inputShape, "x");
+  async intermediates(x: Inputs): Promise<Record<string, Tensor>> {
+    const { values, count } = this.#rows(x);
     const node = input("x", [count, ...this.inputShape], values instanceof Uint8Array ? "byte" : "float");
     const named = [...this.network.apply(node, { training: false }).named];
     const program = this.#session.compile(makePlan({ inputs: [node], outputs: named.map(([, result]) => result) }));
@@ -230,12 +258,13 @@ export class Model {
    * The most likely class of each row and the probabilities of all classes: softmax of the outputs, or the sigmoid of a
    * single one, unless the network or the loss says that they are probabilities already.
    */
-  async classify(x: Numbers | NumberArray): Promise<{ classes: Int32Array; probabilities: Float32Array }> {
+  async classify(x: Inputs): Promise<{ classes: Int32Array; probabilities: Float32Array }> {
     const outputs = await this.predict(x);
     const width = sizeOf(this.network.outputShape);
+    const { outputOp } = this.network;
     const loss = typeof this.details.loss === "string" ? this.trainedLoss() : undefined;
-    const isLogit = loss === undefined || takesLogits(lossOf(loss));
-    const isSoftmax = this.network.outputActivation === "softmax";
+    const isLogit = outputOp !== "sigmoid" && (loss === undefined || takesLogits(lossOf(loss)));
+    const isSoftmax = outputOp === "softmax";
     const probabilities = new Float32Array(width === 1 ? outputs.length * 2 : outputs.length);
     const count = outputs.length / width;
     const classes = new Int32Array(count);
@@ -272,6 +301,7 @@ export class Model {
 
   /** Writes the model to a safetensors file, all of it or nothing. */
   async save(path: string): Promise<void> {
+    checkPath("save", path);
     const { writeFileAtomically } = await import("../data/node/files.ts");
     await writeFileAtomically(path, this.toBytes());
   }
@@ -347,6 +377,7 @@ export function fromBytes(bytes: Uint8Array, options: { backend?: Backend; file?
 
 /** Reads a model file. */
 export async function load(path: string, options: { backend?: Backend } = {}): Promise<Model> {
+  checkPath("load", path);
   const { readFile } = await import("../data/node/files.ts");
   return fromBytes(await readFile(path), { ...options, file: path });
 }

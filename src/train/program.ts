@@ -4,6 +4,7 @@
  */
 import { input, variable } from "../graph/leaf.ts";
 import { inPhase, inScope, type Node } from "../graph/node.ts";
+import { sizeOf } from "../graph/shape.ts";
 import { type Loss, lossPerSample } from "../nn/losses.ts";
 import type { Network, Parameter } from "../nn/network.ts";
 import { add, gather, gradientsOf, mean, mul, reshape, sum } from "../ops/index.ts";
@@ -168,6 +169,15 @@ export function trainingPlan({ inputs, loss, metrics, updates }: TrainingGraph, 
   });
 }
 
+/** Numbers that layers' results may take together: 32 MB of them. */
+const FORWARD_NUMBERS = 2 ** 23;
+
+/** How many rows a plan without a backward pass takes at once: a power of two up to 256, fewer for large images. */
+export function forwardBatch({ inputShape, layers }: Network): number {
+  const each = layers.reduce((sum, { outputShape }) => sum + sizeOf(outputShape), sizeOf(inputShape));
+  return Math.max(1, Math.min(256, 2 ** Math.floor(Math.log2(FORWARD_NUMBERS / each))));
+}
+
 /**
  * Inputs: row numbers. Outputs: the sums over the batch of the loss and of each metric, and then, if a metric needs all
  * predictions, the network's output.
@@ -181,8 +191,13 @@ export function evaluationPlan(network: Network, objective: Objective, data: Dat
   return makePlan({ inputs: batch.inputs, outputs: [total, ...metrics.map((each) => sum(each)), ...predicted] });
 }
 
-/** Input: a batch of rows. Output: what the network gives for it. */
+/**
+ * Input: a batch of rows. Outputs: what the network gives for it and, of floats, a number per row that is 0 unless one of
+ * the row's is NaN or infinite: the engine sees that in passing, and a loop in JavaScript takes as long as the network.
+ */
 export function predictionPlan(network: Network, batchSize: number, dtype: "float" | "byte"): Plan {
   const x = input("x", [batchSize, ...network.inputShape], dtype);
-  return makePlan({ inputs: [x], outputs: [network.apply(x, { training: false }).output] });
+  const flat = reshape(x, [batchSize, sizeOf(network.inputShape)]);
+  const broken = dtype === "float" ? [sum(mul(flat, 0), 1)] : [];
+  return makePlan({ inputs: [x], outputs: [network.apply(x, { training: false }).output, ...broken] });
 }

@@ -1,6 +1,7 @@
 /** Picking rows out of examples: for batches, and for setting a part aside for validation. */
+
+import { BETWEEN_0_AND_1, checkNumbers } from "../checks.ts";
 import { split } from "../data/dataset.ts";
-import { ArgumentError } from "../errors.ts";
 import type { Examples } from "./trainer.ts";
 
 /** Some rows of an array of `count`, in the given order. */
@@ -30,8 +31,7 @@ export function takeExamples({ x, y, weights }: Examples, rows: ArrayLike<number
  * shares in both.
  */
 export function splitForValidation(examples: Examples, fraction: number, seed: number): [Examples, Examples] {
-  if (!(fraction > 0 && fraction < 1))
-    throw new ArgumentError(`validation as a fraction must lie between 0 and 1; ${fraction} came.`);
+  checkNumbers("validation as a ", { fraction }, BETWEEN_0_AND_1);
   const { x, y } = examples;
   // The split of row numbers: which rows go where.
   const numbers = {

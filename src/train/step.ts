@@ -1,9 +1,10 @@
 /** Training by hand: one step at a time, with the user's own loop around it. */
 import type { Executable } from "../backends/backend.ts";
+import { checkNumbers, checkOptionNames } from "../checks.ts";
 import { ArgumentError, DivergenceError } from "../errors.ts";
 import { sizeOf } from "../graph/shape.ts";
 import type { LossOption } from "../nn/losses.ts";
-import { adam, type Optimizer } from "../optim/index.ts";
+import { adam, type Optimizer, type ScheduleMemory } from "../optim/index.ts";
 import { checkOptimizer } from "./door.ts";
 import type { Data, Model } from "./model.ts";
 import { type BatchForm, givenBatch, optimizerStates, trainingGraph, trainingPlan } from "./program.ts";
@@ -29,6 +30,11 @@ export interface StepResult {
 /** A function that does one step of training with each call. */
 export interface TrainStep {
   (batch: Data): Promise<StepResult>;
+  /**
+   * Tells the learning rate's schedule that an epoch ended with this loss: what `fit` does by itself. Only schedules that
+   * go by the loss need it, such as `reduceOnPlateau`, whose rate stays as it is without.
+   */
+  endEpoch(loss: number): void;
   /** Gives back the memory of the optimiser's state. */
   free(): void;
 }
@@ -41,7 +47,9 @@ export interface TrainStep {
  * const step = trainStep(model, { loss: "crossEntropy", optimizer: adam() });
  * for (const batch of batches) console.log((await step(batch)).loss);
  */
-export function trainStep(model: Model, { loss, optimizer = adam(), gradients = false }: TrainStepOptions): TrainStep {
+export function trainStep(model: Model, options: TrainStepOptions): TrainStep {
+  checkOptionNames("trainStep", options, ["loss", "optimizer", "gradients"]);
+  const { loss, optimizer = adam(), gradients = false } = options;
   checkOptimizer(optimizer);
   const { network, session } = model;
   const states = optimizerStates(network, optimizer);
@@ -49,13 +57,20 @@ export function trainStep(model: Model, { loss, optimizer = adam(), gradients = 
   for (const node of arrays) session.write(node, new Float32Array(sizeOf(node.shape)));
   const executables = new Map<string, Executable>();
   let steps = 0;
+  let schedule: ScheduleMemory | undefined;
   let freed = false;
 
   const executable = (size: number, form: BatchForm): Executable => {
     const key = `${size} ${JSON.stringify(form)}`;
     let found = executables.get(key);
     if (!found) {
-      const graph = trainingGraph(network, objectiveOf(loss, []), optimizer, states, givenBatch(network, size, form));
+      const graph = trainingGraph(
+        network,
+        objectiveOf(network, loss, []),
+        optimizer,
+        states,
+        givenBatch(network, size, form),
+      );
       found = session.compile(trainingPlan(graph, gradients ? graph.gradients : []));
       executables.set(key, found);
     }
@@ -65,7 +80,7 @@ export function trainStep(model: Model, { loss, optimizer = adam(), gradients = 
   const step = async (batch: Data): Promise<StepResult> => {
     if (freed) throw new ArgumentError("This train step has been freed; make another one with trainStep.");
     const { x, y, weights } = model.examples(batch, loss);
-    const scalars = Object.values(optimizer.scalars(steps + 1)).map((value) => Float64Array.of(value));
+    const scalars = Object.values(optimizer.scalars(steps + 1, schedule)).map((value) => Float64Array.of(value));
     const form = { targets: y.kind, pixels: x.values instanceof Uint8Array, weighted: weights !== undefined };
     const arrays = weights ? [x.values, y.values, weights] : [x.values, y.values];
     const { outputs, completed } = await executable(x.count, form).run([...arrays, Int32Array.of(steps), ...scalars]);
@@ -80,6 +95,10 @@ export function trainStep(model: Model, { loss, optimizer = adam(), gradients = 
     return { loss: outputs[0][0], gradients: Object.fromEntries(named) };
   };
   return Object.assign(step, {
+    endEpoch: (loss: number) => {
+      checkNumbers("endEpoch: the ", { loss }, [Number.isFinite, "a number"]);
+      schedule = optimizer.observe?.(schedule, loss);
+    },
     free: () => {
       if (freed) return;
       freed = true;

@@ -3,11 +3,12 @@
  * step with the same bits. It owns the data set and the optimiser's state inside the engine while it lives.
  */
 import type { Executable, Run, Session } from "../backends/backend.ts";
-import { ArgumentError, DivergenceError } from "../errors.ts";
+import { checkNumbers, whole } from "../checks.ts";
+import { ArgumentError, DataError, DivergenceError } from "../errors.ts";
 import { variable } from "../graph/leaf.ts";
 import { type Node, nameOf } from "../graph/node.ts";
 import { sizeOf } from "../graph/shape.ts";
-import { type LossOption, lossOf } from "../nn/losses.ts";
+import { type LossOption, lossAfter } from "../nn/losses.ts";
 import type { Network } from "../nn/network.ts";
 import { add, mul, sum } from "../ops/index.ts";
 import type { Optimizer, ScheduleMemory } from "../optim/index.ts";
@@ -19,6 +20,7 @@ import { metricNamed } from "./metrics.ts";
 import {
   type DataVariables,
   evaluationPlan,
+  forwardBatch,
   gatheredBatch,
   type Objective,
   type OptimizerState,
@@ -27,6 +29,7 @@ import {
   trainingGraph,
   trainingPlan,
 } from "./program.ts";
+import { takeExamples } from "./rows.ts";
 
 /** What is measured over a data set: the loss, and each metric under its name. */
 export interface Scores {
@@ -67,6 +70,8 @@ export type Augment = <A extends Uint8Array | Float32Array>(row: A, epoch: numbe
 
 export interface TrainerOptions {
   readonly augment?: Augment;
+  /** Reads the rows of an epoch after the first, which then stay in their order: as many as the first has. */
+  readonly read?: (epoch: number, signal?: AbortSignal) => Promise<Examples>;
   readonly loss: LossOption;
   readonly optimizer: Optimizer;
   readonly batchSize: number;
@@ -78,31 +83,35 @@ const SERIES_TIME = 15;
 /** Weights are copied this often within an epoch, for the case that the run diverges: milliseconds. */
 const SNAPSHOT_INTERVAL = 2000;
 
-const upload = (session: Session, name: string, rows: Rows, rowShape: readonly number[]): Node => {
-  const dtype = rows.values instanceof Uint8Array ? "byte" : "float";
-  const node = variable(name, [rows.count, ...rowShape], dtype);
-  session.write(node, rows.values);
-  return node;
-};
+/** Puts examples into the engine in the place of others of the same form. */
+function writeExamples(session: Session, data: DataVariables, { x, y, weights }: Examples): void {
+  session.write(data.x, x.values);
+  session.write(data.y, y.values);
+  if (data.weights && weights) session.write(data.weights, weights);
+}
 
 /** Puts examples into the engine. */
-export function uploadExamples(session: Session, network: Network, { x, y, weights }: Examples): DataVariables {
-  const xNode = upload(session, "data.x", x, network.inputShape);
-  const yShape = y.kind === "classes" ? [] : network.outputShape;
-  const yNode = variable("data.y", [x.count, ...yShape], y.kind === "classes" ? "int" : "float");
-  session.write(yNode, y.values);
-  if (!weights) return { x: xNode, y: yNode };
-  const weightsNode = variable("data.weights", [x.count]);
-  session.write(weightsNode, weights);
-  return { x: xNode, y: yNode, weights: weightsNode };
+export function uploadExamples(session: Session, network: Network, examples: Examples): DataVariables {
+  const { x, y, weights } = examples;
+  const dtype = x.values instanceof Uint8Array ? "byte" : "float";
+  const data = {
+    x: variable("data.x", [x.count, ...network.inputShape], dtype),
+    y:
+      y.kind === "classes"
+        ? variable("data.y", [x.count], "int")
+        : variable("data.y", [x.count, ...network.outputShape]),
+    ...(weights && { weights: variable("data.weights", [x.count]) }),
+  };
+  writeExamples(session, data, examples);
+  return data;
 }
 
 export function freeExamples(session: Session, data: DataVariables): void {
   for (const node of Object.values(data)) session.free(node);
 }
 
-export const objectiveOf = (loss: LossOption, metrics: readonly string[]): Objective => ({
-  loss: lossOf(loss),
+export const objectiveOf = (network: Network, loss: LossOption, metrics: readonly string[]): Objective => ({
+  loss: lossAfter(network.outputOp, loss),
   ...splitMetrics(metrics),
 });
 
@@ -156,14 +165,14 @@ export class Evaluator {
   constructor(session: Session, network: Network, examples: Examples, loss: LossOption, metrics: readonly string[]) {
     this.#session = session;
     this.#network = network;
-    this.#objective = objectiveOf(loss, metrics);
+    this.#objective = objectiveOf(network, loss, metrics);
     this.#data = uploadExamples(session, network, examples);
     this.#examples = examples;
     this.#count = examples.x.count;
   }
 
   async run(signal?: AbortSignal): Promise<Scores> {
-    const batchSize = Math.min(256, this.#count);
+    const batchSize = Math.min(forwardBatch(this.#network), this.#count);
     const { metrics, whole: wholeMetrics } = this.#objective;
     const sums = new Array<number>(1 + metrics.length).fill(0);
     const width = sizeOf(this.#network.outputShape);
@@ -222,9 +231,11 @@ export class Trainer {
   readonly #objective: Objective;
   readonly #data: DataVariables;
   readonly #count: number;
-  readonly #x: Rows;
-  /** The epoch whose augmented rows are in the engine. */
-  #augmented: number | undefined;
+  #x: Rows;
+  /** The epoch whose rows these are, where they are read anew for each. */
+  #read = 0;
+  /** The epoch whose rows are in the engine, where they differ. */
+  #present: number | undefined;
   readonly #programs = new Map<number, { graph: TrainingGraph; executable: Executable }>();
   readonly states: readonly OptimizerState[];
   #position: Position = { step: 0, epoch: 0, row: 0, sums: [] };
@@ -237,13 +248,11 @@ export class Trainer {
 
   constructor(session: Session, network: Network, examples: Examples, options: TrainerOptions) {
     const { batchSize, loss, metrics, optimizer } = options;
-    if (!Number.isInteger(batchSize) || batchSize < 1) {
-      throw new ArgumentError(`The batch size must be a whole number ≥ 1; it is ${batchSize}.`);
-    }
+    checkNumbers("fit: ", { batchSize }, whole(1));
     this.#session = session;
     this.#network = network;
     this.#options = options;
-    this.#objective = objectiveOf(loss, metrics);
+    this.#objective = objectiveOf(network, loss, metrics);
     this.#count = examples.x.count;
     this.#x = examples.x;
     this.states = optimizerStates(network, optimizer);
@@ -284,7 +293,8 @@ export class Trainer {
   #rows(epoch: number): Uint32Array {
     if (this.#order?.epoch !== epoch) {
       const stream = new RandomStream(this.#network.seed, `shuffle ${epoch}`);
-      this.#order = { epoch, rows: stream.permutation(this.#count) };
+      const rows = this.#options.read ? new Uint32Array(this.#count).map((_, i) => i) : stream.permutation(this.#count);
+      this.#order = { epoch, rows };
     }
     return this.#order.rows;
   }
@@ -327,10 +337,26 @@ export class Trainer {
   }
 
   /** Brings the rows of the current epoch into the engine, where they differ from epoch to epoch. */
-  async #augment(signal?: AbortSignal): Promise<void> {
-    const { augment } = this.#options;
+  async #bringRows(signal?: AbortSignal): Promise<void> {
+    const { augment, read } = this.#options;
     const { epoch } = this.#position;
-    if (!augment || this.#augmented === epoch) return;
+    if (!(augment || read) || this.#present === epoch) return;
+    if (read && this.#read !== epoch) {
+      const examples = await read(epoch, signal);
+      if (examples.x.count !== this.#count)
+        throw new DataError(
+          `Epoch ${epoch + 1} was given ${examples.x.count} rows, the first ${this.#count}; all must have as many. stepsPerEpoch ends an epoch after so many batches.`,
+        );
+      writeExamples(this.#session, this.#data, examples);
+      this.#x = examples.x;
+      this.#read = epoch;
+    }
+    if (augment) await this.#augment(augment, signal);
+    this.#present = epoch;
+  }
+
+  async #augment(augment: Augment, signal?: AbortSignal): Promise<void> {
+    const { epoch } = this.#position;
     const { values, count } = this.#x;
     const width = values.length / count;
     const varied = values.slice();
@@ -346,12 +372,24 @@ export class Trainer {
       since = performance.now();
     }
     this.#session.write(this.#data.x, varied);
-    this.#augmented = epoch;
+  }
+
+  /** The rows that the next step learns from, as it gets them. */
+  async nextExamples(): Promise<Examples> {
+    await this.#bringRows();
+    const { x, y, weights } = this.#data;
+    const values = this.#session.read(y);
+    const all = {
+      x: { values: this.#session.read(x) as Float32Array, count: this.#count },
+      y: { kind: y.dtype === "int" ? "classes" : "values", values } as Targets,
+      ...(weights && { weights: this.#session.read(weights) as Float32Array }),
+    };
+    return takeExamples(all, this.nextRows);
   }
 
   /** Runs up to `limit` steps of the current epoch, all with batches of one size. */
   async advance(limit: number): Promise<void> {
-    await this.#augment();
+    await this.#bringRows();
     const { batchSize } = this.#options;
     const { row } = this.#position;
     const whole = Math.floor((this.#count - row) / batchSize);
@@ -378,7 +416,7 @@ export class Trainer {
    * @param progress called after each series of steps
    */
   async finishEpoch(signal: AbortSignal | undefined, progress?: () => void | Promise<void>): Promise<Scores> {
-    await this.#augment(signal);
+    await this.#bringRows(signal);
     while (this.#position.row < this.#count) {
       signal?.throwIfAborted();
       if (!(this.#snapshot && performance.now() - this.#snapshot.at < SNAPSHOT_INTERVAL)) await this.#keepSnapshot();

@@ -27,6 +27,8 @@ buildSync({
 
 export interface Outcome {
   readonly code: number | null;
+  /** What ended it, where it did not end by itself. */
+  readonly signal?: NodeJS.Signals;
   readonly stdout: string;
   readonly stderr: string;
 }
@@ -83,7 +85,7 @@ export class Scratch {
       });
       child.stdin.end(stdin ?? "");
       child.on("error", reject);
-      child.on("close", (code) => resolve({ code, stdout, stderr }));
+      child.on("close", (code, signal) => resolve({ code, stdout, stderr, ...(signal && { signal }) }));
     });
   }
 

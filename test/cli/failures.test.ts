@@ -73,13 +73,38 @@ const CASES: Readonly<Record<string, Case>> = {
     says: /"adm"\. Known are .*sgd.*"adam"/,
   },
   "a loss for another task": { args: ["train", "curve", "--loss", "crossEntropy"], code: 2, says: /for classes/ },
-  "no target": { args: ["train", "t.csv"], prepare: table(fruit(20)), code: 2, says: /No target.*"size".*"state"/ },
+  "no target": {
+    args: ["train", "t.csv"],
+    prepare: table(fruit(20)),
+    code: 2,
+    says: /No target.*--target state.*size, .*state/,
+  },
   "an option for other data": { args: ["train", "iris", "--target", "x"], code: 2, says: /--target is for tables/ },
 
   "a file that is not there": {
     args: ["train", "no.csv", "--target", "y"],
     code: 1,
     says: /no\.csv: there is no such file/,
+  },
+  "a spreadsheet": {
+    args: ["train", "t.xlsx", "--target", "y"],
+    prepare: (s) => s.write("t.xlsx", "PK"),
+    code: 2,
+    says: /t\.xlsx is a spreadsheet's own file\. Save it as CSV/,
+  },
+  "a test part in percent": { args: ["train", "iris", "--test", "20%"], code: 2, says: /fraction, --test 0\.2\./ },
+  "a number of units alone": { args: ["train", "iris", "--layers", "64"], code: 2, says: /mean "dense 64 relu"/ },
+  "a table without header": {
+    args: ["train", "t.csv", "--target", "a"],
+    prepare: table("0,0,a\n1,2,b\n"),
+    code: 1,
+    says: /t\.csv: the first line holds numbers, but names of the columns belong there/,
+  },
+  "a table without header or target": {
+    args: ["train", "t.csv"],
+    prepare: table("0,1,a\n1,2,b\n"),
+    code: 2,
+    says: /No target.*the first line holds numbers/,
   },
   "another target": {
     args: ["train", "t.csv", "--target", "price"],
@@ -105,7 +130,7 @@ const CASES: Readonly<Record<string, Case>> = {
     args: TABLE,
     prepare: table(`x,y\n${rows((i) => `${i === 4 ? "" : i},a${i % 2}`)}`),
     code: 1,
-    says: /row 6, column "x": the value is missing/,
+    says: /row 6, column "x": the value is missing; .*--missing mean .*--missing drop/,
   },
   "a missing target value": {
     args: TABLE,
@@ -181,7 +206,19 @@ const CASES: Readonly<Record<string, Case>> = {
     args: ["predict", "m.safetensors", "t.csv"],
     prepare: (s) => s.write("m.safetensors", "not a model at all"),
     code: 1,
-    says: /m\.safetensors: /,
+    says: /m\.safetensors is no model file\. Give what "chainrule train" saved/,
+  },
+  "data in the place of the model": {
+    args: ["evaluate", "t.csv", "m.safetensors"],
+    prepare: table(fruit(20)),
+    code: 1,
+    says: /t\.csv is no model file.*data come after it/,
+  },
+  "a checkpoint that is none": {
+    args: ["train", "--resume", "t.csv"],
+    prepare: table(fruit(20)),
+    code: 1,
+    says: /t\.csv is no model file/,
   },
   "an empty model": {
     args: ["evaluate", "m.safetensors", "iris"],

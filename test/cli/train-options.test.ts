@@ -65,16 +65,23 @@ describe.concurrent("options of the training", () => {
     expect(epochs.map((line) => Number(line.split(",")[0]))).toEqual(Array.from({ length: 150 }, (_, i) => i + 1));
   });
 
-  test("warnings come after the training, each with what to try; not with --quiet", async () => {
+  test("warnings of columns come before the training, others after it, each with what to try; not with --quiet", async () => {
     const scratch = new Scratch();
     const rows = Array.from({ length: 60 }, (_, i) => `${i % 7},5,${(i * 3) % 11},${i % 7 > 3 ? "a" : "b"}`);
     scratch.write("t.csv", `x,same,z,y\n${rows.join("\n")}\n`);
     const args = ["train", "t.csv", "--target", "y", "--epochs", "2"];
     const { stderr } = await scratch.run(args);
-    expect(stderr).toMatch(/epoch 2\/2[\s\S]*warning +Column 2 of x has the same value[\s\S]*Leave it out/);
+    // What the columns show is said once, and before the training.
+    expect(stderr).toMatch(
+      /warning +Column "same" has the same value in all rows; leave it out: --ignore\s+same\.\s+epoch 1/,
+    );
     expect((await scratch.json(args)).filter(({ event }) => event === "warning")).toMatchObject([
-      { kind: "constantFeature", where: "column 2" },
+      { kind: "column", message: expect.stringContaining("--ignore same") },
     ]);
+    const twice = ["train", "iris", "--layers", "dense 8 relu, dense 3 sigmoid", "--epochs", "2"];
+    const after = await scratch.run(twice);
+    expect(after.stderr).toMatch(/epoch 2\/2[\s\S]*^warning +dense_2 ends in sigmoid/m);
+    expect(after.stderr.replace(/\s+/g, " ")).toContain("predict gives probabilities all the same");
     expect(await scratch.run([...args, "--quiet"])).toEqual({ code: 0, stdout: "", stderr: "" });
   });
 

@@ -1,4 +1,5 @@
 /** `chainrule train`: what it chooses, shows, saves; how it stops and goes on. Its failures are in failures.test.ts. */
+import { execFileSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
@@ -15,7 +16,7 @@ describe.concurrent("data", () => {
     expect(stderr).toContain("160 rows of 4 features");
     expect(stderr).toContain("2 classes of state: raw, ripe");
     expect(stderr).toContain("binaryCrossEntropy");
-    expect(stderr).toMatch(/^epoch {2}1\/60 {2}loss \d/m);
+    expect(stderr).toMatch(/^epoch {2}1\/60 {2}loss +\d/m);
     expect(stderr).toMatch(/^epoch 60\/60 .*accuracy (9\d|100)\.\d\d %.*\/s$/m);
     expect(stdout).toMatch(/accuracy {2}(9\d|100)\.\d\d %/);
     expect(stdout).toContain("Confusion matrix");
@@ -160,19 +161,203 @@ describe("stopping and going on", () => {
     expect(scratch.list()).toEqual(["part.safetensors", "whole.safetensors"]);
   });
 
-  test("a resumed run takes no other options, and says which may change", async () => {
+  test("a resumed run says which options may change, and why others may not", async () => {
     const scratch = new Scratch();
-    await scratch.run(["train", "iris", "--epochs", "100000", "--out", "i.safetensors"], {
+    const begin = (out: string, ...more: string[]) =>
+      scratch.run(["train", "iris", "--epochs", "100000", "--out", out, ...more], {
+        watch: (stderr, child) => {
+          if (/^epoch/m.test(stderr) && !stderr.includes("Stopping")) child.kill("SIGTERM");
+        },
+      });
+    await begin("i.safetensors", "--early-stopping", "90000");
+    const checkpoint = "i.checkpoint.safetensors";
+    const refused = async (args: readonly string[], message: RegExp) => {
+      const outcome = await scratch.run(["train", "--resume", ...args]);
+      expect(outcome.stderr).toMatch(message);
+      expect(outcome).toMatchObject({ code: 2, stdout: "" });
+    };
+    await refused([checkpoint, "--learning-rate", "1"], /--learning-rate cannot change .*it was not given.* --epochs/);
+    await refused([checkpoint, "--early-stopping", "3"], /--early-stopping cannot change .*it was 90000/);
+    await refused([checkpoint, "--validation", "0.1"], /--validation cannot change/);
+    await refused([checkpoint, "--epochs", "200000"], /cosine .* epoch 100000.*--schedule constant or plateau/);
+    await refused([checkpoint, "moons"], /name no other/);
+    // What stays as it was may be said again.
+    const again = await scratch.run(
+      ["train", "--resume", checkpoint, "--early-stopping", "90000", "--epochs", "100000"],
+      {
+        watch: (stderr, child) =>
+          void (/^epoch/m.test(stderr) && !stderr.includes("Stopping") && child.kill("SIGTERM")),
+      },
+    );
+    expect(again.code).toBe(130);
+
+    await begin("c.safetensors", "--schedule", "constant");
+    const constant = "c.checkpoint.safetensors";
+    const { epoch: done } = epochOf(join(scratch.path, constant));
+    await refused([constant, "--epochs", "1"], /--epochs 1: .* done already/);
+    const shorter = await scratch.run(["train", "--resume", constant, "--epochs", String(done + 3)]);
+    expect(shorter).toMatchObject({ code: 0 });
+    expect(shorter.stderr).toMatch(new RegExp(`^epoch ${done + 3}/${done + 3} `, "m"));
+  });
+
+  test("a history that is first asked for when a run goes on begins there, which is said", async () => {
+    const scratch = new Scratch();
+    const args = ["train", "iris", "--epochs", "100000", "--schedule", "constant", "--out", "i.safetensors"];
+    await scratch.run(args, {
       watch: (stderr, child) => {
-        if (/^epoch/m.test(stderr) && !stderr.includes("Stopping")) child.kill("SIGTERM");
+        if (/^epoch +9\//m.test(stderr) && !stderr.includes("Stopping")) child.kill("SIGINT");
       },
     });
     const checkpoint = "i.checkpoint.safetensors";
-    const changed = await scratch.run(["train", "--resume", checkpoint, "--learning-rate", "1"]);
-    expect(changed.code).toBe(2);
-    expect(changed.stderr).toMatch(/--learning-rate cannot change .* --epochs/);
-    const other = await scratch.run(["train", "moons", "--resume", checkpoint]);
-    expect(other.code).toBe(2);
-    expect(other.stderr).toContain("name no other");
+    const { epoch: done } = epochOf(join(scratch.path, checkpoint));
+    const end = String(done + 2);
+    const { stderr } = await scratch.run(["train", "--resume", checkpoint, "--epochs", end, "--history", "h.json"]);
+    expect(stderr).toContain(`note: h.json begins with epoch ${done + 1}, since the run began without --history.`);
+    const history = JSON.parse(readFileSync(join(scratch.path, "h.json"), "utf8")) as { epoch: number }[];
+    expect(history.map(({ epoch }) => epoch)).toEqual([done + 1, done + 2]);
   });
+
+  // A pipe that nobody reads stands for a disk that hangs: the checkpoint is never written.
+  test.skipIf(process.platform === "win32")("the second Ctrl-C quits at once, whatever hangs", async () => {
+    const scratch = new Scratch();
+    execFileSync("mkfifo", [join(scratch.path, "s.checkpoint.safetensors")]);
+    let [first, second] = [Number.NaN, Number.NaN];
+    const { code, signal, stderr } = await scratch.run([...args, "s.safetensors"], {
+      watch: (text, child) => {
+        if (Number.isNaN(first) && /^epoch +2\//m.test(text)) {
+          first = performance.now();
+          child.kill("SIGINT");
+        }
+        if (!text.includes("Once more, and it quits at once.") || !Number.isNaN(second)) return;
+        second = 0;
+        // Sooner, it would count as the same one.
+        setTimeout(() => {
+          second = performance.now();
+          child.kill("SIGINT");
+        }, 400);
+      },
+    });
+    // A shell shows 130 for a process that ended by this signal.
+    expect([code, signal]).toEqual([null, "SIGINT"]);
+    expect(performance.now() - second).toBeLessThan(5000);
+    expect(stderr).not.toContain("Interrupted.");
+    expect(scratch.list()).toEqual(["s.checkpoint.safetensors"]);
+  });
+
+  test("the same Ctrl-C, passed on by a parent, counts once", async () => {
+    const scratch = new Scratch();
+    const { code, stderr } = await scratch.run([...args, "s.safetensors"], {
+      watch: (text, child) => {
+        if (!/^epoch +2\//m.test(text) || text.includes("Stopping")) return;
+        child.kill("SIGINT");
+        child.kill("SIGINT");
+      },
+    });
+    expect(code).toBe(130);
+    expect(stderr).toContain("Interrupted.");
+  });
+});
+
+/** The position in a checkpoint, read from its header. */
+function epochOf(path: string): { epoch: number } {
+  const file = readFileSync(path);
+  const header = JSON.parse(file.subarray(8, 8 + Number(file.readBigUInt64LE(0))).toString()) as {
+    __metadata__: { chainrule: string };
+  };
+  const { details } = JSON.parse(header.__metadata__.chainrule) as {
+    details: { training: { position: { epoch: number } } };
+  };
+  return details.training.position;
+}
+
+describe.concurrent("what is said at the end", () => {
+  test("commands to try next work as they stand, and keep how the table was read", async () => {
+    const scratch = new Scratch();
+    scratch.write("my fruit.csv", fruit(60));
+    const run = ["train", "my fruit.csv", "--target", "state", "--ignore", "colour", "--task", "classification"];
+    const { stdout } = await scratch.run([...run, "--epochs", "2", "--out", "m.safetensors"]);
+    const [, block] = stdout.split("Try next\n");
+    const commands = block
+      .trim()
+      .replaceAll(/\\\n */g, "")
+      .split("\n")
+      .map((line) => line.trim());
+    expect(commands.map((line) => line.replace(/^.*chainrule (\w+).*$/, "$1"))).toEqual([
+      "evaluate",
+      "predict",
+      "explain",
+      "gradcheck",
+      "summary",
+      "train",
+    ]);
+    expect(commands.at(-1)).toContain("--target state --task classification --ignore colour");
+    for (const command of commands) {
+      const words = [...command.replace(/^.*?chainrule /, "").matchAll(/'([^']*)'|"([^"]*)"|(\S+)/g)];
+      const outcome = await scratch.run(words.map(([, a, b, c]) => a ?? b ?? c));
+      expect({ command, ...outcome }).toMatchObject({ code: 0 });
+      const lines = (outcome.stdout + outcome.stderr).split("\n");
+      expect(lines.filter((line) => line.length > 80)).toEqual([]);
+    }
+  });
+
+  test("a model that is there already is said to be replaced", async () => {
+    const scratch = new Scratch();
+    const train = ["train", "xor", "--epochs", "2"];
+    expect((await scratch.run(train)).stderr).not.toContain("there already");
+    expect((await scratch.run(train)).stderr).toContain("note        xor.safetensors is there already");
+  });
+
+  test("epochs stand in columns", async () => {
+    const scratch = new Scratch();
+    scratch.write("prices.csv", prices(100));
+    const { stderr } = await scratch.run(["train", "prices.csv", "--target", "price", "--epochs", "30"]);
+    const epochs = stderr.split("\n").filter((line) => line.startsWith("epoch"));
+    expect(epochs).toHaveLength(30);
+    expect(new Set(epochs.map((line) => line.indexOf("MAE")))).toHaveLength(1);
+    expect(new Set(epochs.map((line) => line.length))).toHaveLength(1);
+  });
+
+  test("--profile: a table of the plan's steps in 80 columns, and the same model", async () => {
+    const scratch = new Scratch();
+    const train = ["train", "iris", "--epochs", "4", "--layers", "dense 64 relu, dense 48 tanh", "--class-weights"];
+    await scratch.run([...train, "balanced", "--out", "a.safetensors", "--quiet"]);
+    const { stdout, code } = await scratch.run([...train, "balanced", "--out", "b.safetensors", "--profile"]);
+    expect(code).toBe(0);
+    expect(bytes(scratch, "b.safetensors")).toBe(bytes(scratch, "a.safetensors"));
+    const [, table] = stdout.split(/^Profile .*$/m);
+    expect(table).toMatch(/# phase +result +ops +calls total ms +share GFLOP\/s +GB\/s/);
+    // 120 rows in batches of 16: 7 whole ones and one of 8, four times.
+    expect(table).toMatch(/^ *\d+ forward +dense_1\.a +matmul\+add\+relu +28 +[\d.e-]+ +\d+\.\d% +[\d.,]+ +[\d.]+$/m);
+    expect(table).toMatch(/update +dense_2\.kernel/);
+    expect(table).toMatch(/^ +all +28 .* 100\.0%/m);
+    expect(table).toContain("on one thread");
+    expect(table).toContain("The last batch of an epoch, of 8 rows");
+    expect(Math.max(...stdout.split("\n").map((line) => line.length))).toBeLessThanOrEqual(80);
+
+    const event = (await scratch.json([...train, "balanced", "--profile"])).find(
+      ({ event }) => event === "profile",
+    ) as {
+      steps: { result: string; flops: number; bytes: number; milliseconds: number }[];
+    };
+    const first = event.steps.find(({ result }) => result === "dense_1.a")!;
+    // Product of [16, 4] and [4, 64], bias and relu: 2 · 16 · 4 · 64 + 2 · 16 · 64; x, kernel, bias, a in floats.
+    expect(first).toMatchObject({ flops: 10_240, bytes: 4 * (16 * 4 + 4 * 64 + 64 + 16 * 64) });
+    expect(first.milliseconds).toBeGreaterThan(0);
+
+    const refused = await scratch.run([...train, "balanced", "--profile", "--backend", "reference"]);
+    expect(refused).toMatchObject({ code: 2, stderr: expect.stringContaining("--profile is for the wasm backend") });
+  });
+});
+
+describe.concurrent("help", () => {
+  test.each(["", "train", "evaluate", "predict", "summary", "explain", "gradcheck"])(
+    "%s fits in 80 columns",
+    async (name) => {
+      const { stdout, code } = await new Scratch().run([...(name ? [name] : []), "--help"]);
+      expect(code).toBe(0);
+      expect(stdout.split("\n").filter((line) => [...line].length > 80)).toEqual([]);
+      if (name === "")
+        for (const exit of ["0 ", "1 ", "2 ", "130 "]) expect(stdout).toMatch(new RegExp(`^ +${exit} `, "m"));
+    },
+  );
 });

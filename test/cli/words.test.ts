@@ -44,7 +44,7 @@ describe("--layers", () => {
     ["dense 8 colour=red", /no argument "colour". It takes units, activation, init, bias/],
     ["dense 8 activatoin=relu", /Did you mean "activation"/],
     ["dense 8 init=hee", /no initialiser called "hee"/],
-    ["dropout 1.5", /rate from 0/],
+    ["dropout 1.5", /rate must be a number from 0/],
     ["constructor", /no layer "constructor"/],
     ["__proto__ 3", /no layer "__proto__"/],
   ])("%s is refused", (text, message) => {

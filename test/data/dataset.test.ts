@@ -106,15 +106,16 @@ test("plain arrays", () => {
 });
 
 test("statistics by hand", () => {
-  const { mean, std } = statistics({ ...table, x: new Float32Array([1, 5, 3, 5]) });
-  expect([[...mean], [...std]]).toEqual([[2, 5], [1, 1]]); // biome-ignore format: one line
+  const { mean, deviation } = statistics({ ...table, x: new Float32Array([1, 5, 3, 5]) });
+  expect([[...mean], [...deviation]]).toEqual([[2, 5], [1, 1]]); // biome-ignore format: one line
 });
 
 test("iris has the means that the literature gives", () => {
-  const { mean, std } = statistics(iris());
+  const { mean, deviation } = statistics(iris());
   // numpy: load_iris().data.mean(0), .std(0)
   for (const [i, value] of [5.843333, 3.057333, 3.758, 1.199333].entries()) expect(mean[i]).toBeCloseTo(value, 5);
-  for (const [i, value] of [0.825301, 0.434411, 1.759404, 0.759693].entries()) expect(std[i]).toBeCloseTo(value, 5);
+  for (const [i, value] of [0.825301, 0.434411, 1.759404, 0.759693].entries())
+    expect(deviation[i]).toBeCloseTo(value, 5);
 });
 
 test("the small sets pass the check and follow the seed", () => {

@@ -6,7 +6,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { type CsvSource, parseCsv } from "../../src/data/csv.ts";
 import { statistics } from "../../src/data/dataset.ts";
-import { encodeCsv, readCsv } from "../../src/data/node/table.ts";
+import { decimalPoints, encodeCsv, readCsv } from "../../src/data/node/table.ts";
 import { parseSchema } from "../../src/data/schema.ts";
 import { encodeRows, encodeTable, readTable, type TableOptions } from "../../src/data/table.ts";
 import { ArgumentError, DataError, FileError } from "../../src/errors.ts";
@@ -68,10 +68,10 @@ test("numbers, categories, booleans and dates become features", async () => {
   expect([...data.x]).toEqual([1.5, 0, 1, 1, 1, 2, 1, 0, 0, 0.5, -0.3, 0, 1, 1, 0].map(Math.fround));
   expect([data.task, data.classes, [...data.y]]).toEqual(["classification", ["iris", "rose"], [1, 0, 1]]);
   expect([data.count, data.inputShape]).toEqual([3, [5]]);
-  const { mean, std } = statistics(data);
-  expect([mean[1], std[1], mean[3], std[3]]).toEqual([0, 1, 0, 1]);
+  const { mean, deviation } = statistics(data);
+  expect([mean[1], deviation[1], mean[3], deviation[3]]).toEqual([0, 1, 0, 1]);
   expect(mean[0]).toBeCloseTo(3.2 / 3, 6);
-  expect(std[0]).toBeCloseTo(0.987702, 6); // numpy.std([1.5, 2, -0.3])
+  expect(deviation[0]).toBeCloseTo(0.987702, 6); // numpy.std([1.5, 2, -0.3])
 });
 
 test("the schema survives JSON and encodes later rows alike", async () => {
@@ -269,4 +269,25 @@ test("files: streamed, named in messages, FileError when not there", async () =>
   await expect(readCsv(join(directory, "none.csv"), { target: "y" })).rejects.toThrow(FileError);
   await expect(readCsv(directory, { target: "y" })).rejects.toThrow(/it is a directory/);
   rmSync(directory, { recursive: true });
+});
+
+async function pointed(source: CsvSource): Promise<string> {
+  let text = "";
+  for await (const piece of decimalPoints(source, { file: "t.csv" })) text += piece;
+  return text;
+}
+
+test("decimal commas become points; words, dates and the numbers of lines stay", async () => {
+  const text = 'a;b;c\r\n3,5;1.234,75;x,y\n\n-0,5;1.234.567;"one\ntwo"\n,5;2020-01-31;"7,25"\n1,5e3;12;31.12.2020\n';
+  expect(await pointed(text)).toBe(
+    'a,b,c\n3.5,1234.75,"x,y"\n\n-0.5,1234567,"one\ntwo"\n.5,2020-01-31,7.25\n1.5e3,12,31.12.2020\n',
+  );
+  // In pieces, however they are cut.
+  const pieces = [...text];
+  expect(await pointed(pieces)).toBe(await pointed(text));
+  expect((await records(await pointed(text))).map(([row]) => row)).toEqual((await records(text)).map(([row]) => row));
+});
+
+test("a single point among decimal commas may be a thousand or a decimal: it is refused with its row", async () => {
+  await expect(pointed("a;b\n1,5;2\n1.234;3\n")).rejects.toThrow(/t\.csv, row 3: the value is "1\.234".*comma/);
 });

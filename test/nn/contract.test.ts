@@ -4,6 +4,7 @@
  */
 import {
   activation,
+  averagePool1d,
   averagePool2d,
   batchNorm,
   block,
@@ -18,10 +19,13 @@ import {
   embedding,
   flatten,
   fromBytes,
+  globalAveragePool1d,
   globalAveragePool2d,
+  globalMaxPool1d,
   globalMaxPool2d,
   type Layer,
   layerNorm,
+  maxPool1d,
   maxPool2d,
   merge,
   Network,
@@ -107,12 +111,20 @@ const CASES: Readonly<Record<string, readonly Case[]>> = {
   conv2dTranspose: [
     { layer: conv2dTranspose(3, 2, { stride: 2, activation: "elu" }), ...notImage, output: [12, 10, 3] },
     { layer: conv2dTranspose(2, 3, { stride: 2, padding: "same" }), ...notImage, output: [12, 10, 2] },
+    { layer: conv2dTranspose(6, 3, { groups: 2 }), ...notImage, output: [8, 7, 6], bad: [6, 5, 3] },
   ],
   maxPool2d: [
     { layer: maxPool2d(), ...notImage, output: [3, 2, 4] },
     { layer: maxPool2d(3, { stride: 1, padding: "same" }), ...notImage, output: image },
   ],
   averagePool2d: [{ layer: averagePool2d([2, 1], { padding: "same" }), ...notImage, output: [3, 5, 4] }],
+  maxPool1d: [
+    { layer: maxPool1d(), input: [9, 3], output: [4, 3], bad: [9] },
+    { layer: maxPool1d(3, { stride: 1, padding: "same" }), input: [9, 3], output: [9, 3], bad: image },
+  ],
+  averagePool1d: [{ layer: averagePool1d(4, { stride: 3, padding: [1, 2] }), input: [9, 3], output: [3, 3], bad: [9] }],
+  globalAveragePool1d: [{ layer: globalAveragePool1d(), input: [9, 3], output: [3], bad: [9] }],
+  globalMaxPool1d: [{ layer: globalMaxPool1d(), input: [9, 3], output: [3], bad: [9] }],
   globalAveragePool2d: [{ layer: globalAveragePool2d(), ...notImage, output: [4] }],
   globalMaxPool2d: [{ layer: globalMaxPool2d(), ...notImage, output: [4] }],
   zeroPadding2d: [

@@ -1,6 +1,7 @@
 /** Layers against PyTorch's: values, gradients, running statistics; then what layers share: names, freezing, penalties. */
 import {
   add,
+  averagePool1d,
   averagePool2d,
   batchNorm,
   block,
@@ -14,10 +15,13 @@ import {
   flatten,
   fromBytes,
   functional,
+  globalAveragePool1d,
   globalAveragePool2d,
+  globalMaxPool1d,
   globalMaxPool2d,
   type Layer,
   layerNorm,
+  maxPool1d,
   maxPool2d,
   merge,
   mul,
@@ -54,13 +58,36 @@ const MAKERS: Record<string, Maker> = {
   conv1d: ({ filters, size, ...options }) => conv1d(filters, size, options),
   convTranspose2d: ({ filters, size, ...options }) => conv2dTranspose(filters, size, options),
   maxPool2d: ({ size, ...options }) => maxPool2d(size, options),
-  avgPool2d: ({ size, ...options }) => averagePool2d(size, options),
+  avgPool2d: ({ size, stride, padding }) => averagePool2d(size, { stride, padding }),
   globalAvgPool2d: () => globalAveragePool2d(),
   globalMaxPool2d: () => globalMaxPool2d(),
   batchNorm: ({ epsilon, momentum }) => batchNorm({ epsilon, momentum }),
   layerNorm: (options) => layerNorm(options),
   embedding: ({ vocabulary, units }) => embedding(vocabulary, units),
 };
+
+test("pooling along sequences, and transposed convolution in groups, equal PyTorch's", async () => {
+  const s = [1, 5, 2, 4, 3, 9, 0];
+  const of = async (layer: Layer, shape: number[], x: number[], w?: number[]) => {
+    const model = sequential({ input: shape }, [layer]);
+    if (w) model.setWeight(model.network.parameters[0].name, w);
+    return [...(await model.predict([x]))];
+  };
+  // max_pool1d(s, 3, stride=2); avg_pool1d(s, 2); avg_pool1d(s, 3, stride=2, padding=1, count_include_pad=False)
+  expect(await of(maxPool1d(3, { stride: 2 }), [7, 1], s)).toEqual([5, 4, 9]);
+  expect(await of(averagePool1d(), [7, 1], s)).toEqual([3, 3, 6]);
+  const padded = await of(averagePool1d(3, { stride: 2, padding: 1 }), [7, 1], s);
+  expect(relativeError(padded, [3, 11 / 3, 16 / 3, 4.5])).toBeLessThan(1e-6);
+  expect(await of(globalMaxPool1d(), [7, 1], s)).toEqual([9]);
+  expect(relativeError(await of(globalAveragePool1d(), [7, 1], s), [24 / 7])).toBeLessThan(1e-6);
+  // conv_transpose2d(x, w, groups=2) of 1 × 2 images with 4 channels, moved to channels last.
+  const layer = conv2dTranspose(2, 2, { groups: 2, bias: false });
+  const x = [0.125, 0.375, 0.625, 0.875, 0.25, 0.5, 0.75, 1];
+  const w = [-7, -3, 1, 5, -6, -2, 2, 6, -5, -1, 3, 7, -4, 0, 4, 8].map((v) => v / 8);
+  expect(await of(layer, [1, 2, 4], x, w)).toEqual([
+    -0.25, 0.625, -0.59375, 1.53125, -0.3125, 0.9375, -0.125, 1, -0.28125, 2.34375, -0.125, 1.375,
+  ]);
+});
 
 // Cells of the padding do not count in our averages.
 const cases = fixture<{ cases: Case[] }>("layers").cases.filter(({ options }) => !options.countPadding);

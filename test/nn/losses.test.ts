@@ -3,6 +3,7 @@ import {
   abs,
   dense,
   fromBytes,
+  hinge,
   huber,
   lossNamed,
   lossNames,
@@ -138,6 +139,42 @@ test("a function of one's own is a loss", async () => {
     optimizer: sgd({ learningRate: 0.02 }),
   });
   expect((await model.evaluate(data, { loss: "mae" })).loss).toBeLessThan(0.2);
+});
+
+test("a target of 0 is hinge's −1", () => {
+  const z = input("z", [1, 4]);
+  const t = input("t", [1, 4]);
+  const losses = ["hinge", "squaredHinge"].map((name) => lossNamed(name).perSample(z, t));
+  for (const target of [
+    [1, -1, -1, 1],
+    [1, 0, 0, 1],
+  ]) {
+    const values = run(
+      losses,
+      new Map([
+        [z, [0.3, -2, 0.5, 1.2]],
+        [t, target],
+      ]),
+    );
+    // PyTorch: clamp(1 - t * z, min=0).mean(), and of its square.
+    expect(
+      relativeError(
+        values.flatMap((v) => [...v]),
+        [0.55, 0.685],
+      ),
+    ).toBeLessThan(1e-12);
+  }
+});
+
+test("a loss that was not called has its usual options", async () => {
+  const data = { x: [[0], [3]], y: [[0], [0]] };
+  const train = async (loss: unknown) => {
+    const model = sequential({ input: [1], seed: 1 }, [dense(1)]);
+    await model.fit(data, { loss: loss as string, epochs: 2 });
+    return [model.details.loss, ...model.weight("dense_1.kernel")];
+  };
+  expect(await train(huber)).toEqual(await train("huber"));
+  expect(await train(hinge)).toEqual(await train("hinge"));
 });
 
 test("mistakes are named", async () => {

@@ -68,5 +68,7 @@ test("wrong options are named", () => {
   expect(() => stepDecay({ learningRate: 1, every: 0, factor: 1 })).toThrow(
     /every must be a whole number of steps ≥ 1; 0/,
   );
-  expect(() => reduceOnPlateau({ learningRate: 1, factor: 2 })).toThrow(/factor must lie between 0 and 1/);
+  expect(() => reduceOnPlateau({ learningRate: 1, factor: 2 })).toThrow(
+    /factor must be a number between 0 and 1; 2 came/,
+  );
 });

@@ -3,10 +3,18 @@
  * the columns mean is for ../table.ts. Node only.
  */
 import { createReadStream } from "node:fs";
+import { type CsvOptions, type CsvSource, parseCsv } from "../csv.ts";
 import type { TableDataset } from "../encoder.ts";
+import { dataError } from "../fail.ts";
 import type { TableSchema } from "../schema.ts";
 import { type EncodedTable, type EncodeOptions, encodeTable, readTable, type TableOptions } from "../table.ts";
 import { fileError } from "./files.ts";
+
+/** How the numbers of a file are written. */
+export interface DecimalOptions {
+  /** What stands before the decimals: a point, unless said; or a comma, as in `3,5` and `1.234,5`. */
+  readonly decimal?: "point" | "comma";
+}
 
 /**
  * The data set in a CSV or TSV file with a header; see `readTable`. Throws `FileError` and `DataError`.
@@ -16,8 +24,8 @@ import { fileError } from "./files.ts";
  * await writeFileAtomically("fruit.csv", new TextEncoder().encode("size,ripe\n3,yes\n1,no\n"));
  * console.log((await readCsv("fruit.csv", { target: "ripe" })).classes); // [ 'no', 'yes' ]
  */
-export function readCsv(path: string, options: TableOptions): Promise<TableDataset> {
-  return readTable(pieces(path), { file: path, ...options });
+export function readCsv(path: string, options: TableOptions & DecimalOptions): Promise<TableDataset> {
+  return readTable(...written(pieces(path), { file: path, ...options }));
 }
 
 /**
@@ -30,8 +38,55 @@ export function readCsv(path: string, options: TableOptions): Promise<TableDatas
  * const { schema } = await readCsv("fruit.csv", { target: "ripe" });
  * console.log((await encodeCsv(schema, "fruit.csv")).x); // Float32Array(2) [ 3, 1 ]
  */
-export function encodeCsv(schema: TableSchema, path: string, options: EncodeOptions = {}): Promise<EncodedTable> {
-  return encodeTable(schema, pieces(path), { file: path, ...options });
+export function encodeCsv(
+  schema: TableSchema,
+  path: string,
+  options: EncodeOptions & DecimalOptions = {},
+): Promise<EncodedTable> {
+  return encodeTable(schema, ...written(pieces(path), { file: path, ...options }));
+}
+
+/** Text and options for a reader that knows decimal points alone. */
+function written<O extends CsvOptions & DecimalOptions>(
+  source: CsvSource,
+  { decimal, ...options }: O,
+): [CsvSource, Omit<O, "decimal">] {
+  if (decimal !== "comma") return [source, options];
+  return [decimalPoints(source, options), { ...options, delimiter: "," }];
+}
+
+const COMMA = /^[+-]?\d*,\d+([eE][+-]?\d+)?$/;
+/** `1.234,5` or `1.234.567`. */
+const GROUPED = /^[+-]?\d{1,3}(\.\d{3}(\.\d{3})+(,\d+)?|\.\d{3},\d+)$/;
+const POINT = /^[+-]?\d*\.\d+([eE][+-]?\d+)?$/;
+
+/**
+ * CSV text whose numbers have decimal commas, as CSV text with decimal points and commas between the fields; lines keep
+ * their numbers. Throws `DataError` for a number with a single point, which may be 1.234 or 1234.
+ */
+export async function* decimalPoints(source: CsvSource, options: CsvOptions = {}): AsyncGenerator<string> {
+  let line = 1;
+  const plain = (field: string, row: number): string => {
+    const text = field.trim();
+    if (POINT.test(text)) {
+      throw dataError(
+        `the value is ${JSON.stringify(text)}, but decimals were said to follow a comma; write it with a comma, or without the point.`,
+        options.file === undefined ? { row } : { file: options.file, row },
+      );
+    }
+    const isNumber = COMMA.test(text) || GROUPED.test(text);
+    const value = isNumber ? text.replaceAll(".", "").replace(",", ".") : field;
+    return /[",\r\n]/.test(value) ? `"${value.replaceAll('"', '""')}"` : value;
+  };
+  for await (const records of parseCsv(source, options)) {
+    let text = "";
+    for (const { row, fields } of records) {
+      const record = fields.map((field) => plain(field, row)).join(",");
+      text += `${"\n".repeat(row - line)}${record}\n`;
+      line = row + 1 + record.split(/\r\n|\r|\n/).length - 1;
+    }
+    yield text;
+  }
 }
 
 async function* pieces(path: string): AsyncGenerator<Uint8Array> {

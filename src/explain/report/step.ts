@@ -1,12 +1,15 @@
 /** One training step as a report: forward, loss, backward, update, layer by layer. */
 import { showShape } from "../../graph/shape.ts";
 import { statisticsOf } from "../arrays.ts";
-import type { ArrayDescription, Computed, UpdateDescription } from "../description.ts";
+import type { ArrayDescription, Computed } from "../description.ts";
 import type { Explanation } from "../explanation.ts";
 import { equal, type Formula, mapSymbols, partial, symbol } from "../formula/formula.ts";
+import type { Opened } from "../open.ts";
 import { splitName } from "../stops.ts";
+import { explainUpdate } from "../update.ts";
 import { type Block, formula, line, note, section } from "./blocks.ts";
 import { imageOf } from "./image.ts";
+import { arithmetic } from "./weight.ts";
 
 /** Arrays of more elements than this are told by their statistics. */
 const FEW = 16;
@@ -24,16 +27,18 @@ const computed = (result: Computed): Block[] => [formula(equal(result.symbol, re
 /**
  * The report on a whole training step: forward, loss, backward, update.
  * @param sample the row of the batch to look at more closely
+ * @param title what that row is called: its number in a data set, say
  */
-export function stepReport(explanation: Explanation, sample = 0): Block[] {
-  const { step, batchSize, lossName, optimizer, engine, scalars } = explanation.opened;
+export function stepReport(explanation: Explanation, sample = 0, title = `sample ${sample}`): Block[] {
+  const { step, batchSize, lossName, optimizer, engine, scalars, stops } = explanation.opened;
+  const symbolOf = (name: string): Formula => stops.find((stop) => stop.name === name)!.symbol;
   const rows = batchSize === 1 ? "one sample" : `a batch of ${batchSize} samples`;
   return [
     section("One training step", "", 1, [
       line(`Step ${step} on ${rows}; loss ${lossName}; optimiser ${optimizer.name}; weights from the model.`),
       line("Loss ", explanation.loss.value, `; the engine (${engine.description}) says `, engine.loss, "."),
     ]),
-    ...imageBlocks(explanation, sample),
+    ...imageBlocks(explanation, sample, title),
     section("Forward", "from the input to the output", 1, [
       ...explanation.forward.map(
         ({ layer, kind, description, inputShape, outputShape, results, parameters, derivatives, notes }) =>
@@ -44,14 +49,16 @@ export function stepReport(explanation: Explanation, sample = 0): Block[] {
             [
               ...parameters.map(array),
               ...results.flatMap(computed),
-              ...derivatives.map(({ of, by, formula: right }) => formula(equal(partial(named(of), named(by)), right))),
+              ...derivatives.map(({ of, by, formula: right }) =>
+                formula(equal(partial(symbolOf(of), symbolOf(by)), right)),
+              ),
               ...notes.map(({ message }) => note(message)),
             ],
             layer,
           ),
       ),
     ]),
-    section("Loss", lossName, 1, lossBlocks(explanation, sample)),
+    section("Loss", lossName, 1, lossBlocks(explanation, sample, title)),
     section("Backward", "from the loss to the first layer", 1, [
       ...explanation.backward.map(({ layer, results, parameters }) =>
         section(layer, "", 2, [...results, ...parameters].flatMap(computed), layer),
@@ -59,13 +66,14 @@ export function stepReport(explanation: Explanation, sample = 0): Block[] {
     ]),
     section("Update", `${optimizer.name}, step ${step}`, 1, [
       ...Object.entries(scalars).map(([name, value]) => line(symbol(name), " = ", value)),
-      ...updateBlocks(explanation.update),
+      line("The gradients here are the engine's, in single precision, as in training."),
+      ...updateBlocks(explanation),
     ]),
   ];
 }
 
 /** What all parameters share, then the rule, once if it is the same for all, then each parameter's arrays. */
-function updateBlocks(updates: readonly UpdateDescription[]): Block[] {
+function updateBlocks({ opened, update: updates }: Explanation): Block[] {
   const key = (f: Formula): string => JSON.stringify(f);
   const isShared = (f: Formula): boolean =>
     updates.length > 1 && updates.every(({ formulas }) => formulas.some((other) => key(other) === key(f)));
@@ -75,16 +83,38 @@ function updateBlocks(updates: readonly UpdateDescription[]): Block[] {
   return [
     ...(updates[0]?.formulas.filter(isShared) ?? []).map(formula),
     ...(isCommon ? [line("For every parameter w:"), ...rules[0].map(formula)] : []),
-    ...updates.map(({ parameter, state, after }, i) =>
-      section(
+    ...updates.map((update, i) => {
+      const { parameter, before, gradient, state, after } = update;
+      const [empty, kept] = [true, false].map((want) => state.filter((each) => isZero(each.before) === want));
+      const arrays = [before, gradient, ...kept.map((each) => each.before)];
+      const next = [...state.map((each) => each.after), after];
+      return section(
         parameter,
         "",
         2,
-        [...(isCommon ? [] : own[i].map(formula)), ...state.map((each) => array(each.after)), array(after)],
+        [
+          ...(isCommon ? [] : own[i].map(formula)),
+          ...arrays.map(array),
+          ...empty.map((each) => line(each.before.symbol, " = ", 0)),
+          ...next.map(array),
+          ...exampleBlocks(opened, parameter),
+        ],
         splitName(parameter)[0],
-      ),
-    ),
+      );
+    }),
   ];
+}
+
+const isZero = ({ statistics: { zeros, count } }: ArrayDescription): boolean => zeros === count;
+
+/** The arithmetic of one element, that with the largest gradient, in numbers. */
+function exampleBlocks(opened: Opened, parameter: string): Block[] {
+  const stop = opened.stops.find(({ name }) => name === parameter)!;
+  const gradient = opened.engine.gradients.get(parameter)!;
+  let largest = 0;
+  for (let i = 1; i < gradient.length; i++) if (Math.abs(gradient[i]) > Math.abs(gradient[largest])) largest = i;
+  const example = explainUpdate(opened, stop, largest);
+  return example ? [line("Where the gradient is largest:"), ...example.steps.map(arithmetic)] : [];
 }
 
 /** The parameter called w, whatever its name. */
@@ -95,12 +125,7 @@ const renamed = (f: Formula, parameter: string): Formula =>
     return isParameter ? { ...name, letter: "w", layer: "" } : name.layer === parameter ? { ...name, layer: "" } : name;
   });
 
-const named = (name: string): Formula => {
-  const [layer, own] = splitName(name);
-  return layer === "" ? symbol("y", own) : symbol(own, layer);
-};
-
-function lossBlocks({ loss, opened }: Explanation, sample: number): Block[] {
+function lossBlocks({ loss, opened }: Explanation, sample: number, title: string): Block[] {
   const { output, target, perSample, derivative, operands } = loss;
   const row = ({ symbol: label, values, statistics }: ArrayDescription): Block => {
     const width = (values?.length ?? 0) / opened.batchSize;
@@ -115,7 +140,7 @@ function lossBlocks({ loss, opened }: Explanation, sample: number): Block[] {
   };
   return [
     formula(equal(symbol("L"), loss.formula)),
-    ...(opened.batchSize > 1 ? [line(`Of sample ${sample}:`)] : []),
+    ...(opened.batchSize > 1 ? [line(`Of ${title}:`)] : []),
     row(output),
     row(target),
     ...(perSample.length > 1 ? [line("its loss = ", perSample[sample])] : []),
@@ -126,7 +151,7 @@ function lossBlocks({ loss, opened }: Explanation, sample: number): Block[] {
   ];
 }
 
-function imageBlocks({ opened }: Explanation, sample: number): Block[] {
+function imageBlocks({ opened }: Explanation, sample: number, title: string): Block[] {
   const image = imageOf(opened.model.inputShape, opened.values.get(opened.graph.x), sample);
-  return image ? [{ kind: "image", title: `Sample ${sample}`, ...image }] : [];
+  return image ? [{ kind: "image", title: title[0].toUpperCase() + title.slice(1), ...image }] : [];
 }

@@ -4,12 +4,18 @@ import { equal, type Formula, number } from "../formula/formula.ts";
 import { type Block, formula, type Inline, line, note, section, type Table } from "./blocks.ts";
 import { chainBlocks, written } from "./weight.ts";
 
-/** The report on one unit, from `explanation.unit(…)`; `reportText`, `htmlPage` and `latexDocument` show it. */
-export function unitReport({ layer, unit, sample, steps, notes }: UnitDescription): Block[] {
+/**
+ * The report on one unit, from `explanation.unit(…)`; `reportText`, `htmlPage` and `latexDocument` show it.
+ * @param title what the sample is called: its number in a data set, say
+ */
+export function unitReport(
+  { layer, unit, sample, steps, notes }: UnitDescription,
+  title = `sample ${sample}`,
+): Block[] {
   return [
     section(
       `Unit ${unit.join(", ")} of ${layer}`,
-      `sample ${sample}`,
+      title,
       1,
       [
         ...steps.map((step) => section(step.element.name, "", 2, stepBlocks(step), layer)),

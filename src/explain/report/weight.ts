@@ -1,5 +1,5 @@
 /** One weight as a report: the chain rule with its numbers, the optimiser's arithmetic, the checks. */
-import type { ChainSum, ChainTerm, Factor, WeightDescription } from "../description.ts";
+import type { ArithmeticStep, ChainSum, ChainTerm, Factor, WeightDescription } from "../description.ts";
 import {
   equal,
   type Formula,
@@ -73,6 +73,12 @@ export const written = (factors: readonly Factor[]): Block[] =>
       : [],
   );
 
+/** One line of the optimiser's arithmetic: m′ = 0.9 · m + 0.1 · ∂L/∂w = 0.9 · 0 + 0.1 · 2 = 0.2. */
+export const arithmetic = ({ symbol: left, formula: f, numbers, value }: ArithmeticStep): Block =>
+  numbers.kind === "number" || numbers.kind === "value"
+    ? formula(equal(left, withoutIndex(f), number(value)))
+    : formula(equal(left, withoutIndex(f), numbers, number(value)));
+
 /** The report on one weight, from `explanation.weight(…)`; `reportText`, `htmlPage` and `latexDocument` show it. */
 export function weightReport({
   weight,
@@ -112,11 +118,7 @@ export function weightReport({
                         ),
                       ]
                     : []),
-                  ...update.steps.map(({ symbol: left, formula: f, numbers, value: result }) =>
-                    numbers.kind === "number" || numbers.kind === "value"
-                      ? formula(equal(left, withoutIndex(f), number(result)))
-                      : formula(equal(left, withoutIndex(f), numbers, number(result))),
-                  ),
+                  ...update.steps.map(arithmetic),
                 ],
                 layer,
               ),

@@ -3,6 +3,7 @@ import { activationNamed } from "../activations.ts";
 import { defineLayer, type Layer, type LayerOptions } from "../layer.ts";
 
 const make = defineLayer<{ readonly activation: string } & LayerOptions>("activation", {
+  options: [],
   apply: (config, { x, name }) => name(activationNamed(config.activation)(x), "a"),
   describe: (config) => config.activation,
 });
@@ -15,5 +16,5 @@ const make = defineLayer<{ readonly activation: string } & LayerOptions>("activa
  */
 export function activation(name: string, options: LayerOptions = {}): Layer {
   activationNamed(name);
-  return make({ activation: name, ...options });
+  return make(options, { activation: name });
 }

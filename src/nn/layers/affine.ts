@@ -1,4 +1,5 @@
 /** What all layers with a kernel share: its initial values and penalties, the bias, the activation. Not a layer itself. */
+import { checkNumbers, FROM_0, show } from "../../checks.ts";
 import { ArgumentError } from "../../errors.ts";
 import type { Node } from "../../graph/node.ts";
 import type { Shape } from "../../graph/shape.ts";
@@ -21,20 +22,20 @@ export interface AffineOptions extends LayerOptions {
   readonly l2?: number;
 }
 
+/** The names of these options. */
+export const AFFINE = ["activation", "init", "bias", "l1", "l2"] as const;
+
 /** Mistakes in a configuration, found when the layer is made. */
 export function checkAffine(layer: string, { activation, init, l1 = 0, l2 = 0 }: AffineOptions): void {
   if (activation !== undefined) activationNamed(activation);
   if (init !== undefined) initializer(init);
-  for (const [name, value] of Object.entries({ l1, l2 })) {
-    if (!(value >= 0 && Number.isFinite(value)))
-      throw new ArgumentError(`${layer}: ${name} must be a number ≥ 0; ${value} came.`);
-  }
+  checkNumbers(`${layer}: `, { l1, l2 }, FROM_0);
 }
 
 /** A whole number ≥ 1, or an error that says what it is for. */
 export function checkCount(layer: string, what: string, value: number): void {
   if (!Number.isInteger(value) || value < 1)
-    throw new ArgumentError(`${layer} needs a whole number of ${what} ≥ 1; ${value} came.`);
+    throw new ArgumentError(`${layer} needs a whole number of ${what} ≥ 1; ${show(value)} came.`);
 }
 
 /** λ₁ Σ|w| + λ₂ Σw², or undefined if both are 0. */

@@ -2,6 +2,7 @@
  * Layers made of layers. All hold their layers and how they are wired, as plain data; they differ in how they are
  * written. Names inside begin with the composite's own: `residual_1.dense_2.kernel`.
  */
+import { checkOptionNames } from "../../checks.ts";
 import { ArgumentError, ShapeError } from "../../errors.ts";
 import type { Node } from "../../graph/node.ts";
 import { sameShape, showShape } from "../../graph/shape.ts";
@@ -12,6 +13,7 @@ import { chained, type Flow, flowThrough, isWiring, traceFlow, type Wiring } fro
 type Composite = LayerOptions & { readonly layers: readonly Layer[]; readonly wiring?: Wiring };
 
 const COMPOSITE: LayerKind<Composite> = {
+  options: [],
   apply: ({ layers, wiring = chained(layers.length) }, { x, layer }) => {
     if (!isWiring(wiring, layers.length))
       throw new ArgumentError(`its wiring names layers or values that are not there: ${JSON.stringify(wiring)}.`);
@@ -29,7 +31,7 @@ const makeChain = defineLayer<Composite>("chain", COMPOSITE);
 /** Layers one after the other, as one layer. */
 export function chain(layers: readonly Layer[], options: LayerOptions = {}): Layer {
   wantLayers("chain", layers);
-  return makeChain({ ...options, layers });
+  return makeChain(options, { layers });
 }
 
 const makeBlock = defineLayer<Composite>("block", COMPOSITE);
@@ -41,7 +43,7 @@ const makeBlock = defineLayer<Composite>("block", COMPOSITE);
  * const gated = block((x) => merge("multiply", x.to(dense(8)), x.to(dense(8, { activation: "sigmoid" }))));
  */
 export function block(build: (x: Flow) => Flow, options: LayerOptions = {}): Layer {
-  return makeBlock({ ...options, ...traceFlow(build) });
+  return makeBlock(options, traceFlow(build));
 }
 
 const makeResidual = defineLayer<Composite>("residual", {
@@ -57,19 +59,18 @@ const makeResidual = defineLayer<Composite>("residual", {
  * @example
  * const model = sequential({ input: [16] }, [residual([dense(16, { activation: "relu" }), dense(16)]), activation("relu"), dense(2)]);
  */
-export function residual(
-  layers: readonly Layer[],
-  { projection, ...options }: LayerOptions & { readonly projection?: Layer } = {},
-): Layer {
+export function residual(layers: readonly Layer[], given: LayerOptions & { readonly projection?: Layer } = {}): Layer {
+  checkOptionNames("residual", given, ["projection", "name", "trainable"]);
+  const { projection, ...options } = given;
   wantLayers("residual", layers);
   const shortcut = projection && { ...projection, config: { name: "projection", ...(projection.config as object) } };
-  return makeResidual({
-    ...options,
-    ...traceFlow((x) => {
+  return makeResidual(
+    options,
+    traceFlow((x) => {
       const f = layers.reduce((value, layer) => value.to({ ...layer }), x);
       return merge("add", shortcut ? x.to(shortcut) : x, f);
     }),
-  });
+  );
 }
 
 const makeBranches = defineLayer<Composite>("branches", COMPOSITE);
@@ -80,18 +81,17 @@ const makeBranches = defineLayer<Composite>("branches", COMPOSITE);
  * @example
  * const inception = branches([conv2d(4, 1), chain([conv2d(4, 1), conv2d(8, 3, { padding: "same" })])]);
  */
-export function branches(
-  layers: readonly Layer[],
-  { merge: how = "concat", ...options }: LayerOptions & { readonly merge?: MergeName } = {},
-): Layer {
+export function branches(layers: readonly Layer[], given: LayerOptions & { readonly merge?: MergeName } = {}): Layer {
+  checkOptionNames("branches", given, ["merge", "name", "trainable"]);
+  const { merge: how = "concat", ...options } = given;
   wantLayers("branches", layers);
-  return makeBranches({
-    ...options,
-    ...traceFlow((x) => {
+  return makeBranches(
+    options,
+    traceFlow((x) => {
       const [first, ...others] = layers.map((layer) => x.to({ ...layer }));
       return merge(how, first, ...others);
     }),
-  });
+  );
 }
 
 const total = (xs: readonly Node[]): Node => xs.reduce((a, b) => add(a, b));

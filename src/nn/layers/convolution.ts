@@ -1,10 +1,12 @@
 /** Convolutions: of images (in groups and depthwise too), of sequences, transposed. Channels come last everywhere. */
+import { show } from "../../checks.ts";
 import { ArgumentError, ShapeError } from "../../errors.ts";
 import { type Shape, showShape } from "../../graph/shape.ts";
 import { conv1d as conv1dOp, conv2d as conv2dOp, conv2dTranspose as transposeOp } from "../../ops/index.ts";
 import { type PaddingOption, type Pair, toPair } from "../../ops/window.ts";
 import { defineLayer, type Layer } from "../layer.ts";
 import {
+  AFFINE,
   type AffineOptions,
   affineOutput,
   affineParameters,
@@ -48,9 +50,13 @@ function groupSize(layer: string, channels: number, groups: number, filters: num
 
 const describeSize = (size: number | Pair): string => toPair(size).join("×");
 
+/** The names of the options of all convolutions but the grouped and the transposed ones' own. */
+const SLIDING = [...AFFINE, "stride", "padding", "dilation"] as const;
+
 type Conv2dConfig = { readonly filters: number; readonly size: number | Pair } & Conv2dOptions;
 
 const makeConv2d = defineLayer<Conv2dConfig>("conv2d", {
+  options: [...SLIDING, "groups"],
   parameters: (config, input) => {
     const { filters, size, groups = 1 } = config;
     const channels = channelsOf("conv2d", input, IMAGES, 3);
@@ -62,7 +68,11 @@ const makeConv2d = defineLayer<Conv2dConfig>("conv2d", {
 });
 
 /** Checks what the convolutions of images share. */
-function checkSizes(layer: string, size: number | Pair, { stride = 1, dilation = 1 }: Conv2dOptions): void {
+function checkSizes(
+  layer: string,
+  size: number | Pair,
+  { stride = 1, dilation = 1 }: Pick<Conv2dOptions, "stride" | "dilation">,
+): void {
   for (const n of toPair(size)) checkCount(layer, "cells per side of the kernel", n);
   for (const n of toPair(stride)) checkCount(layer, "pixels to move by (stride)", n);
   for (const n of toPair(dilation)) checkCount(layer, "pixels between cells (dilation)", n);
@@ -80,7 +90,7 @@ export function conv2d(filters: number, size: number | Pair, options: Conv2dOpti
   if (options.groups !== undefined) checkCount("conv2d", "groups", options.groups);
   checkSizes("conv2d", size, options);
   checkAffine("conv2d", options);
-  return makeConv2d({ filters, size, ...options });
+  return makeConv2d(options, { filters, size });
 }
 
 /** Options of `depthwiseConv2d`. */
@@ -90,6 +100,7 @@ export interface DepthwiseOptions extends Omit<Conv2dOptions, "groups"> {
 }
 
 const makeDepthwise = defineLayer<{ readonly size: number | Pair } & DepthwiseOptions>("depthwiseConv2d", {
+  options: [...SLIDING, "multiplier"],
   parameters: (config, input) => {
     const filters = channelsOf("depthwiseConv2d", input, IMAGES, 3) * (config.multiplier ?? 1);
     return affineParameters(config, [...toPair(config.size), 1, filters], filters);
@@ -109,7 +120,7 @@ export function depthwiseConv2d(size: number | Pair, options: DepthwiseOptions =
   if (options.multiplier !== undefined) checkCount("depthwiseConv2d", "filters per channel", options.multiplier);
   checkSizes("depthwiseConv2d", size, options);
   checkAffine("depthwiseConv2d", options);
-  return makeDepthwise({ size, ...options });
+  return makeDepthwise(options, { size });
 }
 
 /** Options of `conv1d`. */
@@ -123,6 +134,7 @@ export interface Conv1dOptions extends AffineOptions {
 }
 
 const makeConv1d = defineLayer<{ readonly filters: number; readonly size: number } & Conv1dOptions>("conv1d", {
+  options: [...SLIDING, "groups"],
   parameters: (config, input) => {
     const { filters, size, groups = 1 } = config;
     const channels = channelsOf("conv1d", input, "sequences [L, C]", 2);
@@ -135,21 +147,25 @@ const makeConv1d = defineLayer<{ readonly filters: number; readonly size: number
 /** Convolution of sequences with `filters` kernels of `size` places: [B, L, C] → [B, L′, filters]. */
 export function conv1d(filters: number, size: number, options: Conv1dOptions = {}): Layer {
   checkCount("conv1d", "filters", filters);
-  checkCount("conv1d", "places in the kernel", size);
+  if (options.groups !== undefined) checkCount("conv1d", "groups", options.groups);
+  checkSizes("conv1d", size, options);
   checkAffine("conv1d", options);
-  return makeConv1d({ filters, size, ...options });
+  return makeConv1d(options, { filters, size });
 }
 
 /** Options of `conv2dTranspose`. */
-export interface Conv2dTransposeOptions extends Omit<Conv2dOptions, "groups"> {
+export interface Conv2dTransposeOptions extends Conv2dOptions {
   /** Rows and columns added to the result at its end, to choose among the sizes that fit; 0 unless said. */
   readonly outputPadding?: number | Pair;
 }
 
-const makeTranspose = defineLayer<Omit<Conv2dConfig, "groups"> & Conv2dTransposeOptions>("conv2dTranspose", {
+const makeTranspose = defineLayer<Conv2dConfig & Conv2dTransposeOptions>("conv2dTranspose", {
+  options: [...SLIDING, "groups", "outputPadding"],
   parameters: (config, input) => {
+    const { filters, size, groups = 1 } = config;
     const channels = channelsOf("conv2dTranspose", input, IMAGES, 3);
-    return affineParameters(config, [...toPair(config.size), channels, config.filters], config.filters);
+    groupSize("conv2dTranspose", channels, groups, filters);
+    return affineParameters(config, [...toPair(size), channels, filters / groups], filters);
   },
   apply: (config, context) =>
     affineOutput(config, context, transposeOp(context.x, context.parameter("kernel"), config)),
@@ -162,9 +178,12 @@ const makeTranspose = defineLayer<Omit<Conv2dConfig, "groups"> & Conv2dTranspose
  */
 export function conv2dTranspose(filters: number, size: number | Pair, options: Conv2dTransposeOptions = {}): Layer {
   checkCount("conv2dTranspose", "filters", filters);
+  if (options.groups !== undefined) checkCount("conv2dTranspose", "groups", options.groups);
   checkSizes("conv2dTranspose", size, options);
   checkAffine("conv2dTranspose", options);
-  if (toPair(options.outputPadding ?? 0).some((n) => !Number.isInteger(n) || n < 0))
-    throw new ArgumentError(`conv2dTranspose: outputPadding must be whole numbers ≥ 0; ${options.outputPadding} came.`);
-  return makeTranspose({ filters, size, ...options });
+  if (![options.outputPadding ?? 0].flat().every((n) => Number.isInteger(n) && (n as number) >= 0))
+    throw new ArgumentError(
+      `conv2dTranspose: outputPadding must be whole numbers ≥ 0; ${show(options.outputPadding)} came.`,
+    );
+  return makeTranspose(options, { filters, size });
 }

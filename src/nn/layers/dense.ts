@@ -4,6 +4,7 @@ import { showShape } from "../../graph/shape.ts";
 import { matmul } from "../../ops/index.ts";
 import { defineLayer, type Layer } from "../layer.ts";
 import {
+  AFFINE,
   type AffineOptions,
   affineOutput,
   affineParameters,
@@ -16,6 +17,7 @@ import {
 export type DenseOptions = AffineOptions;
 
 const make = defineLayer<{ readonly units: number } & DenseOptions>("dense", {
+  options: AFFINE,
   parameters: (config, input) => {
     if (input.length !== 1) {
       throw new ShapeError(`dense takes one axis of features; ${showShape(input)} came. Put flatten() before it.`);
@@ -35,5 +37,5 @@ const make = defineLayer<{ readonly units: number } & DenseOptions>("dense", {
 export function dense(units: number, options: DenseOptions = {}): Layer {
   checkCount("dense", "units", units);
   checkAffine("dense", options);
-  return make({ units, ...options });
+  return make(options, { units });
 }

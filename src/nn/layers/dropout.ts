@@ -1,5 +1,5 @@
 /** Dropout of single values and of whole channels: off at inference. */
-import { ArgumentError } from "../../errors.ts";
+import { BELOW_1, checkNumbers } from "../../checks.ts";
 import type { Shape } from "../../graph/shape.ts";
 import { greater, mul } from "../../ops/index.ts";
 import { defineLayer, type Layer, type LayerOptions } from "../layer.ts";
@@ -12,6 +12,7 @@ const defineDropout = (
   maskShape: (x: Shape) => Shape,
 ): ((rate: number, options?: LayerOptions) => Layer) => {
   const make = defineLayer<Config>(kind, {
+    options: [],
     apply: ({ rate }, { x, training, uniform, name }) => {
       if (!training || rate === 0) return x;
       // The random numbers are multiples of 2⁻²⁴, so those below `rate` are exactly a share of `rate`.
@@ -21,9 +22,8 @@ const defineDropout = (
     describe: ({ rate }) => `${rate}`,
   });
   return (rate, options = {}) => {
-    if (!(rate >= 0 && rate < 1))
-      throw new ArgumentError(`${kind} needs a rate from 0 up to, not including, 1; ${rate} came.`);
-    return make({ rate, ...options });
+    checkNumbers(`${kind}: the `, { rate }, BELOW_1);
+    return make(options, { rate });
   };
 };
 

@@ -12,6 +12,7 @@ export interface EmbeddingOptions extends LayerOptions, Pick<AffineOptions, "l1"
 }
 
 const make = defineLayer<{ readonly vocabulary: number; readonly units: number } & EmbeddingOptions>("embedding", {
+  options: ["init", "l1", "l2"],
   scales: true,
   parameters: ({ vocabulary, units, init = "uniform(0.05)", ...config }) => [
     { name: "table", shape: [vocabulary, units], init: initializer(init), penalty: weightPenalty(config) },
@@ -40,5 +41,5 @@ export function embedding(vocabulary: number, units: number, options: EmbeddingO
   checkCount("embedding", "words", vocabulary);
   checkCount("embedding", "units", units);
   checkAffine("embedding", options);
-  return make({ vocabulary, units, ...options });
+  return make(options, { vocabulary, units });
 }

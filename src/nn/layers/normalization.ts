@@ -2,7 +2,8 @@
  * Batch and layer normalisation: x̂ = (x − μ) / √(σ² + ε), y = γ x̂ + β. They differ in what μ and σ² are taken over. The
  * backward pass, through mean and variance too, follows from the graph.
  */
-import { ArgumentError, ShapeError } from "../../errors.ts";
+import { ABOVE_0, BELOW_1, checkNumbers } from "../../checks.ts";
+import { ShapeError } from "../../errors.ts";
 import type { Node } from "../../graph/node.ts";
 import type { Shape } from "../../graph/shape.ts";
 import { add, div, mean, mul, sqrt, sub, toFloat } from "../../ops/index.ts";
@@ -32,10 +33,6 @@ function normalized(centred: Node, variance: Node, epsilon: number, { parameter,
   return add(mul(standard, parameter("gamma")), parameter("beta"));
 }
 
-function checkEpsilon(layer: string, epsilon: number): void {
-  if (!(epsilon > 0)) throw new ArgumentError(`${layer}: epsilon must be a number above 0; ${epsilon} came.`);
-}
-
 /** Options of `batchNorm`. */
 export interface BatchNormOptions extends LayerOptions {
   /** How much of the running statistics each step keeps; 0.9 unless said (PyTorch's momentum is 1 − this). */
@@ -45,6 +42,7 @@ export interface BatchNormOptions extends LayerOptions {
 }
 
 const makeBatchNorm = defineLayer<BatchNormOptions>("batchNorm", {
+  options: ["momentum", "epsilon"],
   scales: true,
   parameters: (_, input) => {
     if (input.length === 0) throw new ShapeError("batchNorm takes features along the last axis; single numbers came.");
@@ -79,9 +77,8 @@ const makeBatchNorm = defineLayer<BatchNormOptions>("batchNorm", {
  */
 export function batchNorm(options: BatchNormOptions = {}): Layer {
   const { momentum = 0.9, epsilon = 1e-5 } = options;
-  if (!(momentum >= 0 && momentum < 1))
-    throw new ArgumentError(`batchNorm: momentum must be from 0 up to, not including, 1; ${momentum} came.`);
-  checkEpsilon("batchNorm", epsilon);
+  checkNumbers("batchNorm: ", { momentum }, BELOW_1);
+  checkNumbers("batchNorm: ", { epsilon }, ABOVE_0);
   return makeBatchNorm(options);
 }
 
@@ -92,6 +89,7 @@ export interface LayerNormOptions extends LayerOptions {
 }
 
 const makeLayerNorm = defineLayer<LayerNormOptions>("layerNorm", {
+  options: ["epsilon"],
   scales: true,
   parameters: (_, input) => {
     if (input.length === 0) throw new ShapeError("layerNorm takes features along the last axis; single numbers came.");
@@ -105,6 +103,6 @@ const makeLayerNorm = defineLayer<LayerNormOptions>("layerNorm", {
 
 /** Layer normalisation (Ba, Kiros & Hinton, 2016) of each sample, at each place, over its features: [B, …, C] → the same. */
 export function layerNorm(options: LayerNormOptions = {}): Layer {
-  checkEpsilon("layerNorm", options.epsilon ?? 1e-5);
+  checkNumbers("layerNorm: ", { epsilon: options.epsilon ?? 1e-5 }, ABOVE_0);
   return makeLayerNorm(options);
 }

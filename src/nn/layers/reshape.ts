@@ -1,4 +1,5 @@
 /** Layers that change the shape and no number: flatten, reshape, zero padding, up-sampling. */
+import { show } from "../../checks.ts";
 import { ArgumentError, ShapeError } from "../../errors.ts";
 import { type Shape, showShape, sizeOf } from "../../graph/shape.ts";
 import { pad, reshape as reshapeOp, upsample2d } from "../../ops/index.ts";
@@ -7,6 +8,7 @@ import { defineLayer, type Layer, type LayerOptions } from "../layer.ts";
 import { checkCount } from "./affine.ts";
 
 const makeFlatten = defineLayer<LayerOptions>("flatten", {
+  options: [],
   apply: (_, { x }) => reshapeOp(x, [x.shape[0], sizeOf(x.shape.slice(1))]),
 });
 
@@ -14,6 +16,7 @@ const makeFlatten = defineLayer<LayerOptions>("flatten", {
 export const flatten = (options: LayerOptions = {}): Layer => makeFlatten(options);
 
 const makeReshape = defineLayer<{ readonly shape: Shape } & LayerOptions>("reshape", {
+  options: [],
   apply: ({ shape }, { x }) => {
     const size = sizeOf(x.shape.slice(1));
     const known = shape.reduce((product, n) => (n === -1 ? product : product * n), 1);
@@ -35,10 +38,14 @@ const makeReshape = defineLayer<{ readonly shape: Shape } & LayerOptions>("resha
  * const model = sequential({ input: [784] }, [reshape([28, 28, 1]), conv2d(8, 3), flatten(), dense(10)]);
  */
 export function reshape(shape: Shape, options: LayerOptions = {}): Layer {
-  if (!shape.every((n) => n === -1 || (Number.isInteger(n) && n > 0)) || shape.filter((n) => n === -1).length > 1) {
-    throw new ArgumentError(`reshape needs whole numbers ≥ 1, one of them −1 at most; ${showShape(shape)} came.`);
+  if (
+    !Array.isArray(shape) ||
+    !shape.every((n) => n === -1 || (Number.isInteger(n) && n > 0)) ||
+    shape.filter((n) => n === -1).length > 1
+  ) {
+    throw new ArgumentError(`reshape needs whole numbers ≥ 1, one of them −1 at most, in a list; ${show(shape)} came.`);
   }
-  return makeReshape({ shape, ...options });
+  return makeReshape(options, { shape });
 }
 
 /** Throws unless the sample is an image. */
@@ -51,6 +58,7 @@ export function wantImage(layer: string, x: Shape): void {
 }
 
 const makePadding = defineLayer<{ readonly padding: number | Pair | Padding } & LayerOptions>("zeroPadding2d", {
+  options: [],
   apply: ({ padding }, { x }) => {
     wantImage("zeroPadding2d", x.shape);
     const [[top, bottom], [left, right]] = toPadding(padding, [1, 1], [1, 1], [1, 1], [1, 1]);
@@ -66,10 +74,11 @@ const makePadding = defineLayer<{ readonly padding: number | Pair | Padding } & 
 export function zeroPadding2d(padding: number | Pair | Padding, options: LayerOptions = {}): Layer {
   if (![padding].flat(2).every((n) => Number.isInteger(n) && (n as number) >= 0))
     throw new ArgumentError(`zeroPadding2d needs whole numbers ≥ 0; ${JSON.stringify(padding)} came.`);
-  return makePadding({ padding, ...options });
+  return makePadding(options, { padding });
 }
 
 const makeUpsampling = defineLayer<{ readonly scale: number | Pair } & LayerOptions>("upsampling2d", {
+  options: [],
   apply: ({ scale }, { x }) => {
     wantImage("upsampling2d", x.shape);
     return upsample2d(x, scale);
@@ -80,5 +89,5 @@ const makeUpsampling = defineLayer<{ readonly scale: number | Pair } & LayerOpti
 /** Repeats every pixel (nearest neighbour): [B, H, W, C] → [B, H·s, W·s, C], or a pair (vertical, horizontal). */
 export function upsampling2d(scale: number | Pair = 2, options: LayerOptions = {}): Layer {
   for (const n of toPair(scale)) checkCount("upsampling2d", "repetitions", n);
-  return makeUpsampling({ scale, ...options });
+  return makeUpsampling(options, { scale });
 }

@@ -1,17 +1,22 @@
 /** Layers that bring data into a range that a network learns from well: rescale, normalize. */
+import { checkNumbers } from "../../checks.ts";
 import { ArgumentError, ShapeError } from "../../errors.ts";
 import { showShape } from "../../graph/shape.ts";
 import { div, mul, sub, toFloat } from "../../ops/index.ts";
 import { defineLayer, type Layer, type LayerOptions } from "../layer.ts";
 
 const makeRescale = defineLayer<{ readonly scale: number } & LayerOptions>("rescale", {
+  options: [],
   scales: true,
   apply: ({ scale }, { x }) => mul(x, scale),
   describe: ({ scale }) => (scale === 1 / 255 ? "1/255" : `${scale}`),
 });
 
 /** Multiplies the input by a number, such as 1/255 for pixels. Any shape. */
-export const rescale = (scale: number, options: LayerOptions = {}): Layer => makeRescale({ scale, ...options });
+export function rescale(scale: number, options: LayerOptions = {}): Layer {
+  checkNumbers("rescale: the ", { scale }, [Number.isFinite, "a number"]);
+  return makeRescale(options, { scale });
+}
 
 interface NormalizeConfig extends LayerOptions {
   readonly mean: readonly number[];
@@ -19,6 +24,7 @@ interface NormalizeConfig extends LayerOptions {
 }
 
 const makeNormalize = defineLayer<NormalizeConfig>("normalize", {
+  options: [],
   scales: true,
   parameters: ({ mean, deviation }, input) => {
     if (mean.length !== input[input.length - 1]) {
@@ -36,14 +42,22 @@ const makeNormalize = defineLayer<NormalizeConfig>("normalize", {
   describe: ({ mean }) => `${mean.length} ${mean.length === 1 ? "feature" : "features"}`,
 });
 
-/** Standardises each feature (of the last axis) with statistics of the training data: (x − mean) / deviation. */
+/**
+ * Standardises each feature (of the last axis) with statistics of the training data: (x − mean) / deviation.
+ *
+ * @example
+ * import { iris, statistics } from "chainrule/data";
+ * const model = sequential({ input: [4] }, [normalize(statistics(iris())), dense(3)]);
+ */
 export function normalize(
   statistics: { mean: ArrayLike<number>; deviation: ArrayLike<number> },
   options: LayerOptions = {},
 ): Layer {
-  const { mean, deviation } = { mean: Array.from(statistics.mean), deviation: Array.from(statistics.deviation) };
-  if (mean.length !== deviation.length || deviation.some((d) => !(d > 0))) {
-    throw new ArgumentError("normalize needs as many deviations as means, all of them above 0.");
+  const [mean, deviation] = [statistics?.mean, statistics?.deviation].map((numbers) => Array.from(numbers ?? []));
+  if (mean.length === 0 || mean.length !== deviation.length || deviation.some((d) => !(d > 0))) {
+    throw new ArgumentError(
+      "normalize needs { mean, deviation }, such as statistics(data) of chainrule/data: as many deviations as means, above 0.",
+    );
   }
-  return makeNormalize({ mean, deviation, ...options });
+  return makeNormalize(options, { mean, deviation });
 }

@@ -1,0 +1,88 @@
+/**
+ * What each step of the plan that trains costs: its time on the engine beside its arithmetic and the memory it moves.
+ * The plan is the one that `fit` runs, on the same data in the engine; the model comes out as it went in.
+ */
+import { ArgumentError } from "../errors.ts";
+import { nameOf, type Phase } from "../graph/node.ts";
+import { sizeOf } from "../graph/shape.ts";
+import type { LossOption } from "../nn/losses.ts";
+import type { Optimizer } from "../optim/index.ts";
+import { bytesOf } from "../plan/allocate.ts";
+import { stepFlops } from "../plan/plan.ts";
+import { type ClassWeights, weighClasses } from "../train/class-weights.ts";
+import type { Data, Model } from "../train/model.ts";
+import { gatheredBatch, optimizerStates, trainingGraph, trainingPlan } from "../train/program.ts";
+import { freeExamples, objectiveOf, uploadExamples } from "../train/trainer.ts";
+
+/** One step of the plan. */
+export interface StepCost {
+  readonly phase: Phase;
+  /** What it stores last: `dense_1.a`, or the parameter that it updates. */
+  readonly result: string;
+  /** The one whose kernel runs first, if there is one, then the others in their order. */
+  readonly ops: readonly string[];
+  /** On one thread, from runs of this step alone. */
+  readonly milliseconds: number;
+  /** Floating-point operations, where the ops say; a multiply-add is two. */
+  readonly flops: number;
+  /** Read and written, each array once; of the data set the rows of the batch. */
+  readonly bytes: number;
+}
+
+export interface ProfileOptions {
+  readonly loss: LossOption;
+  readonly optimizer: Optimizer;
+  readonly batchSize: number;
+  readonly metrics?: readonly string[];
+  readonly classWeights?: ClassWeights;
+}
+
+/**
+ * Measures the steps of the plan with which `fit` trains on these data, each alone and often enough for the clock.
+ *
+ * @throws ArgumentError where the backend cannot be measured in this way; the wasm backend can
+ *
+ * @example
+ * const steps = await profileTraining(model, { x, y }, { loss: "crossEntropy", optimizer: adam(), batchSize: 4 });
+ * console.log(steps.map(({ result, milliseconds }) => `${result} ${milliseconds}`));
+ */
+export async function profileTraining(model: Model, data: Data, options: ProfileOptions): Promise<StepCost[]> {
+  const { loss, optimizer, batchSize, metrics = [], classWeights } = options;
+  const { network, session } = model;
+  const examples = weighClasses(model.examples(data, loss), classWeights);
+  const size = Math.min(batchSize, examples.x.count);
+  const variables = uploadExamples(session, network, examples);
+  const states = optimizerStates(network, optimizer);
+  const arrays = states.flatMap(({ state }) => Object.values(state));
+  for (const node of arrays) session.write(node, new Float32Array(sizeOf(node.shape)));
+  const batch = gatheredBatch(variables, size);
+  const graph = trainingGraph(network, objectiveOf(network, loss, metrics), optimizer, states, batch);
+  const plan = trainingPlan(graph);
+  const executable = session.compile(plan);
+  const before = network.parameters.map(({ node }) => [node, session.read(node)] as const);
+  try {
+    const scalars = Object.values(optimizer.scalars(1)).map((value) => Float64Array.of(value));
+    // The values of a real step, since some take longer than others: denormal numbers, say.
+    await executable.run([Int32Array.from({ length: size }, (_, i) => i), Int32Array.of(0), ...scalars]);
+    const times = executable.profile?.();
+    if (!times) throw new ArgumentError(`${session.description} cannot be profiled; take the wasm backend.`);
+    const dataNodes = new Set(Object.values(variables));
+    return plan.steps.map((step, i): StepCost => {
+      const result = step.writes.at(-1) ?? step.nodes[step.nodes.length - 1];
+      const read = step.reads.map((node) => bytesOf(node) * (dataNodes.has(node) ? size / examples.x.count : 1));
+      return {
+        phase: result.phase,
+        result: nameOf(step.stores.get(result) ?? result),
+        ops: [...new Set([...(step.root ? [step.root] : []), ...step.nodes])].map(({ op }) => op.name),
+        milliseconds: times[i],
+        flops: stepFlops(step),
+        bytes: [...read, ...step.writes.map(bytesOf)].reduce((sum, bytes) => sum + bytes, 0),
+      };
+    });
+  } finally {
+    for (const [node, values] of before) session.write(node, values);
+    executable.free();
+    for (const node of arrays) session.free(node);
+    freeExamples(session, variables);
+  }
+}
