@@ -30,5 +30,5 @@ test("summary: many features are cut and broken between them", async () => {
   expect(widest(stdout)).toBeLessThanOrEqual(80);
   expect(stdout).toMatch(/^takes {7}a_long_name_of_a_feature_0, a_long_name_of_a_feature_1,$/m);
   expect(stdout).toContain("… (30)");
-  expect(stdout).toMatch(/^trained {5}t\.csv, 1 epoch of adam, batches of 16$/m);
+  expect(stdout).toMatch(/^trained {5}t\.csv, 1 epoch of adamw, batches of 16$/m);
 });
