@@ -12,6 +12,7 @@ import {
   mean,
   mul,
   relu,
+  reshape,
   softmaxCrossEntropy,
   sub,
   sum,
@@ -32,6 +33,12 @@ describe("fusion", () => {
   test("a chain of elementwise ops is one step, and so is the sum at its end", () => {
     expect(names([tanh(mul(add(x, 1), x))], [x])).toEqual(["add+mul+tanh"]);
     expect(names([sum(mul(x, x), 0)], [x])).toEqual(["mul+sum"]);
+  });
+
+  test("what is made only to be summed up is made by the loop that sums, unless the sum is of another shape", () => {
+    const scaled = () => mul(matmul(x, w), b);
+    expect(names([sum(scaled(), 0)], [x, w, b])).toEqual(["matmul", "mul+sum"]);
+    expect(names([sum(reshape(scaled(), [2, 24]), 0)], [x, w, b])).toEqual(["matmul+mul", "sum"]);
   });
 
   test("what needs a finished sum waits for it", () => {
