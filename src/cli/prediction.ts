@@ -66,7 +66,7 @@ async function readBatch(source: string, model: Model, details: Details, options
 function encodeStdin(schema: TableSchema, hasCommas: boolean) {
   const options = { file: "stdin", target: false };
   if (!hasCommas) return encodeTable(schema, process.stdin, options);
-  return encodeTable(schema, decimalPoints(process.stdin, options), { ...options, delimiter: "," });
+  return encodeTable(schema, decimalPoints(process.stdin, { file: "stdin" }), { ...options, delimiter: "," });
 }
 
 async function readSamples(source: string, model: Model, details: Details, wanted: number[]): Promise<Batch> {

@@ -2,6 +2,7 @@
  * Makes varied copies of images: shifted, turned, mirrored, with noise. Every draw is decided by seed, epoch and row,
  * so a run that is repeated or resumed sees the same images. The originals stay as they are.
  */
+import { checkOptionNames } from "../checks.ts";
 import { ArgumentError, ShapeError } from "../errors.ts";
 import { RandomStream } from "../random.ts";
 import { type Dataset, rowSize } from "./dataset.ts";
@@ -65,6 +66,7 @@ export function augmentImage<A extends Uint8Array | Float32Array>(
   options: AugmentOptions,
   random: RandomStream,
 ): A {
+  checkOptionNames("augmentImage", options, ["shift", "rotate", "flip", "noise", "fill"]);
   const { shift = 0, rotate = 0, flip, noise = 0, fill = 0 } = options;
   for (const [name, value] of Object.entries({ shift, rotate, noise }))
     if (!(value >= 0 && Number.isFinite(value)))

@@ -2,6 +2,7 @@
  * Cuts CSV and TSV text into records, as it arrives: quoted fields (RFC 4180), line ends of any system, a byte order
  * mark, delimiter found from the header. It gives text with the line it stands in; what the text means is for table.ts.
  */
+import { checkOptionNames } from "../checks.ts";
 import { dataError } from "./fail.ts";
 
 /** Text of a table: all at once or in pieces, as a file or a response gives them. */
@@ -22,6 +23,8 @@ export interface CsvOptions {
   readonly file?: string;
 }
 
+export const CSV_OPTIONS = ["delimiter", "file"];
+
 /** No record is longer than this many characters; else a missing quote would take a whole file into memory. */
 const MAX_RECORD = 4_000_000;
 
@@ -41,6 +44,7 @@ const RETURN = 13;
  * // { row: 2, fields: [ 'Ada, Countess', '36' ] }
  */
 export async function* parseCsv(source: CsvSource, options: CsvOptions = {}): AsyncGenerator<CsvRecord[]> {
+  checkOptionNames("parseCsv", options, CSV_OPTIONS);
   const parser = new CsvParser(options);
   const decoder = new TextDecoder("utf-8", { fatal: true });
   const decode = (bytes?: Uint8Array) => {

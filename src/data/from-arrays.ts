@@ -2,7 +2,8 @@
  * Makes data sets from arrays: shaped ones, as files hold them, and plain ones, as programs do. Here, once for all
  * formats, it is decided what are labels, one-hot labels and targets. What a data set is, dataset.ts says.
  */
-import { DataError } from "../errors.ts";
+import { checkOptionNames } from "../checks.ts";
+import { ArgumentError, DataError } from "../errors.ts";
 import type { NumberArray, ShapedArray, TypedArray } from "./arrays.ts";
 import { checkDataset, type Dataset, rowSize, type Task } from "./dataset.ts";
 import { dataError, list, show } from "./fail.ts";
@@ -34,6 +35,7 @@ export interface TargetOptions {
  * console.log(data.inputShape, data.classes); // [ 1, 2, 1 ] [ '0', '1' ]
  */
 export function arraysToDataset(x: NamedArray, y: NamedArray, options: TargetOptions = {}): Dataset {
+  checkOptionNames("arraysToDataset", options, ["task", "classes"]);
   const [count, ...rest] = x.shape;
   if (rest.length === 0)
     throw dataError(
@@ -139,6 +141,9 @@ export interface PlainData extends TargetOptions {
  * console.log(data.classes, data.y); // [ 'no', 'yes' ] Int32Array(2) [ 0, 1 ]
  */
 export function toDataset(data: PlainData): Dataset {
+  checkOptionNames("toDataset", data, ["x", "y", "inputShape", "features", "task", "classes"]);
+  if (data.x === undefined || data.y === undefined)
+    throw new ArgumentError("toDataset takes { x, y }: rows, and the class or the target of each.");
   const { task, features } = data;
   const { y, classes } =
     typeof data.y[0] === "string"

@@ -2,6 +2,7 @@
  * Pictures as numbers: PNG and JPEG decoded, made grey, resized, and a drawn digit brought into the form of MNIST's.
  * Images are channels last, one byte per sample. Reading folders of them is in node/images.ts.
  */
+import { checkOptionNames } from "../checks.ts";
 import { DataError } from "../errors.ts";
 import { checkInteger, dataError } from "./fail.ts";
 import { decodeJpeg, isJpeg } from "./jpeg.ts";
@@ -39,6 +40,7 @@ export interface DecodeOptions {
  * console.log((await decodeImage(dot)).data); // Uint8Array(1) [ 255 ]
  */
 export async function decodeImage(bytes: Uint8Array, options: DecodeOptions = {}): Promise<Image> {
+  checkOptionNames("decodeImage", options, ["file", "background"]);
   const { file, background = 255 } = options;
   const at = file === undefined ? {} : { file };
   if (background !== "contrast") checkInteger("background", background, 0, 255);

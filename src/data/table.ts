@@ -3,9 +3,10 @@
  * and the schema that encodes later rows in the same way. Cutting the text into fields is in csv.ts, one cell in
  * cells.ts, one row in encoder.ts; nothing is standardised here (see `statistics`).
  */
+import { checkOptionNames } from "../checks.ts";
 import { ArgumentError } from "../errors.ts";
 import { type Cell, category, parseBoolean, parseCell, parseDate } from "./cells.ts";
-import { type CsvOptions, type CsvSource, parseCsv } from "./csv.ts";
+import { CSV_OPTIONS, type CsvOptions, type CsvSource, parseCsv } from "./csv.ts";
 import type { Dataset, Task } from "./dataset.ts";
 import { Encoder, numberFor, type Place, type TableDataset, wrongKind } from "./encoder.ts";
 import { dataError, list, show } from "./fail.ts";
@@ -40,6 +41,9 @@ export interface EncodeOptions extends CsvOptions {
 /** Rows encoded by a schema; `y` is there when the target was read. */
 export type EncodedTable = Omit<TableDataset, "y"> & { readonly y?: Dataset["y"] };
 
+export const TABLE_OPTIONS = [...CSV_OPTIONS, "target", "task", "missing", "ignore", "columns", "maxCategories"];
+export const ENCODE_OPTIONS = [...CSV_OPTIONS, "target"];
+
 /** The most numbers that a table may become: 4 GiB of 32-bit floats. */
 const MAX_NUMBERS = 2 ** 30;
 
@@ -62,6 +66,7 @@ const MAX_NUMBERS = 2 ** 30;
  * console.log(data.features, data.classes); // [ 'size', 'colour=green', 'colour=red' ] [ 'no', 'yes' ]
  */
 export async function readTable(source: CsvSource, options: TableOptions): Promise<TableDataset> {
+  checkOptionNames("readTable", options, TABLE_OPTIONS);
   const { missing = "error", maxCategories = 256 } = options;
   const at = options.file === undefined ? {} : { file: options.file };
   let columns: Column[] = [];
@@ -118,6 +123,7 @@ export async function encodeTable(
   source: CsvSource,
   options: EncodeOptions = {},
 ): Promise<EncodedTable> {
+  checkOptionNames("encodeTable", options, ENCODE_OPTIONS);
   const at = options.file === undefined ? {} : { file: options.file };
   const encoder = new Encoder(schema, at);
   const x = new Growing(Float32Array);
@@ -183,12 +189,12 @@ export function encodeRows(schema: TableSchema, rows: readonly PlainRow[]): Floa
 /** Calls `visit` for every record after the header, whose names are checked, as the number of fields is. */
 async function eachRecord(
   source: CsvSource,
-  options: CsvOptions,
+  { file, delimiter }: CsvOptions,
   visit: (record: { row: number; fields: string[] }, header: string[]) => void,
 ): Promise<void> {
-  const at = options.file === undefined ? {} : { file: options.file };
+  const at = file === undefined ? {} : { file };
   let header: string[] | undefined;
-  for await (const records of parseCsv(source, options))
+  for await (const records of parseCsv(source, { ...at, ...(delimiter && { delimiter }) }))
     for (const record of records) {
       if (header === undefined) {
         header = checkHeader(record.fields, { ...at, row: record.row });

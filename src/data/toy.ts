@@ -2,10 +2,13 @@
  * Small data sets that need no download: XOR, spirals, moons, circles, a curve to fit, Fisher's iris. All but XOR and
  * iris are drawn at random from a seed, the same every time.
  */
+import { checkOptionNames } from "../checks.ts";
 import { RandomStream } from "../random.ts";
 import type { Dataset } from "./dataset.ts";
 import { checkInteger } from "./fail.ts";
 import { FEATURES, ROWS, SPECIES } from "./iris.ts";
+
+const TOY = ["count", "noise", "seed"];
 
 /** Options of the data sets that are drawn at random. */
 export interface ToyOptions {
@@ -43,6 +46,7 @@ export function xor(): Dataset {
  * console.log(spirals({ classes: 3, count: 300 }).count); // 300
  */
 export function spirals(options: ToyOptions & { readonly classes?: number } = {}): Dataset {
+  checkOptionNames("spirals", options, ["classes", ...TOY]);
   const { classes = 3, count = 300, noise = 0.02, seed = 0 } = options;
   checkInteger("classes", classes, 2, 100);
   return plane("spirals", classes, count, noise, seed, (label, t) => {
@@ -59,6 +63,7 @@ export function spirals(options: ToyOptions & { readonly classes?: number } = {}
  * console.log(moons({ count: 200, noise: 0.1, seed: 7 }).inputShape); // [ 2 ]
  */
 export function moons(options: ToyOptions = {}): Dataset {
+  checkOptionNames("moons", options, TOY);
   const { count = 200, noise = 0.1, seed = 0 } = options;
   return plane("moons", 2, count, noise, seed, (label, t) => {
     const [x, y] = [Math.cos(Math.PI * t), Math.sin(Math.PI * t)];
@@ -74,6 +79,7 @@ export function moons(options: ToyOptions = {}): Dataset {
  * console.log(circles({ count: 100 }).classes); // [ '0', '1' ]
  */
 export function circles(options: ToyOptions = {}): Dataset {
+  checkOptionNames("circles", options, TOY);
   const { count = 200, noise = 0.05, seed = 0 } = options;
   return plane("circles", 2, count, noise, seed, (label, t) => {
     const radius = label === 0 ? 1 : 0.5;
@@ -89,6 +95,7 @@ export function circles(options: ToyOptions = {}): Dataset {
  * console.log(curve({ count: 50 }).task); // regression
  */
 export function curve(options: ToyOptions = {}): Dataset {
+  checkOptionNames("curve", options, TOY);
   const { count = 200, noise = 0.05, seed = 0 } = options;
   checkInteger("count", count, 1);
   const random = new RandomStream(seed, "curve");

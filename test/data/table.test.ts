@@ -291,3 +291,12 @@ test("decimal commas become points; words, dates and the numbers of lines stay",
 test("a single point among decimal commas may be a thousand or a decimal: it is refused with its row", async () => {
   await expect(pointed("a;b\n1,5;2\n1.234;3\n")).rejects.toThrow(/t\.csv, row 3: the value is "1\.234".*comma/);
 });
+
+test("readCsv and encodeCsv name options that they do not know", async () => {
+  await expect(readCsv("none.csv", { target: "a", delimeter: ";" } as never)).rejects.toThrow(
+    /readCsv has no option "delimeter". Did you mean "delimiter"/,
+  );
+  await expect(encodeCsv({} as never, "none.csv", { decimel: "comma" } as never)).rejects.toThrow(
+    /Did you mean "decimal"/,
+  );
+});

@@ -18,6 +18,7 @@ import {
 } from "node:fs/promises";
 import { hostname } from "node:os";
 import { basename, dirname, join } from "node:path";
+import { checkOptionNames } from "../../checks.ts";
 import { FileError } from "../../errors.ts";
 
 /** Options of `writeFileAtomically`. */
@@ -40,6 +41,7 @@ let writes = 0;
  * await writeFileAtomically("weights.bin", new Uint8Array([1, 2, 3]), { keepPrevious: "weights.previous.bin" });
  */
 export async function writeFileAtomically(path: string, bytes: Uint8Array, options: WriteOptions = {}): Promise<void> {
+  checkOptionNames("writeFileAtomically", options, ["keepPrevious"]);
   try {
     const existing = await statOf(path);
     if (existing !== undefined) await access(path, constants.W_OK); // a rename would replace even a read-only file

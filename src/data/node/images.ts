@@ -4,6 +4,7 @@
  */
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
+import { checkOptionNames } from "../../checks.ts";
 import type { Dataset } from "../dataset.ts";
 import { dataError, list } from "../fail.ts";
 import { type DecodeOptions, decodeImage, type Image, resize, toColour, toGrey } from "../images.ts";
@@ -58,6 +59,7 @@ export async function readImage(path: string, options: Omit<DecodeOptions, "file
  * console.log((await readImageFolder("pets")).classes); // [ 'cat', 'dog' ]
  */
 export async function readImageFolder(directory: string, options: ImageFolderOptions = {}): Promise<Dataset> {
+  checkOptionNames("readImageFolder", options, ["background", "size", "channels", "classes"]);
   const at = { file: directory };
   const names = await readDirectory(directory);
   const classes = options.classes ? [...options.classes] : await onlyDirectories(directory, names);
@@ -69,6 +71,7 @@ export async function readImageFolder(directory: string, options: ImageFolderOpt
   if (classes.length === 1)
     throw dataError(`there is only the class folder ${list(classes)}; add one for each other class.`, at);
 
+  const background = options.background === undefined ? {} : { background: options.background };
   const images: Image[] = [];
   const labels: number[] = [];
   let first = "";
@@ -81,7 +84,7 @@ export async function readImageFolder(directory: string, options: ImageFolderOpt
         file: join(directory, name),
       });
     const paths = files.map((file) => join(directory, name, file));
-    for await (const [path, image] of readImages(paths, options)) {
+    for await (const [path, image] of readImages(paths, background)) {
       const sized = options.size ? resize(image, options.size.width, options.size.height) : image;
       if (images.length === 0) first = path;
       else if (sized.width !== images[0].width || sized.height !== images[0].height)
@@ -111,12 +114,12 @@ export async function readImageFolder(directory: string, options: ImageFolderOpt
 }
 
 /** The images in order, read some at a time: one after the other would mostly wait for the disk. */
-async function* readImages(paths: string[], options: ImageFolderOptions): AsyncGenerator<[string, Image]> {
+async function* readImages(paths: string[], background: DecodeOptions): AsyncGenerator<[string, Image]> {
   for (let from = 0; from < paths.length; from += 32)
     yield* await Promise.all(
       paths
         .slice(from, from + 32)
-        .map(async (path): Promise<[string, Image]> => [path, await readImage(path, options)]),
+        .map(async (path): Promise<[string, Image]> => [path, await readImage(path, background)]),
     );
 }
 

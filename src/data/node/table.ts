@@ -3,11 +3,20 @@
  * the columns mean is for ../table.ts. Node only.
  */
 import { createReadStream } from "node:fs";
+import { checkOptionNames } from "../../checks.ts";
 import { type CsvOptions, type CsvSource, parseCsv } from "../csv.ts";
 import type { TableDataset } from "../encoder.ts";
 import { dataError } from "../fail.ts";
 import type { TableSchema } from "../schema.ts";
-import { type EncodedTable, type EncodeOptions, encodeTable, readTable, type TableOptions } from "../table.ts";
+import {
+  ENCODE_OPTIONS,
+  type EncodedTable,
+  type EncodeOptions,
+  encodeTable,
+  readTable,
+  TABLE_OPTIONS,
+  type TableOptions,
+} from "../table.ts";
 import { fileError } from "./files.ts";
 
 /** How the numbers of a file are written. */
@@ -24,7 +33,8 @@ export interface DecimalOptions {
  * await writeFileAtomically("fruit.csv", new TextEncoder().encode("size,ripe\n3,yes\n1,no\n"));
  * console.log((await readCsv("fruit.csv", { target: "ripe" })).classes); // [ 'no', 'yes' ]
  */
-export function readCsv(path: string, options: TableOptions & DecimalOptions): Promise<TableDataset> {
+export async function readCsv(path: string, options: TableOptions & DecimalOptions): Promise<TableDataset> {
+  checkOptionNames("readCsv", options, [...TABLE_OPTIONS, "decimal"]);
   return readTable(...written(pieces(path), { file: path, ...options }));
 }
 
@@ -38,11 +48,12 @@ export function readCsv(path: string, options: TableOptions & DecimalOptions): P
  * const { schema } = await readCsv("fruit.csv", { target: "ripe" });
  * console.log((await encodeCsv(schema, "fruit.csv")).x); // Float32Array(2) [ 3, 1 ]
  */
-export function encodeCsv(
+export async function encodeCsv(
   schema: TableSchema,
   path: string,
   options: EncodeOptions & DecimalOptions = {},
 ): Promise<EncodedTable> {
+  checkOptionNames("encodeCsv", options, [...ENCODE_OPTIONS, "decimal"]);
   return encodeTable(schema, ...written(pieces(path), { file: path, ...options }));
 }
 
@@ -52,7 +63,11 @@ function written<O extends CsvOptions & DecimalOptions>(
   { decimal, ...options }: O,
 ): [CsvSource, Omit<O, "decimal">] {
   if (decimal !== "comma") return [source, options];
-  return [decimalPoints(source, options), { ...options, delimiter: "," }];
+  const { file, delimiter } = options;
+  return [
+    decimalPoints(source, { ...(file && { file }), ...(delimiter && { delimiter }) }),
+    { ...options, delimiter: "," },
+  ];
 }
 
 const COMMA = /^[+-]?\d*,\d+([eE][+-]?\d+)?$/;
