@@ -29,17 +29,29 @@ function distance(a: string, b: string): number {
   return row[b.length];
 }
 
+/** The name that was probably meant by one that does not exist, as a sentence; empty if none is near. */
+function meant(name: string, known: readonly string[]): string {
+  const [near] = known
+    .map((option) => ({ option, far: distance(name.toLowerCase(), option.toLowerCase()) }))
+    .sort((a, b) => a.far - b.far);
+  return near?.far <= Math.min(3, name.length / 2) ? `Did you mean "${near.option}"? ` : "";
+}
+
+/** The error for a name that does not exist; `more` ends its list of those that do. */
+export const unknownName = (what: string, name: string, known: readonly string[], more = ""): ArgumentError =>
+  new ArgumentError(
+    `There is no ${what} called ${show(name)}. ${meant(String(name), known)}Choose one of ${known.join(", ")}${more}.`,
+  );
+
 /** Throws for options that do not exist, naming the one that was probably meant. */
 export function checkOptionNames(what: string, options: unknown, known: readonly string[]): void {
   if (typeof options !== "object" || options === null || Array.isArray(options))
     throw new ArgumentError(`${what} takes its options as { ${known[0] ?? ""}: … }; ${show(options)} came.`);
   for (const name of Object.keys(options)) {
     if (known.includes(name)) continue;
-    const near = known
-      .map((option) => ({ option, far: distance(name.toLowerCase(), option.toLowerCase()) }))
-      .sort((a, b) => a.far - b.far)[0];
-    const hint = near?.far <= Math.min(3, name.length / 2) ? `Did you mean "${near.option}"? ` : "";
-    throw new ArgumentError(`${what} has no option "${name}". ${hint}Known are ${known.join(", ") || "none"}.`);
+    throw new ArgumentError(
+      `${what} has no option "${name}". ${meant(name, known)}Known are ${known.join(", ") || "none"}.`,
+    );
   }
 }
 

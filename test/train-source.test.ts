@@ -124,7 +124,7 @@ test("a recorder rewinds it to the batch that was trained on, and an augmented r
 test("what is wrong with batches is named", async () => {
   const train = (data: unknown, more: Partial<FitOptions> = {}) =>
     net().fit(data as BatchSource, { ...options(), ...more });
-  await expect(train(endless(0))).rejects.toThrow(/takes its data as \{ x, y \}/);
+  await expect(train(endless(0))).rejects.toThrow(/fit\(batches\), not its result/);
   await expect(train(() => 3)).rejects.toThrow(/must be a generator/);
   await expect(train(() => [])).rejects.toThrow(/gave none for epoch 1/);
   await expect(train(() => [{ x: [[1]], y: [0] }])).rejects.toThrow(/epoch 1, batch 1: x/);

@@ -2,6 +2,7 @@
  * The descriptor of an op: everything the library knows of it, in one frozen literal. Nothing outside this literal
  * (and, for structural ops, one kernel per backend) names the op.
  */
+import { show } from "../checks.ts";
 import { ArgumentError } from "../errors.ts";
 import { type Attributes, type DType, makeNode, type Node } from "./node.ts";
 import type { Sample } from "./samples.ts";
@@ -91,8 +92,17 @@ export function defineOp<A = Attributes>(descriptor: Omit<Op<A>, "meaning"> & { 
   return op;
 }
 
-/** Applies an op: checks the shapes and gives the new node. */
+/** Throws for what is no node, such as the NaN of an own loss that computes with - and *. */
+export function checkNode(what: string, x: unknown): void {
+  if ((x as Node | undefined)?.op) return;
+  throw new ArgumentError(
+    `${what} must be a node, as ops give it: sub(y, t), mul(a, b); ${x === undefined ? "nothing" : show(x)} came.`,
+  );
+}
+
+/** Applies an op: checks the operands and their shapes and gives the new node. */
 export function applyOp<A>(op: Op<A>, inputs: readonly Node[], attributes: A): Node {
+  for (const x of inputs) checkNode(`An operand of ${op.name}`, x);
   const { shape, dtype } = op.shape(inputs, attributes);
   return (
     op.simplify?.(inputs, attributes) ?? makeNode(op as unknown as Op, inputs, attributes as Attributes, shape, dtype)

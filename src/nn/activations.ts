@@ -2,6 +2,7 @@
  * Activation functions by name, as layers' configurations use them. A name may carry one number in brackets:
  * `leakyRelu(0.2)`. The functions themselves are ops; each says its formula, derivative and source there.
  */
+import { unknownName } from "../checks.ts";
 import { ArgumentError } from "../errors.ts";
 import type { Node } from "../graph/node.ts";
 import {
@@ -83,9 +84,7 @@ export function activationNamed(text: string): (z: Node) => Node {
   const { name, parameter } = parseCall(text);
   const found = ACTIVATIONS.get(name);
   if (!found) {
-    throw new ArgumentError(
-      `There is no activation called "${text}". Choose one of ${activationNames().join(", ")}, or make your own known with defineActivation.`,
-    );
+    throw unknownName("activation", text, activationNames(), ", or make your own known with defineActivation");
   }
   if (parameter === undefined) return (z) => found(z);
   if (Object.hasOwn(PLAIN, name) && found === PLAIN[name as keyof typeof PLAIN]) {

@@ -2,7 +2,8 @@
  * Initial values of parameters, by name. Each is a function of the shape and a random stream, so that one seed decides
  * them all. For a kernel [..., I, O] fan-in is the number of inputs that one output sums, fan-out the reverse.
  */
-import { ArgumentError, ShapeError } from "../errors.ts";
+import { unknownName } from "../checks.ts";
+import { ShapeError } from "../errors.ts";
 import { type Shape, showShape, sizeOf } from "../graph/shape.ts";
 import type { RandomStream } from "../random.ts";
 import { parseCall } from "./call.ts";
@@ -162,8 +163,11 @@ export function initializer(text: InitializerName | number): Initializer {
     const [usual, make] = WITH_NUMBER[name as Numbered];
     return make(parameter ?? usual);
   }
-  throw new ArgumentError(
-    `There is no initialiser called "${text}". Choose one of ${initializerNames().join(", ")} (${Object.keys(WITH_NUMBER).join(", ")} may take a number in brackets), or a number.`,
+  throw unknownName(
+    "initialiser",
+    text,
+    initializerNames(),
+    ` (${Object.keys(WITH_NUMBER).join(", ")} may take a number in brackets), or a number`,
   );
 }
 

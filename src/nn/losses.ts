@@ -2,9 +2,10 @@
  * Loss functions. Each gives one number per sample; the batch's loss is their mean, so that a batch of any size pulls on
  * the weights alike. A loss is a name and options, plain data, so that the model file can keep it.
  */
-import { ABOVE_0, BELOW_1, checkNumbers, checkOptionNames } from "../checks.ts";
-import { ArgumentError, ShapeError } from "../errors.ts";
+import { ABOVE_0, BELOW_1, checkNumbers, checkOptionNames, unknownName } from "../checks.ts";
+import { ShapeError } from "../errors.ts";
 import type { Node } from "../graph/node.ts";
+import { checkNode } from "../graph/op.ts";
 import { sameShape, showShape } from "../graph/shape.ts";
 import {
   abs,
@@ -268,8 +269,11 @@ export function defineLoss(name: string, loss: Loss): void {
 export function lossNamed(name: string, options: Readonly<Record<string, unknown>> = {}): Loss {
   const found = LOSSES.get(Object.hasOwn(ALIASES, name) ? ALIASES[name] : name);
   if (found) return found(options as never);
-  throw new ArgumentError(
-    `There is no loss called "${name}". Choose one of ${lossNames().join(", ")}, or make your own known with defineLoss.`,
+  throw unknownName(
+    "loss",
+    name,
+    [...lossNames(), ...Object.keys(ALIASES)],
+    ", or make your own known with defineLoss",
   );
 }
 
@@ -301,6 +305,7 @@ export function lossAfter(activation: string, option: LossOption): Loss {
 /** The loss of each sample, checked to be one number each. */
 export function lossPerSample(loss: Loss, output: Node, target: Node): Node {
   const each = loss.perSample(output, target);
+  checkNode(`The loss ${loss.name ?? "given as a function"}`, each);
   if (sameShape(each.shape, output.shape.slice(0, 1))) return each;
   throw new ShapeError(
     `The loss ${loss.name ?? "given as a function"} must give one number per sample, of shape ${showShape(output.shape.slice(0, 1))}; it gives ${showShape(each.shape)}. Reduce the sample's own axes with mean or sum over axis 1, but not the batch.`,

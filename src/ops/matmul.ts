@@ -1,7 +1,7 @@
 /** The matrix product, with either operand transposed on the way. */
 import { ShapeError } from "../errors.ts";
 import type { Node } from "../graph/node.ts";
-import { applyOp, defineOp } from "../graph/op.ts";
+import { applyOp, checkNode, defineOp } from "../graph/op.ts";
 import { uniform } from "../graph/samples.ts";
 import { type Shape, showShape } from "../graph/shape.ts";
 import { reshape } from "./shape.ts";
@@ -79,6 +79,7 @@ const matmulOp = defineOp<Transposes>({
  * The matrix product a[M, K] · b[K, N] = y[M, N]. If `a` has more axes, all but the last count as rows.
  */
 export function matmul(a: Node, b: Node, transposes: Transposes = {}): Node {
+  checkNode("An operand of matmul", a);
   if (a.shape.length <= 2 || transposes.transposeA) return applyOp(matmulOp, [a, b], transposes);
   const rows = a.shape.slice(0, -1);
   const y = applyOp(matmulOp, [reshape(a, [-1, a.shape[a.shape.length - 1]]), b], transposes);

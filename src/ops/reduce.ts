@@ -5,7 +5,7 @@
 import { ShapeError } from "../errors.ts";
 import { constant, fillValue } from "../graph/leaf.ts";
 import type { Node } from "../graph/node.ts";
-import { applyOp, defineOp, type Op, type Tensor } from "../graph/op.ts";
+import { applyOp, checkNode, defineOp, type Op, type Tensor } from "../graph/op.ts";
 import { uniform } from "../graph/samples.ts";
 import { normalizeAxes, padShape, type Shape, sameShape, sizeOf } from "../graph/shape.ts";
 import { div, equal, mul } from "./arithmetic.ts";
@@ -95,6 +95,7 @@ const maxOp = reduceOp("max", Number.NEGATIVE_INFINITY, Math.max, {
 
 /** Applies a reduction along any axes: one run of neighbours after the other, last first. */
 function reduce(op: Op<Run>, x: Node, axes: number | readonly number[] | undefined, keepDims: boolean): Node {
+  checkNode(`An operand of ${op.name}`, x);
   const list = normalizeAxes(op.name, axes, x.shape.length);
   let result = x;
   for (let end = list.length; end > 0; ) {
@@ -121,6 +122,7 @@ export const max = (x: Node, axes?: number | readonly number[], keepDims = false
 
 /** The mean along some axes, or of everything. */
 export function mean(x: Node, axes?: number | readonly number[], keepDims = false): Node {
+  checkNode("An operand of mean", x);
   const count = normalizeAxes("mean", axes, x.shape.length).reduce((n, axis) => n * x.shape[axis], 1);
   return mul(sum(x, axes, keepDims), 1 / count);
 }

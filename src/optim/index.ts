@@ -1,5 +1,5 @@
 /** All optimisers, in order of complexity, and by name; the schedules of their learning rates. */
-import { ArgumentError } from "../errors.ts";
+import { unknownName } from "../checks.ts";
 import { adam, adamw, lion, nadam } from "./adam.ts";
 import { adadelta, adagrad, rmsprop } from "./adaptive.ts";
 import type { Optimizer, OptimizerOptions } from "./optimizer.ts";
@@ -43,5 +43,5 @@ export const optimizerNames = (): string[] => Object.keys(OPTIMIZERS);
  */
 export function optimizerNamed(name: string, options: OptimizerOptions & Record<string, unknown> = {}): Optimizer {
   if (Object.hasOwn(OPTIMIZERS, name)) return OPTIMIZERS[name](options);
-  throw new ArgumentError(`There is no optimiser called "${name}". Choose one of ${optimizerNames().join(", ")}.`);
+  throw unknownName("optimiser", name, optimizerNames());
 }

@@ -6,6 +6,7 @@
 import { checkNumbers, checkOptionNames, FROM_0 } from "../checks.ts";
 import { ArgumentError } from "../errors.ts";
 import { inScope, type Node } from "../graph/node.ts";
+import { checkNode } from "../graph/op.ts";
 import { add, mul } from "../ops/index.ts";
 import { type ClippingOptions, clipGradients } from "./clipping.ts";
 import { type LearningRate, type ScheduleMemory, scheduleOf } from "./schedules.ts";
@@ -111,19 +112,41 @@ export function defineOptimizer({
       );
       const decays = weightDecay > 0 && !decoupled;
       return parameters.map((parameter, i) => {
-        return inScope(parameter.scope, () =>
-          rule({ ...parameter, dw: decays ? add(clipped[i], mul(weightDecay, parameter.w)) : clipped[i] }),
+        const result = inScope(parameter.scope, () =>
+          rule({
+            ...parameter,
+            dw: decays ? add(clipped[i], mul(weightDecay, parameter.w)) : clipped[i],
+            state: onlyKnown(name, "state", parameter.state),
+            scalars: onlyKnown(name, "scalars", parameter.scalars),
+          }),
         );
+        for (const [key, node] of [
+          ["w", result?.w],
+          ...state.map((key) => [key, result?.state?.[key]] as const),
+        ] as const)
+          checkNode(`${name}: ${key} in { w, state } that the rule returns`, node);
+        return result;
       });
     },
   };
 }
 
+/** What a rule may read, by name; reading another name is an error. */
+const onlyKnown = (optimizer: string, what: string, nodes: Readonly<Record<string, Node>>) =>
+  new Proxy(nodes, {
+    get: (_, name) => {
+      if (typeof name === "symbol" || name in nodes) return nodes[name as string];
+      throw new ArgumentError(
+        `${optimizer}: the rule reads ${what}.${name}, but the optimiser's ${what} are ${Object.keys(nodes).join(", ") || "none"}. Name it in ${what}.`,
+      );
+    },
+  });
+
 const SHARED = ["weightDecay", "clipValue", "clipNorm", "globalClipNorm"];
 
 /** The options given, checked to be among the defaults' and those that all share, and the defaults for the rest. */
 export function withDefaults<D extends object, O extends object>(name: string, defaults: D, given: O): D & O {
-  checkOptionNames(name, given, [...Object.keys(defaults), ...SHARED]);
+  checkOptionNames(name, given, [...new Set([...Object.keys(defaults), ...SHARED])]);
   return { ...defaults, ...Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) } as D &
     O;
 }

@@ -56,6 +56,10 @@ const FIT_OPTIONS = [
 ] as const;
 
 export function checkFit(data: unknown, options: unknown): void {
+  if (isObject(data) && typeof data.next === "function")
+    throw new ArgumentError(
+      "fit takes the function that gives batches itself, fit(batches), not its result, fit(batches()).",
+    );
   if (typeof data !== "function") checkData("fit", data);
   if (!isObject(options) || options.loss === undefined) {
     throw new ArgumentError(
@@ -63,7 +67,16 @@ export function checkFit(data: unknown, options: unknown): void {
     );
   }
   checkOptionNames("fit", options, FIT_OPTIONS);
-  const { stepsPerEpoch, validation } = options;
+  const { stepsPerEpoch, validation, augment, checkpoint, resume } = options;
+  if (augment !== undefined && typeof augment !== "function")
+    throw new ArgumentError(
+      `fit: augment must be a function (row, epoch, index) => row, which augmentImage of chainrule/data helps to write; ${inWords(augment)} came.`,
+    );
+  if (checkpoint !== undefined) {
+    checkOptionNames("fit's checkpoint", checkpoint, ["path", "everySeconds"]);
+    checkPath("fit's checkpoint", (checkpoint as { path?: unknown }).path);
+  }
+  if (resume !== undefined) checkPath("fit's resume", resume);
   if (stepsPerEpoch !== undefined) checkNumbers("fit: ", { stepsPerEpoch }, whole(1));
   if (typeof data === "function" ? typeof validation === "number" : stepsPerEpoch !== undefined)
     throw new ArgumentError(

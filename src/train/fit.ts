@@ -97,6 +97,9 @@ export interface FitOptions {
   readonly resume?: string;
 }
 
+/** The models of the runs under way. */
+const training = new WeakSet<Model>();
+
 /** A training run, from `model.fit`: awaited, it gives the history; iterated, its epochs as they come. Once only. */
 export class Fit implements AsyncIterable<EpochReport>, PromiseLike<History> {
   readonly #model: Model;
@@ -129,6 +132,17 @@ export class Fit implements AsyncIterable<EpochReport>, PromiseLike<History> {
     if (this.#started) throw new ArgumentError("This training run has begun already; call fit again for another one.");
     this.#started = true;
     checkFit(this.#data, this.#options);
+    if (training.has(this.#model))
+      throw new ArgumentError("The model is already training; wait until that run ends, or train another model.");
+    training.add(this.#model);
+    try {
+      yield* this.#run();
+    } finally {
+      training.delete(this.#model);
+    }
+  }
+
+  async *#run(): AsyncGenerator<EpochReport> {
     const {
       loss,
       optimizer = adam(),
@@ -150,12 +164,12 @@ export class Fit implements AsyncIterable<EpochReport>, PromiseLike<History> {
       : undefined;
     const first = await reader?.(0, signal);
     const all = first?.examples ?? model.examples(data as Data, loss);
-    const [training, held] =
+    const [kept, held] =
       typeof validation === "number"
         ? splitForValidation(all, validation, model.network.seed)
         : [all, validation && model.examples(validation, loss, "validation ")];
-    const weigh = classWeigher(training, classWeights, isSource ? undefined : data.classes);
-    const examples = weigh(training);
+    const weigh = classWeigher(kept, classWeights, isSource ? undefined : data.classes);
+    const examples = weigh(kept);
     const { batchSize: asked = first?.batchSize ?? 32 } = this.#options;
     const batchSize = asked === "all" ? examples.x.count : asked;
     const callbacks = callbacksOf(this.#options.callbacks ?? []);

@@ -8,7 +8,7 @@ import { show } from "../checks.ts";
 import { ArgumentError, ShapeError } from "../errors.ts";
 import { input } from "../graph/leaf.ts";
 import type { Node } from "../graph/node.ts";
-import type { AnyArray, Tensor } from "../graph/op.ts";
+import { type AnyArray, checkNode, type Tensor } from "../graph/op.ts";
 import { type Shape, showShape, sizeOf } from "../graph/shape.ts";
 import { gradientsOf } from "../ops/index.ts";
 import { makePlan } from "../plan/plan.ts";
@@ -19,7 +19,7 @@ export type { Tensor } from "../graph/op.ts";
 
 /** The shape of nested arrays, from their first elements. */
 function shapeOf(values: Numbers | number): Shape {
-  if (typeof values === "number") return [];
+  if (typeof values !== "object" || values === null) return [];
   const first = values[0] as Numbers | number | undefined;
   return [values.length, ...(first === undefined ? [] : shapeOf(first))];
 }
@@ -44,8 +44,12 @@ export function tensor(values: Numbers | number, shape: Shape = shapeOf(values))
 type Build<A extends Node[], R extends Node | readonly Node[]> = (...x: A) => R;
 /** As many arrays as there are nodes. */
 type Tensors<A extends readonly unknown[]> = { -readonly [K in keyof A]: Tensor };
+/** As many arguments, each an array or what `tensor` makes one of. */
+type Arguments<A extends readonly unknown[]> = { -readonly [K in keyof A]: Tensor | Numbers | number };
 /** What comes back for a node: an array; for a list of nodes: a list of as many. */
 type Result<R> = R extends readonly Node[] ? Tensors<R> : Tensor;
+
+const isTensor = (x: Tensor | Numbers | number): x is Tensor => typeof x === "object" && x !== null && "data" in x;
 
 /** Options of `compile`, `grad` and `valueAndGrad`. */
 export interface CompileFunctionOptions {
@@ -70,10 +74,11 @@ const sessionOf = (backend: Backend | undefined): Session => {
 export function compile<A extends Node[], const R extends Node | readonly Node[]>(
   build: Build<A, R>,
   { backend }: CompileFunctionOptions = {},
-): (...x: Tensors<A>) => Promise<Result<R>> {
+): (...x: Arguments<A>) => Promise<Result<R>> {
   const session = sessionOf(backend);
   const traced = new Map<string, { executable: Executable; shapes: Shape[]; single: boolean }>();
-  return async (...x: Tensor[]) => {
+  return async (...given: (Tensor | Numbers | number)[]) => {
+    const x = given.map((each) => (isTensor(each) ? each : tensor(each)));
     const dtypes = x.map(({ data }) =>
       data instanceof Int32Array ? "int" : data instanceof Uint8Array ? "byte" : "float",
     );
@@ -83,6 +88,7 @@ export function compile<A extends Node[], const R extends Node | readonly Node[]
       const inputs = x.map(({ shape }, i) => input(`x${i}`, shape, dtypes[i] as "float"));
       const built = build(...(inputs as A));
       const outputs = Array.isArray(built) ? (built as readonly Node[]) : [built as Node];
+      for (const node of outputs) checkNode("What the function gives", node);
       const executable = session.compile(makePlan({ inputs, outputs }));
       found = { executable, shapes: outputs.map((node) => node.shape), single: !Array.isArray(built) };
       traced.set(key, found);
@@ -107,9 +113,10 @@ type Gradients<A extends Node[], W> = Tensors<W extends readonly number[] ? W : 
 export function valueAndGrad<A extends Node[], const W extends readonly number[] | undefined = undefined>(
   build: Build<A, Node>,
   { wrt, ...options }: GradientOptions<W> = {},
-): (...x: Tensors<A>) => Promise<{ value: number; gradients: Gradients<A, W> }> {
+): (...x: Arguments<A>) => Promise<{ value: number; gradients: Gradients<A, W> }> {
   const run = compile((...x: A): readonly Node[] => {
     const y = build(...x);
+    checkNode("What the function gives", y);
     const which = (wrt ?? [...x.keys()]).map((i) => {
       if (x[i] === undefined)
         throw new ArgumentError(`wrt names argument ${show(i)}, but the function was called with ${x.length}.`);
@@ -128,12 +135,12 @@ export function valueAndGrad<A extends Node[], const W extends readonly number[]
  *
  * @example
  * const df = grad((x) => sum(mul(x, x)));
- * const [dx] = await df(tensor([1, 2, 3])); // [2, 4, 6]
+ * const [dx] = await df([1, 2, 3]); // [2, 4, 6]
  */
 export function grad<A extends Node[], const W extends readonly number[] | undefined = undefined>(
   build: Build<A, Node>,
   options: GradientOptions<W> = {},
-): (...x: Tensors<A>) => Promise<Gradients<A, W>> {
+): (...x: Arguments<A>) => Promise<Gradients<A, W>> {
   const run = valueAndGrad(build, options);
   return async (...x) => (await run(...x)).gradients;
 }

@@ -107,8 +107,14 @@ export function toTargets(
   what: string,
 ): Targets {
   const width = sizeOf(outputShape);
+  if (Array.isArray(y) && typeof y[0] === "string")
+    throw new DataError(`${what} is text; toDataset of chainrule/data turns names into class numbers.`, { row: 1 });
+  const flat = isTyped(y) || (Array.isArray(y) && typeof y[0] === "number");
+  if (wants === "values" && flat && width > 1 && (y as ArrayLike<number>).length === count)
+    throw new ShapeError(
+      `${what} has ${count} values for ${count} rows; ${count * width} were wanted, since the network gives ${showShape(outputShape)} for each. For classes take crossEntropy as the loss, or end the network with dense(1).`,
+    );
   if (wants === "classes") {
-    const flat = isTyped(y) || (Array.isArray(y) && typeof y[0] === "number");
     if (flat && (y as ArrayLike<number>).length === count)
       return { kind: "classes", values: labels(y as ArrayLike<number>, width, what) };
     if (flat && (y as ArrayLike<number>).length !== count * width) {

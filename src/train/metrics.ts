@@ -2,6 +2,7 @@
  * Metrics by name. One that is a mean over samples is computed inside the plan, with the loss, without another pass. One
  * that is not (precision, AUC …) needs all outputs at once: evaluation collects them, training epochs go without.
  */
+import { unknownName } from "../checks.ts";
 import { ArgumentError } from "../errors.ts";
 import type { Node } from "../graph/node.ts";
 import { sizeOf } from "../graph/shape.ts";
@@ -240,7 +241,5 @@ export function metricNamed(name: string): Metric {
   if (found) return found;
   const [, k] = /^top([1-9]\d*)Accuracy$/.exec(name) ?? [];
   if (k !== undefined) return topAccuracy(Number(k));
-  throw new ArgumentError(
-    `There is no metric called "${name}". Choose one of ${metricNames().join(", ")}, or make your own known with defineMetric.`,
-  );
+  throw unknownName("metric", name, metricNames(), ", or make your own known with defineMetric");
 }

@@ -157,6 +157,7 @@ export class Model {
 
   /**
    * Trains the model. The result can be awaited, for the history, or iterated, for the epochs as they come.
+   * **Training begins only when the result is awaited or iterated.**
    *
    * The data may also be a function, such as an async generator, that gives the batches of an epoch: one epoch at a time
    * is in memory, its rows stay in their order, and a step takes as many as the first batch has unless `batchSize` says
