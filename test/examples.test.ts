@@ -26,6 +26,10 @@ test("frozen layers stay what they were, and the new last one learns from few ro
 test("a layer and a loss of one's own have right gradients, and learn", async () => {
   const { r2, report } = await import("../examples/own-layer.ts");
   expect(report.passed).toBe(true);
-  expect(report.parameters.map(({ parameter }) => parameter)).toEqual(["radial_1.centres", "dense_1.kernel", "dense_1.bias"]);
+  expect(report.parameters.map(({ parameter }) => parameter)).toEqual([
+    "radial_1.centres",
+    "dense_1.kernel",
+    "dense_1.bias",
+  ]);
   expect(r2).toBeGreaterThan(0.97);
 });

@@ -9,7 +9,7 @@ const scratch = new Scratch();
 const MODEL = "iris.safetensors";
 
 beforeAll(async () => {
-  const { code, stderr } = await scratch.run(["train", "iris", "--epochs", "3", "--quiet"]);
+  const { code, stderr } = await scratch.run(["train", "iris", "--optimizer", "adam", "--epochs", "3", "--quiet"]);
   expect(stderr).toBe("");
   expect(code).toBe(0);
 });
@@ -85,11 +85,14 @@ test("the optimiser and first learning rate of the training, unless others are s
 
 test("a checkpoint is explained at its own step, with the optimiser's state and the schedule's rate", async () => {
   const own = new Scratch();
-  await own.run(["train", "iris", "--epochs", "90000", "--batch-size", "120", "--learning-rate", "0.02"], {
-    watch: (stderr, child) => {
-      if (/^epoch +\d\d\//m.test(stderr) && !stderr.includes("Stopping")) child.kill("SIGINT");
+  await own.run(
+    ["train", "iris", "--optimizer", "adam", "--epochs", "90000", "--batch-size", "120", "--learning-rate", "0.02"],
+    {
+      watch: (stderr, child) => {
+        if (/^epoch +\d\d\//m.test(stderr) && !stderr.includes("Stopping")) child.kill("SIGINT");
+      },
     },
-  });
+  );
   const file = "iris.checkpoint.safetensors";
   const json = async (...more: string[]) =>
     JSON.parse((await own.run(["explain", file, "iris", "--json", ...more])).stdout) as {
