@@ -68,8 +68,9 @@ test("the update of the whole step satisfies its formulas, in numbers", async ()
   const [, w, after] = /bias′\[\d+\] = .* = (\S+) − \S+ · \S+ \/ \(.*\) = (\S+)$/.exec(flat)!;
   expect(number(m) / (0.1 * number(gradient))).toBeCloseTo(1, 6);
   expect(number(v) / (0.001 * number(gradient) ** 2)).toBeCloseTo(1, 6);
-  // Adam's first step is the learning rate of the training, 0.01, against the sign of the gradient.
-  expect(number(w) - number(after)).toBeCloseTo(0.01 * Math.sign(number(gradient)), 5);
+  // Adam's first step is the learning rate of the training, 0.01, against the sign of the gradient, but for ε.
+  const dw = number(gradient);
+  expect(number(w) - number(after)).toBeCloseTo((0.01 * dw) / (Math.abs(dw) + 1e-8), 7);
 });
 
 test("the optimiser and first learning rate of the training, unless others are said", async () => {
