@@ -104,7 +104,13 @@ export interface GradientOptions<W extends readonly number[] | undefined = reado
 /** One gradient for each argument, or for each of `wrt`. */
 type Gradients<A extends Node[], W> = Tensors<W extends readonly number[] ? W : A>;
 
-/** The value of a scalar function and its gradients with respect to all arguments, or to those whose numbers are given. */
+/**
+ * The value of a scalar function and its gradients with respect to all arguments, or to those whose numbers are given.
+ *
+ * @example
+ * const f = valueAndGrad((w, x) => sum(mul(w, x)), { wrt: [0] });
+ * const { value, gradients } = await f(tensor([1, 2]), tensor([3, 4])); // 11, [[3, 4]]
+ */
 export function valueAndGrad<A extends Node[], const W extends readonly number[] | undefined = undefined>(
   build: Build<A, Node>,
   { wrt, ...options }: GradientOptions<W> = {},
