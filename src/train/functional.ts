@@ -47,7 +47,7 @@ type Tensors<A extends readonly unknown[]> = { -readonly [K in keyof A]: Tensor 
 /** What comes back for a node: an array; for a list of nodes: a list of as many. */
 type Result<R> = R extends readonly Node[] ? Tensors<R> : Tensor;
 
-/** Options of `compile`, `grad` and `valueAndGrad`. */
+/** Options of `compile`. */
 export interface CompileFunctionOptions {
   /** What computes; the WebAssembly engine with one thread unless said. */
   readonly backend?: Backend;
@@ -94,6 +94,7 @@ export function compile<A extends Node[], const R extends Node | readonly Node[]
   };
 }
 
+/** Options of `grad` and `valueAndGrad`. */
 export interface GradientOptions<W extends readonly number[] | undefined = readonly number[] | undefined>
   extends CompileFunctionOptions {
   /** The numbers of the arguments, from 0, to differentiate with respect to; all unless said. */
