@@ -119,7 +119,7 @@ export function encodeSafetensors(
 /**
  * The tensors and metadata of a safetensors file; `file` is its name for messages.
  *
- * Every array is a copy. Throws `DataError` for a file that is truncated, damaged or of another format: nothing is
+ * Arrays are copies, of bytes views. Throws `DataError` for a file that is truncated, damaged or of another format: nothing is
  * allocated before the file is known to hold it.
  *
  * @example

@@ -9,7 +9,7 @@ import type { LossOption } from "../nn/losses.ts";
 import type { Optimizer } from "../optim/index.ts";
 import { bytesOf } from "../plan/allocate.ts";
 import { stepFlops } from "../plan/plan.ts";
-import { type ClassWeights, weighClasses } from "../train/class-weights.ts";
+import { type ClassWeights, classWeigher } from "../train/class-weights.ts";
 import type { Data, Model } from "../train/model.ts";
 import { gatheredBatch, optimizerStates, trainingGraph, trainingPlan } from "../train/program.ts";
 import { freeExamples, objectiveOf, uploadExamples } from "../train/trainer.ts";
@@ -50,7 +50,8 @@ export interface ProfileOptions {
 export async function profileTraining(model: Model, data: Data, options: ProfileOptions): Promise<StepCost[]> {
   const { loss, optimizer, batchSize, metrics = [], classWeights } = options;
   const { network, session } = model;
-  const examples = weighClasses(model.examples(data, loss), classWeights);
+  const given = model.examples(data, loss);
+  const examples = classWeigher(given, classWeights, data.classes)(given);
   const size = Math.min(batchSize, examples.x.count);
   const variables = uploadExamples(session, network, examples);
   const states = optimizerStates(network, optimizer);

@@ -171,8 +171,18 @@ export function fuse({ nodes, outputs, updates, guard }: Lowered): { steps: Step
     return members.every((node) => node.inputs.every((x) => fits(node, x)));
   };
 
-  const isOnlyReduced = (node: Node): boolean =>
-    readers.has(node) && readers.get(node)!.every((reader) => groups.get(reader)!.reductions.includes(reader));
+  const isOnlyReduced = (node: Node): boolean => {
+    const own = readers.get(node) ?? [];
+    const sums = own.filter((reader) => {
+      const group = groups.get(reader)!;
+      return (
+        reader.inputs.includes(node) &&
+        group.reductions.includes(reader) &&
+        isForward(group) === isForward(groups.get(node)!)
+      );
+    });
+    return sums.length > 0 && sums.length === own.length && sums.every((sum) => sameRun(sum, sums[0]));
+  };
 
   /** Puts the consumer's group into the producer's, if that can be one pass and no path leads out of it and back. */
   const merge = (first: Group, second: Group): boolean => {

@@ -93,11 +93,12 @@ export async function restoreTraining(
       `${path} is a model without a checkpoint's position, so there is nothing to resume. Load it and fit anew, or give the checkpoint file.`,
     );
   }
-  for (const [key, now] of Object.entries(settingsOf(record))) {
-    const then = JSON.stringify(training.settings[key]);
-    if (then !== JSON.stringify(now)) {
+  const settings = settingsOf(record) as Record<string, unknown>;
+  for (const key of new Set([...Object.keys(settings), ...Object.keys(training.settings)])) {
+    const [then, now] = [training.settings, settings].map((all) => JSON.stringify(all[key]) ?? "nothing");
+    if (then !== now) {
       throw new ArgumentError(
-        `${path} was written with ${key} ${then}, but this run has ${JSON.stringify(now)}. Resume with the same data and options, or begin a new run.`,
+        `${path} was written with ${key} ${then}, but this run has ${now}. Resume with the same data and options, or begin a new run.`,
       );
     }
   }

@@ -19,13 +19,16 @@ function classesOf({ x, y }: Examples): ArrayLike<number> {
   });
 }
 
-/** The examples with each row's weight multiplied by its class's; `names` are those of the classes. */
-export function weighClasses(
+/**
+ * Multiplies each row's weight by its class's. What "balanced" means, and which classes there are, is taken from these
+ * examples: those of the first epoch, for data that come anew in each. `names` are those of the classes.
+ */
+export function classWeigher(
   examples: Examples,
   classWeights: ClassWeights | undefined,
   names: readonly string[] = [],
-): Examples {
-  if (classWeights === undefined) return examples;
+): (some: Examples) => Examples {
+  if (classWeights === undefined) return (some) => some;
   const classes = classesOf(examples);
   const counts = new Map<number, number>();
   for (let i = 0; i < classes.length; i++) counts.set(classes[i], (counts.get(classes[i]) ?? 0) + 1);
@@ -46,6 +49,8 @@ export function weighClasses(
       weights.set(label, weight);
     }
   }
-  const each = (i: number): number => (examples.weights?.[i] ?? 1) * (weights.get(classes[i]) ?? 1);
-  return { ...examples, weights: Float32Array.from({ length: classes.length }, (_, i) => each(i)) };
+  return (some) => ({
+    ...some,
+    weights: Float32Array.from(classesOf(some), (label, i) => (some.weights?.[i] ?? 1) * (weights.get(label) ?? 1)),
+  });
 }

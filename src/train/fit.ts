@@ -5,14 +5,14 @@ import { type LossOption, lossOf } from "../nn/losses.ts";
 import { adam, type Optimizer } from "../optim/index.ts";
 import { type CallbackOption, callbacksOf, type TrainingRun } from "./callbacks.ts";
 import { encodeTraining, restoreTraining, type TrainingRecord } from "./checkpoint.ts";
-import { type ClassWeights, weighClasses } from "./class-weights.ts";
+import { type ClassWeights, classWeigher } from "./class-weights.ts";
 import { checkFit } from "./door.ts";
 import { checkExamples, HealthCheck, type Warning, warnOnce } from "./health.ts";
 import { History } from "./history.ts";
 import type { Data, Model } from "./model.ts";
 import { splitForValidation } from "./rows.ts";
 import { type BatchSource, epochReader } from "./source.ts";
-import { type Augment, Evaluator, type Examples, type Scores, Trainer } from "./trainer.ts";
+import { type Augment, Evaluator, type Scores, Trainer } from "./trainer.ts";
 
 /** What one epoch brought: the loss and each metric under its name, over the training data as it was trained on. */
 export interface Epoch extends Scores {
@@ -145,7 +145,6 @@ export class Fit implements AsyncIterable<EpochReport>, PromiseLike<History> {
     const data = this.#data;
     const { classWeights, stepsPerEpoch } = this.#options;
     const isSource = typeof data === "function";
-    const weigh = (examples: Examples) => weighClasses(examples, classWeights, isSource ? undefined : data.classes);
     const reader = isSource
       ? epochReader(data, stepsPerEpoch, (batch, what) => model.examples(batch, loss, what))
       : undefined;
@@ -155,6 +154,7 @@ export class Fit implements AsyncIterable<EpochReport>, PromiseLike<History> {
       typeof validation === "number"
         ? splitForValidation(all, validation, model.network.seed)
         : [all, validation && model.examples(validation, loss, "validation ")];
+    const weigh = classWeigher(training, classWeights, isSource ? undefined : data.classes);
     const examples = weigh(training);
     const { batchSize: asked = first?.batchSize ?? 32 } = this.#options;
     const batchSize = asked === "all" ? examples.x.count : asked;

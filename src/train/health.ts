@@ -39,6 +39,8 @@ export interface Warning {
   readonly message: string;
 }
 
+/** Fewer rows would not tell a unit that never fires from one that seldom does. */
+const LEAST_ROWS = 32;
 /** From this share on units that never fire are worth a word; some always are, in networks that learn well too. */
 const DEAD_SHARE = 0.5;
 /** From this share on values at an end of the activation's range are. */
@@ -115,7 +117,7 @@ export class HealthCheck {
     this.#model = model;
     this.#loss = loss;
     this.#examples = examples;
-    const rows = Math.min(forwardBatch(model.network), examples.x.count);
+    const rows = Math.min(Math.max(LEAST_ROWS, forwardBatch(model.network)), examples.x.count);
     const some = takeExamples(
       examples,
       Array.from({ length: rows }, (_, i) => Math.floor((i * examples.x.count) / rows)),

@@ -1,6 +1,6 @@
 /**
- * Data that come batch by batch from a function, such as an async generator: more than fits into memory, or made anew for
- * each epoch. The batches of one epoch are read, trained on in their order, and forgotten.
+ * Data that come batch by batch from a function, such as an async generator, anew for each epoch. The batches of an epoch
+ * are read, trained on in their order, and forgotten; those of the first stay, for checks and the checkpoint.
  */
 import { ArgumentError, DataError } from "../errors.ts";
 import type { Targets } from "./inputs.ts";

@@ -348,7 +348,7 @@ export class Trainer {
           `Epoch ${epoch + 1} was given ${examples.x.count} rows, the first ${this.#count}; all must have as many. stepsPerEpoch ends an epoch after so many batches.`,
         );
       writeExamples(this.#session, this.#data, examples);
-      this.#x = examples.x;
+      if (augment) this.#x = examples.x;
       this.#read = epoch;
     }
     if (augment) await this.#augment(augment, signal);
@@ -487,6 +487,7 @@ export class Trainer {
     while (this.#position.step <= broken.step) {
       const { batchSize } = this.#options;
       const size = Math.min(batchSize, this.#count - this.#position.row);
+      if (size === 0) break; // no copy to go back to: broken from the beginning
       const before = this.#position;
       const { graph, executable } = this.#program(size);
       const run = await executable.run(this.#inputs(graph, before.row, size, 1), 1);

@@ -129,7 +129,12 @@ export function compilePlan(plan: Plan, options: CompileOptions): Uint8Array<Arr
         if (plan.guard && plan.steps[i].writes.includes(storageOf(plan.guard))) {
           meet();
           const value = f.let(f32.load(0, addressOf(plan.guard)));
-          f.if(f32.ne(f32.sub(value, value), f32.const(0)), () => f.return(done));
+          f.if(f32.ne(f32.sub(value, value), f32.const(0)), () => {
+            // All have read it before any leaves: the next run may store something else there.
+            apart = true;
+            meet();
+            f.return(done);
+          });
         }
       }
       onOneThread(() => {

@@ -252,14 +252,16 @@ class WasmSession implements ImmediateSession {
     const stage = (count: number): void => {
       if (count <= staged) return;
       for (const address of staging) this.#allocator.free(address);
-      staging = ports.map((node) => this.#allocator.allocate(bytesOf(node) * count));
+      // The inputs of a single run go straight to their places.
+      staging = (count === 1 ? plan.outputs : ports).map((node) => this.#allocator.allocate(bytesOf(node) * count));
       staged = count;
     };
 
     return {
       run: (inputs, count = 1): Run => {
         stage(count);
-        const places = count === 1 ? [...inputPlaces, ...staging.slice(inputPlaces.length)] : staging;
+        const outputPlaces = staging.slice(staging.length - plan.outputs.length);
+        const places = count === 1 ? [...inputPlaces, ...outputPlaces] : staging;
         for (const [i, node] of plan.inputs.entries()) {
           this.#view(node.dtype, places[i], sizeOf(node.shape) * count).set(inputs[i]);
         }

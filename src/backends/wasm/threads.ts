@@ -1,7 +1,7 @@
 /**
  * Helper threads: Workers that share the engine's memory and run the same modules. Between runs they watch a word of the
- * memory for a moment, since the next run often follows at once, and then sleep on it and cost nothing; nothing waits for one that is not ready yet, since a plan gives the same bits with any
- * number of threads.
+ * memory for a moment, since the next run often follows at once, and then sleep on it and cost nothing. Nothing waits for
+ * one that is not ready yet, since a plan gives the same bits with any number of threads.
  */
 
 /** Words of the control block, in 32-bit steps from its address. */
@@ -17,7 +17,7 @@ const PORTS = 24;
 export const MOST_PORTS = 40;
 export const CONTROL_BYTES = (PORTS + MOST_PORTS) * 4;
 
-/** Some 100 µs: twice as long as waking up takes. */
+/** Some 150 µs: three times as long as waking up takes. */
 const WATCHES = 20_000;
 
 /** What a helper runs, as source text: it must work in a Worker of any platform without a file of its own. */
