@@ -52,6 +52,7 @@ export interface OptimizerOptions extends ClippingOptions {
   readonly weightDecay?: number;
 }
 
+/** What `defineOptimizer` makes an optimiser of. */
 export interface OptimizerDefinition {
   readonly name: string;
   /** With every default filled in; what else is in it goes into `config`. */
@@ -62,6 +63,7 @@ export interface OptimizerDefinition {
   readonly scalars?: (step: number, learningRate: number) => Record<string, number>;
   /** Whether the rule does weight decay itself. */
   readonly decoupled?: boolean;
+  /** The new values of one parameter, as nodes. */
   readonly rule: (context: RuleContext) => RuleResult;
 }
 
@@ -120,10 +122,8 @@ export function defineOptimizer({
             scalars: onlyKnown(name, "scalars", parameter.scalars),
           }),
         );
-        for (const [key, node] of [
-          ["w", result?.w],
-          ...state.map((key) => [key, result?.state?.[key]] as const),
-        ] as const)
+        const made = { w: result?.w, ...Object.fromEntries(state.map((key) => [key, result?.state?.[key]])) };
+        for (const [key, node] of Object.entries(made))
           checkNode(`${name}: ${key} in { w, state } that the rule returns`, node);
         return result;
       });
