@@ -95,9 +95,7 @@ export function defineOp<A = Attributes>(descriptor: Omit<Op<A>, "meaning"> & { 
 /** Throws for what is no node, such as the NaN of an own loss that computes with - and *. */
 export function checkNode(what: string, x: unknown): void {
   if ((x as Node | undefined)?.op) return;
-  throw new ArgumentError(
-    `${what} must be a node, as ops give it: sub(y, t), mul(a, b); ${x === undefined ? "nothing" : show(x)} came.`,
-  );
+  throw new ArgumentError(`${what} must be a node, as ops give it: sub(y, t), mul(a, b); ${show(x)} came.`);
 }
 
 /** Applies an op: checks the operands and their shapes and gives the new node. */

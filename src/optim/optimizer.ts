@@ -3,7 +3,7 @@
  * from step to step (learning rate, bias corrections) are computed outside, in double precision, and given to the plan.
  * What every optimiser shares (the learning rate's schedule, clipping, weight decay) is done here, once.
  */
-import { checkNumbers, checkOptionNames, FROM_0 } from "../checks.ts";
+import { checkNumbers, checkOptionNames, FROM_0, show } from "../checks.ts";
 import { ArgumentError } from "../errors.ts";
 import { inScope, type Node } from "../graph/node.ts";
 import { checkNode } from "../graph/op.ts";
@@ -122,9 +122,8 @@ export function defineOptimizer({
             scalars: onlyKnown(name, "scalars", parameter.scalars),
           }),
         );
-        const made = { w: result?.w, ...Object.fromEntries(state.map((key) => [key, result?.state?.[key]])) };
-        for (const [key, node] of Object.entries(made))
-          checkNode(`${name}: ${key} in { w, state } that the rule returns`, node);
+        for (const [key, node] of Object.entries({ ...result?.state, w: result?.w }))
+          checkNode(`${name}: the rule's ${key} in { w, state }`, node);
         return result;
       });
     },
@@ -137,7 +136,7 @@ const onlyKnown = (optimizer: string, what: string, nodes: Readonly<Record<strin
     get: (_, name) => {
       if (typeof name === "symbol" || name in nodes) return nodes[name as string];
       throw new ArgumentError(
-        `${optimizer}: the rule reads ${what}.${name}, but the optimiser's ${what} are ${Object.keys(nodes).join(", ") || "none"}. Name it in ${what}.`,
+        `${optimizer}: the rule reads ${what}.${name}, but has ${show(Object.keys(nodes))}. Name it in ${what}.`,
       );
     },
   });

@@ -57,9 +57,7 @@ const FIT_OPTIONS = [
 
 export function checkFit(data: unknown, options: unknown): void {
   if (isObject(data) && typeof data.next === "function")
-    throw new ArgumentError(
-      "fit takes the function that gives batches itself, fit(batches), not its result, fit(batches()).",
-    );
+    throw new ArgumentError("fit takes a function that gives batches, fit(batches), not its result, fit(batches()).");
   if (typeof data !== "function") checkData("fit", data);
   if (!isObject(options) || options.loss === undefined) {
     throw new ArgumentError(
@@ -70,7 +68,7 @@ export function checkFit(data: unknown, options: unknown): void {
   const { stepsPerEpoch, validation, augment, checkpoint, resume } = options;
   if (augment !== undefined && typeof augment !== "function")
     throw new ArgumentError(
-      `fit: augment must be a function (row, epoch, index) => row, which augmentImage of chainrule/data helps to write; ${inWords(augment)} came.`,
+      `fit: augment must be a function (row, epoch, index) => row, such as one that calls augmentImage; ${inWords(augment)} came.`,
     );
   if (checkpoint !== undefined) {
     checkOptionNames("fit's checkpoint", checkpoint, ["path", "everySeconds"]);

@@ -110,27 +110,20 @@ export function toTargets(
   if (Array.isArray(y) && typeof y[0] === "string")
     throw new DataError(`${what} is text; toDataset of chainrule/data turns names into class numbers.`, { row: 1 });
   const flat = isTyped(y) || (Array.isArray(y) && typeof y[0] === "number");
-  if (wants === "values" && flat && width > 1 && (y as ArrayLike<number>).length === count)
-    throw new ShapeError(
-      `${what} has ${count} values for ${count} rows; ${count * width} were wanted, since the network gives ${showShape(outputShape)} for each. For classes take crossEntropy as the loss, or end the network with dense(1).`,
-    );
-  if (wants === "classes") {
-    if (flat && (y as ArrayLike<number>).length === count)
-      return { kind: "classes", values: labels(y as ArrayLike<number>, width, what) };
-    if (flat && (y as ArrayLike<number>).length !== count * width) {
-      throw new ShapeError(
-        `${what} has ${(y as ArrayLike<number>).length} values for ${count} rows; one class number, or one row of ${width} probabilities, was wanted for each.`,
-      );
-    }
-  }
-  const { values } = toRows(y, outputShape, what);
-  if (values.length !== count * width) {
-    throw new ShapeError(
+  const length = flat ? (y as ArrayLike<number>).length : 0;
+  if (wants === "classes" && flat && length === count)
+    return { kind: "classes", values: labels(y as ArrayLike<number>, width, what) };
+  const checkCount = (came: number): void => {
+    if (came === count * width) return;
+    const wanted =
       wants === "classes"
-        ? `${what} has ${values.length} values for ${count} rows; one class number, or one row of ${width} probabilities, was wanted for each.`
-        : `${what} has ${values.length} values for ${count} rows; ${count * width} were wanted, since the network gives ${showShape(outputShape)} for each.`,
-    );
-  }
+        ? `one class number, or one row of ${width} probabilities, was wanted for each.`
+        : `${count * width} were wanted, since the network gives ${showShape(outputShape)} for each.${came === count ? " For classes take crossEntropy as the loss, or end the network with dense(1)." : ""}`;
+    throw new ShapeError(`${what} has ${came} values for ${count} rows; ${wanted}`);
+  };
+  if (flat) checkCount(length);
+  const { values } = toRows(y, outputShape, what);
+  checkCount(values.length);
   return { kind: "values", values: Float32Array.from(values) };
 }
 
