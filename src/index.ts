@@ -55,6 +55,7 @@ export {
   maxPool2d,
   merge,
   normalize,
+  type Pool1dOptions,
   type Pool2dOptions,
   rescale,
   reshape,
@@ -105,6 +106,7 @@ export type { Epoch, EpochReport, Fit, FitObserver, FitOptions, Progress, Runnin
 export {
   type CompileFunctionOptions,
   compile,
+  type GradientOptions,
   grad,
   type Tensor,
   tensor,

@@ -29,6 +29,7 @@ export interface StepCost {
   readonly bytes: number;
 }
 
+/** Options of `profileTraining`. */
 export interface ProfileOptions {
   readonly loss: LossOption;
   readonly optimizer: Optimizer;

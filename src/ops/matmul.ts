@@ -77,6 +77,11 @@ const matmulOp = defineOp<Transposes>({
 
 /**
  * The matrix product a[M, K] · b[K, N] = y[M, N]. If `a` has more axes, all but the last count as rows.
+ * @throws ShapeError if the inner sizes differ
+ *
+ * @example
+ * const product = compile((a, b) => matmul(a, b));
+ * const y = await product(tensor([[1, 2]]), tensor([[3], [4]])); // [[11]]
  */
 export function matmul(a: Node, b: Node, transposes: Transposes = {}): Node {
   if (a.shape.length <= 2 || transposes.transposeA) return applyOp(matmulOp, [a, b], transposes);

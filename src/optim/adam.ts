@@ -73,7 +73,12 @@ function adamLike(name: string, usualDecay: number, given: AdamOptions, decouple
  */
 export const adam = (options: AdamOptions = {}): Optimizer => adamLike("adam", 0, options, false);
 
-/** Adam with decoupled weight decay (Loshchilov & Hutter, 2019): w ← (1 − ηλ) w − η m̂ / (√v̂ + ε); λ is 0.01 unless said. */
+/**
+ * Adam with decoupled weight decay (Loshchilov & Hutter, 2019): w ← (1 − ηλ) w − η m̂ / (√v̂ + ε); λ is 0.01 unless said.
+ *
+ * @example
+ * const optimizer = adamw({ learningRate: 0.01, weightDecay: 0.5 });
+ */
 export const adamw = (options: AdamOptions = {}): Optimizer => adamLike("adamw", 0.01, options, true);
 
 export interface NadamOptions extends OptimizerOptions {

@@ -51,6 +51,7 @@ export interface OptimizerOptions extends ClippingOptions {
   readonly weightDecay?: number;
 }
 
+/** What `defineOptimizer` makes an optimiser of. */
 export interface OptimizerDefinition {
   readonly name: string;
   /** With every default filled in; what else is in it goes into `config`. */
@@ -61,6 +62,7 @@ export interface OptimizerDefinition {
   readonly scalars?: (step: number, learningRate: number) => Record<string, number>;
   /** Whether the rule does weight decay itself. */
   readonly decoupled?: boolean;
+  /** The new values of one parameter, as nodes. */
   readonly rule: (context: RuleContext) => RuleResult;
 }
 

@@ -73,6 +73,9 @@ const cosine = (from: number, to: number, fraction: number): number =>
 /**
  * From the rate down to `minimum` (0 unless said) over so many steps, along half a cosine; stays there
  * (Loshchilov & Hutter, 2017, without restarts).
+ *
+ * @example
+ * const optimizer = adam({ learningRate: cosineDecay({ learningRate: 0.01, steps: 10 * 32 }) }); // 10 epochs of 32 steps
  */
 export function cosineDecay(options: { learningRate: number; steps: number; minimum?: number }): Schedule {
   check("cosineDecay", options, { learningRate: ABOVE_0, steps: STEPS }, { minimum: FROM_0 });
@@ -104,6 +107,9 @@ export function warmup(options: { steps: number; next: LearningRate }): Schedule
 /**
  * One cycle (Smith & Topin, 2018): from the peak rate / `startDivisor` (25 unless said) up to the peak during the first
  * `warmupFraction` (0.3) of the steps, then down to the start / `finalDivisor` (10 000).
+ *
+ * @example
+ * const optimizer = sgd({ learningRate: oneCycle({ learningRate: 0.1, steps: 320 }), momentum: 0.9 });
  */
 export function oneCycle(options: {
   /** The peak. */
@@ -138,6 +144,9 @@ export function oneCycle(options: {
  * epochs. Better means below best · (1 − `threshold`) (1e-4); after a cut it waits `cooldown` (0) epochs. The loss is
  * the validation data's, if there are any; `fit` tells it, and beside `trainStep` you do, with `step.endEpoch(loss)`.
  * PyTorch's ReduceLROnPlateau.
+ *
+ * @example
+ * const optimizer = adam({ learningRate: reduceOnPlateau({ learningRate: 0.01, patience: 3 }) });
  */
 export function reduceOnPlateau(options: {
   learningRate: LearningRate;

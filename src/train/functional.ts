@@ -47,7 +47,7 @@ type Tensors<A extends readonly unknown[]> = { -readonly [K in keyof A]: Tensor 
 /** What comes back for a node: an array; for a list of nodes: a list of as many. */
 type Result<R> = R extends readonly Node[] ? Tensors<R> : Tensor;
 
-/** Options of `compile`, `grad` and `valueAndGrad`. */
+/** Options of `compile`. */
 export interface CompileFunctionOptions {
   /** What computes; the WebAssembly engine with one thread unless said. */
   readonly backend?: Backend;
@@ -94,6 +94,7 @@ export function compile<A extends Node[], const R extends Node | readonly Node[]
   };
 }
 
+/** Options of `grad` and `valueAndGrad`. */
 export interface GradientOptions<W extends readonly number[] | undefined = readonly number[] | undefined>
   extends CompileFunctionOptions {
   /** The numbers of the arguments, from 0, to differentiate with respect to; all unless said. */
@@ -103,7 +104,13 @@ export interface GradientOptions<W extends readonly number[] | undefined = reado
 /** One gradient for each argument, or for each of `wrt`. */
 type Gradients<A extends Node[], W> = Tensors<W extends readonly number[] ? W : A>;
 
-/** The value of a scalar function and its gradients with respect to all arguments, or to those whose numbers are given. */
+/**
+ * The value of a scalar function and its gradients with respect to all arguments, or to those whose numbers are given.
+ *
+ * @example
+ * const f = valueAndGrad((w, x) => sum(mul(w, x)), { wrt: [0] });
+ * const { value, gradients } = await f(tensor([1, 2]), tensor([3, 4])); // 11, [[3, 4]]
+ */
 export function valueAndGrad<A extends Node[], const W extends readonly number[] | undefined = undefined>(
   build: Build<A, Node>,
   { wrt, ...options }: GradientOptions<W> = {},

@@ -59,6 +59,11 @@ export interface EvaluateOptions {
 
 /**
  * A network with its weights and an engine: trains, predicts, is saved. Made by `sequential`, `functional` and `load`.
+ *
+ * @example
+ * console.log(model.summary());
+ * const history = await model.fit(data, { loss: "crossEntropy", epochs: 5 });
+ * const { loss } = await model.evaluate(data);
  */
 export class Model {
   readonly network: Network;
@@ -355,7 +360,12 @@ export function functional(options: ModelOptions, build: (x: Flow) => Flow): Mod
   return new Model(options, layers, wiring);
 }
 
-/** A model from the bytes of a file that `save` wrote. */
+/**
+ * A model from the bytes of a file that `save` wrote.
+ *
+ * @example
+ * const again = fromBytes(model.toBytes()); // in a browser: new Uint8Array(await response.arrayBuffer())
+ */
 export function fromBytes(bytes: Uint8Array, options: { backend?: Backend; file?: string } = {}): Model {
   const file = decodeModelFile(bytes, options.file);
   const { input, seed, layers, wiring } = file.architecture;
@@ -375,7 +385,15 @@ export function fromBytes(bytes: Uint8Array, options: { backend?: Backend; file?
   return model;
 }
 
-/** Reads a model file. */
+/**
+ * Reads a model file.
+ * @throws FileError if it cannot be read; DataError if it is no model
+ *
+ * @example
+ * await model.save("model.safetensors");
+ * const again = await load("model.safetensors");
+ * const { classes } = await again.classify([[0, 1]]);
+ */
 export async function load(path: string, options: { backend?: Backend } = {}): Promise<Model> {
   checkPath("load", path);
   const { readFile } = await import("../data/node/files.ts");

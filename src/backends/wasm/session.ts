@@ -44,7 +44,12 @@ const DEFAULT_THREADS = 8;
 /** Runs of less work are done before a sleeping thread has woken up. */
 const WAKING_WORK = 2_000_000;
 
-/** The WebAssembly engine. */
+/**
+ * The WebAssembly engine.
+ *
+ * @example
+ * const model = sequential({ input: [4], backend: wasm({ threads: 1 }) }, [dense(3)]);
+ */
 export const wasm = (options: WasmOptions = {}): ImmediateBackend => ({
   name: "wasm",
   open: () => {

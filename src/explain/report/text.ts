@@ -20,7 +20,12 @@ export interface TextOptions {
 const ESCAPE = "\u001b[";
 const STYLES = { bold: "1", dim: "2", positive: "34", negative: "31", warning: "33" } as const;
 
-/** Renders a report to text, without a line break at its end. */
+/**
+ * Renders a report to text, without a line break at its end.
+ *
+ * @example
+ * console.log(reportText(stepReport(step)));
+ */
 export function reportText(blocks: readonly Block[], options: TextOptions = {}): string {
   const renderer = new TextRenderer(options);
   renderer.blocks(blocks, 0, undefined);

@@ -79,7 +79,12 @@ export const arithmetic = ({ symbol: left, formula: f, numbers, value }: Arithme
     ? formula(equal(left, withoutIndex(f), number(value)))
     : formula(equal(left, withoutIndex(f), numbers, number(value)));
 
-/** The report on one weight, from `explanation.weight(…)`; `reportText`, `htmlPage` and `latexDocument` show it. */
+/**
+ * The report on one weight, from `explanation.weight(…)`; `reportText`, `htmlPage` and `latexDocument` show it.
+ *
+ * @example
+ * console.log(reportText(weightReport(step.weight("dense_1.kernel", [0, 0]))));
+ */
 export function weightReport({
   weight,
   trainable,

@@ -144,7 +144,12 @@ const makeConv1d = defineLayer<{ readonly filters: number; readonly size: number
   describe: (config) => describeAffine(`${config.filters} of ${config.size}`, config),
 });
 
-/** Convolution of sequences with `filters` kernels of `size` places: [B, L, C] → [B, L′, filters]. */
+/**
+ * Convolution of sequences with `filters` kernels of `size` places: [B, L, C] → [B, L′, filters].
+ *
+ * @example
+ * const model = sequential({ input: [100, 3] }, [conv1d(8, 5, { activation: "relu" }), flatten(), dense(2)]);
+ */
 export function conv1d(filters: number, size: number, options: Conv1dOptions = {}): Layer {
   checkCount("conv1d", "filters", filters);
   if (options.groups !== undefined) checkCount("conv1d", "groups", options.groups);

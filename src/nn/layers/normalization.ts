@@ -101,7 +101,12 @@ const makeLayerNorm = defineLayer<LayerNormOptions>("layerNorm", {
   },
 });
 
-/** Layer normalisation (Ba, Kiros & Hinton, 2016) of each sample, at each place, over its features: [B, …, C] → the same. */
+/**
+ * Layer normalisation (Ba, Kiros & Hinton, 2016) of each sample, at each place, over its features: [B, …, C] → the same.
+ *
+ * @example
+ * const model = sequential({ input: [8] }, [dense(16), layerNorm(), dense(2)]);
+ */
 export function layerNorm(options: LayerNormOptions = {}): Layer {
   checkNumbers("layerNorm: ", { epsilon: options.epsilon ?? 1e-5 }, ABOVE_0);
   return makeLayerNorm(options);

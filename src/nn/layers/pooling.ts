@@ -16,6 +16,7 @@ export interface Pool2dOptions extends LayerOptions {
   readonly padding?: PaddingOption;
 }
 
+/** Options of `maxPool1d` and `averagePool1d`. */
 export interface Pool1dOptions extends LayerOptions {
   /** How far the window moves, in places; its own size unless said. */
   readonly stride?: number;

@@ -12,7 +12,12 @@ const makeRescale = defineLayer<{ readonly scale: number } & LayerOptions>("resc
   describe: ({ scale }) => (scale === 1 / 255 ? "1/255" : `${scale}`),
 });
 
-/** Multiplies the input by a number, such as 1/255 for pixels. Any shape. */
+/**
+ * Multiplies the input by a number, such as 1/255 for pixels. Any shape.
+ *
+ * @example
+ * const model = sequential({ input: [28, 28, 1] }, [rescale(1 / 255), flatten(), dense(10)]);
+ */
 export function rescale(scale: number, options: LayerOptions = {}): Layer {
   checkNumbers("rescale: the ", { scale }, [Number.isFinite, "a number"]);
   return makeRescale(options, { scale });
