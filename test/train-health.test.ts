@@ -37,6 +37,7 @@ import {
   type Warning,
 } from "chainrule";
 import { describe, expect, test } from "vitest";
+import { checkElement } from "../src/train/gradcheck.ts";
 import { circle } from "./support/data.ts";
 
 type Node = ReturnType<typeof ops.add>;
@@ -342,6 +343,20 @@ describe("gradcheck", () => {
     expect(report.passed).toBe(true);
     expect(report.parameters.find(({ parameter }) => parameter === "dense_1.bias")!.kinks).toBeGreaterThan(0);
     expect(`${report}`).toMatch(/dense_1\.bias: 2 elements, \d at a kink/);
+  });
+
+  test("a smooth curve within the step, and what rounding hides, are no kinks and prove nothing", () => {
+    const check = (lossAt: (w: number) => number, w: number, gradient: number) => {
+      const values = Float64Array.of(w);
+      return checkElement(() => lossAt(values[0]), values, 0, gradient);
+    };
+    const steep = (w: number) => Math.tanh(1e7 * w);
+    for (const w of [0, 2e-7])
+      expect(check(steep, w, 1e7 * (1 - steep(w) ** 2))).toMatchObject({ kink: false, unmeasured: true });
+    // At 1e7 the loss is a multiple of 1.9e-9: over 2e-5 its slope is known to 1e-4, at best.
+    expect(check((w) => 1e7 + w, 0, 1 + 0.005)).toMatchObject({ kink: false, unmeasured: true });
+    expect(check((w) => Math.abs(w), 0, 1)).toMatchObject({ error: 0, kink: true, unmeasured: false });
+    expect(check((w) => w * w, 1, 3)).toMatchObject({ kink: false, unmeasured: false });
   });
 
   test("finds an own op whose backward is wrong, and names the worst weight", async () => {

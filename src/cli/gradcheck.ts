@@ -2,7 +2,7 @@
 import type { Command } from "commander";
 import type { GradientReport } from "../index.ts";
 import { positiveWhole } from "./options.ts";
-import { count, name, plural } from "./terminal.ts";
+import { count, measure, name, plural } from "./terminal.ts";
 
 interface GradcheckOptions {
   readonly rows: number;
@@ -53,12 +53,12 @@ async function gradcheckModel(path: string, source: string | undefined, options:
 }
 
 /** A line per parameter with its worst element, and what it comes to; in 80 columns. */
-function reportLines({ parameters, passed, tolerance, worst }: GradientReport, rows: string): string[] {
+function reportLines({ parameters, passed, tolerance, worst, loss }: GradientReport, rows: string): string[] {
   const head = ["", "checked", "worst at", "∂L/∂w", "difference", "error"];
-  const body = parameters.map(({ shape, checked, worst: { index, gradient, difference, error } }) => {
+  const body = parameters.map(({ shape, checked, unmeasured, worst: { index, gradient, difference, error } }) => {
     const all = shape.reduce((a, b) => a * b, 1);
     return [
-      error <= tolerance ? "ok" : "WRONG",
+      unmeasured < checked && !(error <= tolerance) ? "WRONG" : unmeasured > 0 ? "?" : "ok",
       checked < all ? `${count(checked)} of ${count(all)}` : `all ${count(all)}`,
       `[${index.join(",")}]`,
       gradient.toExponential(4),
@@ -78,6 +78,8 @@ function reportLines({ parameters, passed, tolerance, worst }: GradientReport, r
       ...rest.map((cell, c) => cell.padStart(widths[c + 1])),
     ].join(" ");
   const kinks = parameters.reduce((sum, parameter) => sum + parameter.kinks, 0);
+  const unmeasured = parameters.reduce((sum, parameter) => sum + parameter.unmeasured, 0);
+  const isWrong = body.some(([verdict]) => verdict === "WRONG");
   const most = (worst?.error ?? 0).toExponential(1);
   return [
     "∂L/∂w by the chain rule beside (L(w + ε) − L(w − ε)) / 2ε,",
@@ -88,9 +90,19 @@ function reportLines({ parameters, passed, tolerance, worst }: GradientReport, r
     ...(kinks > 0
       ? [`${plural(kinks, "element")} at a kink, as of a ReLU: there any slope between both sides is right.`]
       : []),
-    passed
-      ? `All gradients agree: relative error at most ${most}, allowed ${tolerance.toExponential()}.`
-      : `NOT ALL GRADIENTS AGREE: relative error up to ${most}, allowed ${tolerance.toExponential()}.`,
-    ...(passed ? [] : ["If the model has an op or a layer of your own, its backward is the first suspect."]),
+    ...(unmeasured > 0
+      ? [
+          `? ${plural(unmeasured, "element")} could not be measured: the loss, ${measure(loss)}, rounds such`,
+          "differences away, or bends too sharply within the step ε.",
+        ]
+      : []),
+    ...(passed
+      ? [`All gradients agree: relative error at most ${most}, allowed ${tolerance.toExponential()}.`]
+      : isWrong
+        ? [
+            `NOT ALL GRADIENTS AGREE: relative error up to ${most}, allowed ${tolerance.toExponential()}.`,
+            "If the model has an op or a layer of your own, its backward is the first suspect.",
+          ]
+        : ["NOT PROVEN. Give data like those of the training: gradcheck MODEL DATA."]),
   ];
 }

@@ -11,7 +11,7 @@ import * as explain from "./explain.ts";
 import * as gradcheck from "./gradcheck.ts";
 import * as predict from "./predict.ts";
 import * as summary from "./summary.ts";
-import { painter } from "./terminal.ts";
+import { painter, widthOf, wrapped } from "./terminal.ts";
 import * as train from "./train.ts";
 import { inCommandWords } from "./wording.ts";
 
@@ -48,7 +48,9 @@ function report(error: unknown): number {
   }
   const isDeliberate =
     error instanceof UsageError || /^(Argument|Shape|Data|Divergence|Platform|File)Error$/.test(name);
-  process.stderr.write(`${painter(process.stderr)("red", "error:")} ${message}\n`);
+  // Whole where a script reads it.
+  const text = process.stderr.isTTY ? wrapped(`error: ${message}`, widthOf(process.stderr)) : `error: ${message}`;
+  process.stderr.write(`${text.replace("error:", (word) => painter(process.stderr)("red", word))}\n`);
   if (process.env.CHAINRULE_DEBUG) process.stderr.write(`${stack}\n`);
   else if (!isDeliberate) process.stderr.write("This should not happen. CHAINRULE_DEBUG=1 shows where it did.\n");
   if (process.argv.includes("--json")) process.stdout.write(`${JSON.stringify({ event: "error", name, message })}\n`);

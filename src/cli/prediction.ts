@@ -11,7 +11,7 @@ import { beside, drawPicture } from "./draw.ts";
 import { UsageError } from "./errors.ts";
 import { openModel } from "./open-model.ts";
 import type { PredictOptions } from "./predict.ts";
-import { bar, name, painter, percent } from "./terminal.ts";
+import { bar, measure, name, painter, percent, warn } from "./terminal.ts";
 
 /** Inputs in the model's form, and where each row came from. */
 interface Batch {
@@ -31,6 +31,7 @@ export async function predict(path: string, sources: readonly string[], options:
     // All inputs are read before anything is written, so that a mistake in the last leaves no half of an answer.
     const batches: Batch[] = [];
     for (const source of sources) batches.push(await readBatch(source, model, details, options));
+    for (const batch of batches) noteFarOff(batch, model, details);
     const answers: Answer[] = [];
     for (const batch of batches) answers.push(...(await answer(model, details, batch)));
     const isTable = batches.every(({ form }) => form === "table");
@@ -98,6 +99,32 @@ async function readPicture(source: string, model: Model, details: Details, asIs:
   const sized = (): Uint8Array => resize(channels === 1 ? toGrey(image) : toColour(image), width, height).data;
   const x = isDigit ? normalizeDigit(image, source) : sized();
   return { source, form: "picture", x, count: 1, rowNumbers: [1] };
+}
+
+/** Standard deviations of the training rows beyond which an input is likely to be in another unit. */
+const FAR_OFF = 100;
+
+/** Says on stderr where a number is far from all that the model has learnt from. */
+function noteFarOff({ source, x, count, rowNumbers }: Batch, { network }: Model, { features, schema }: Details): void {
+  const { kind, config } = network.layers[0];
+  if (kind !== "normalize" || network.inputShape.length !== 1) return;
+  const { mean, deviation } = config as { mean: number[]; deviation: number[] };
+  const width = x.length / count;
+  // A rare category is far from its mean by nature.
+  const isNumber = schema?.columns.flatMap((column) =>
+    column.kind === "categorical" ? column.categories.map(() => false) : [true],
+  );
+  let [worst, at] = [FAR_OFF, -1];
+  for (let i = 0; i < x.length; i++) {
+    const far = Math.abs(x[i] - mean[i % width]) / deviation[i % width];
+    if (far > worst && isNumber?.[i % width] !== false) [worst, at] = [far, i];
+  }
+  if (at < 0) return;
+  const feature = at % width;
+  const title = features ? `"${name(features[feature], 30)}"` : `feature ${feature + 1}`;
+  warn(
+    `${name(source, 40)}, row ${rowNumbers[Math.floor(at / width)]}: ${title} is ${measure(x[at])}, ${measure(worst)} standard deviations from the training rows' mean of ${measure(mean[feature])}. So far outside, a prediction means little; is it in the same unit?`,
+  );
 }
 
 // Answering ----------------------------------------------------------------------------------------------------------

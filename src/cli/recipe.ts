@@ -139,9 +139,13 @@ function chooseLoss(train: Dataset, asked: string | undefined, layers: readonly 
   }
   if (train.task === "regression") return lossNamed("meanSquaredError");
   const last = layers?.at(-1);
-  const endsWithTwo = last?.kind === "dense" && (last.config as { units?: unknown }).units === 2;
+  const endsWithTwo =
+    (last?.kind === "dense" && (last.config as { units?: unknown }).units === 2) || (last && isSoftmax(last));
   return lossNamed(train.classes?.length === 2 && !endsWithTwo ? "binaryCrossEntropy" : "crossEntropy");
 }
+
+const isSoftmax = ({ kind, config }: Layer): boolean =>
+  kind === "activation" && (config as { activation?: unknown }).activation === "softmax";
 
 /** How many numbers the network must give for each row. */
 function outputWidth(train: Dataset, loss: Loss): number {
@@ -201,10 +205,15 @@ function build(
     shape = asUsage("--layers", () => new Network(inputShape, 0, layers).outputShape);
   };
   const startsItself = ["rescale", "normalize"].includes(hidden[0].kind);
-  for (const layer of startsItself ? hidden : [...first, ...hidden]) add(layer);
+  const all = startsItself ? hidden : [...first, ...hidden];
+  // A softmax at the end is meant as the end: what is missing goes before it.
+  const end = loss.name === "crossEntropy" && all.length > 1 && isSoftmax(all[all.length - 1]) ? all.slice(-1) : [];
+  for (const layer of all.slice(0, all.length - end.length)) add(layer);
   if (shape.length !== 1 || shape[0] !== width) {
-    if (literal) notes.push(`added dense ${width} at the end, since ${loss.name} needs ${plural(width, "output")}`);
+    const where = end.length > 0 ? "before the softmax" : "at the end";
+    if (literal) notes.push(`added dense ${width} ${where}, since ${loss.name} needs ${plural(width, "output")}`);
     add(dense(width, { activation: lastActivation(loss) ?? "linear" }));
   }
+  for (const layer of end) add(layer);
   return layers;
 }

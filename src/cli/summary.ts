@@ -16,7 +16,7 @@ async function summary(path: string, options: { readonly json?: boolean }): Prom
     import("./open-model.ts"),
     import("./terminal.ts"),
   ]);
-  const { model, details } = await openModel(path, { threads: 1 });
+  const { model, details } = await openModel(path, {});
   const { network } = model;
   if (options.json) {
     const layers = network.layers.map((layer) => ({
@@ -29,6 +29,7 @@ async function summary(path: string, options: { readonly json?: boolean }): Prom
     const { inputShape, outputShape, parameterCount, seed } = network;
     const all = { model: path, inputShape, outputShape, parameterCount, seed, layers, ...details };
     process.stdout.write(`${JSON.stringify(all)}\n`);
+    model.close();
     return;
   }
   const paint = painter(process.stdout);
@@ -51,4 +52,5 @@ async function summary(path: string, options: { readonly json?: boolean }): Prom
     ...(typeof model.details.loss === "string" ? [line("loss", name(model.details.loss))] : []),
   ];
   process.stdout.write(`${lines.join("\n")}\n`);
+  model.close();
 }

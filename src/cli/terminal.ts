@@ -2,7 +2,7 @@
  * Text for people: colours where the terminal has them, numbers and durations in a readable form, names from files made
  * safe to print. It knows nothing of networks.
  */
-import { basename } from "node:path";
+import { basename, isAbsolute, relative } from "node:path";
 import { styleText } from "node:util";
 
 export type Colour = "bold" | "dim" | "red" | "green" | "yellow" | "cyan";
@@ -49,6 +49,13 @@ export function name(text: string, width = 40): string {
   return safe.length > width ? `${safe.slice(0, width - 1).join("")}…` : safe.join("");
 }
 
+/** A text on lines of at most `width`, broken at spaces; its own line ends and indents stay. */
+export function wrapped(text: string, width: number): string {
+  const piece = new RegExp(`(.{1,${width}})(?: (?! )|$)`, "g");
+  const lines = text.split("\n").map((line) => line.replace(piece, "$1\n").replace(/\n$/, ""));
+  return lines.join("\n");
+}
+
 /** A titled text, broken after commas, or after any word, where it is longer than the terminal is wide. */
 export function titled(title: string, text: string, paint: Paint, colour: Colour = "dim", at: RegExp = / /): string {
   const indent = 12;
@@ -84,6 +91,12 @@ export function sparkline(numbers: readonly number[], width: number): string {
   const [least, most] = [Math.min(...shown), Math.max(...shown)];
   const steps = "▁▂▃▄▅▆▇█";
   return shown.map((v) => steps[most > least ? Math.round(((v - least) / (most - least)) * 7) : 0]).join("");
+}
+
+/** A path as it reads from here, where it lies here or below. */
+export function fromHere(path: string): string {
+  const way = relative("", path);
+  return isAbsolute(path) && way !== "" && !way.startsWith("..") && !isAbsolute(way) ? way : path;
 }
 
 /** A word as a shell takes it. */

@@ -16,6 +16,7 @@ import {
   count,
   duration,
   fileSize,
+  fromHere,
   measure,
   name,
   type Paint,
@@ -195,7 +196,7 @@ export async function reportResults(run: Training, history: readonly EpochReport
   }
   lines.push(...scoreLines(parts.test ? "Test" : "On the training data", scores, classNames(data, scores), sheet), "");
   const { size } = await stat(out);
-  lines.push(`${paint("bold", "Saved")}  ${out}${size > 0 ? paint("dim", `  ${fileSize(size)}`) : ""}`, "");
+  lines.push(`${paint("bold", "Saved")}  ${fromHere(out)}${size > 0 ? paint("dim", `  ${fileSize(size)}`) : ""}`, "");
   lines.push(paint("bold", "Try next"));
   for (const proposal of proposals(run)) lines.push(...continued(`${commandName()} ${proposal}`));
   process.stdout.write(`${lines.join("\n")}\n`);
@@ -223,14 +224,14 @@ function continued(command: string): string[] {
 
 /** Commands that work as they stand. */
 function proposals({ source, out, data, options }: Training): string[] {
-  const [model, from] = [quote(out), quote(source)];
+  const [model, from] = [quote(fromHere(out)), quote(fromHere(source))];
   const { target, task, missing, ignore, decimal, imageSize } = options;
   const size = imageSize && `${imageSize.width}x${imageSize.height}`;
   const read = Object.entries({ target, task, missing, ignore, decimal, "image-size": size }).flatMap(([key, value]) =>
     value === undefined ? [] : [`--${key} ${quote(String(value))}`],
   );
   const units = data.train.inputShape.length === 1 ? "dense 64 tanh" : "dense 256 relu, dropout 0.2";
-  const tested = options.test !== undefined && !isNumber(options.test) ? quote(options.test) : from;
+  const tested = options.test !== undefined && !isNumber(options.test) ? quote(fromHere(options.test)) : from;
   return [
     `evaluate ${model} ${tested}`,
     `predict ${model} ${tested}${data.form === "table" ? "" : " --sample 1"}`,

@@ -9,6 +9,7 @@ const WORDS: readonly (readonly [RegExp, string])[] = [
     "train with --missing mean (fills in the column's mean) or --missing drop (leaves the row out)",
   ],
   [/(?<!--)missing: "(mean|drop|error)"/g, "--missing $1"],
+  [/read them with readCsv and decimal: "comma"/, "give --decimal comma to read them as such"],
   [/(?<!--)task: "(classification|regression)"/g, "--task $1"],
   [/\(ignore\), or raise maxCategories/, "(--ignore NAME)"],
   [/\(ignore\)/g, "(--ignore NAME)"],

@@ -26,9 +26,14 @@ export function parseBoolean(cell: Cell): 0 | 1 | undefined {
   return TRUE.has(word) ? 1 : FALSE.has(word) ? 0 : undefined;
 }
 
+/** `31.12.2024`: with points the day stands first, wherever dates are written so. */
+const POINTED = /^(\d{1,2})\.(\d{1,2})\.(\d{4})(?!\d)/;
+
 /** Days since 1970-01-01 (UTC); `undefined` when the text is no date or names a day that does not exist. */
 export function parseDate(cell: Cell): number | undefined {
-  const match = typeof cell === "string" ? DATE.exec(cell) : null;
+  const iso = (_: string, day: string, month: string, year: string) =>
+    `${year}-${month.padStart(2, "0")}-${day.padStart(2, "0")}`;
+  const match = typeof cell === "string" ? DATE.exec(cell.replace(POINTED, iso)) : null;
   if (match === null) return undefined;
   const [year, month, day, hour, minute, second] = match.slice(1, 7).map((part) => Number(part ?? 0));
   const date = new Date(0);

@@ -20,7 +20,7 @@ type NumberKind = Exclude<ColumnKind, "categorical">;
 const WANTED: Record<NumberKind, string> = {
   numeric: "numbers",
   boolean: "true/false, yes/no, t/f, y/n or 0/1",
-  date: "dates such as 2024-01-31 or 2024-01-31T12:00:00Z",
+  date: "dates such as 2024-01-31, 31.1.2024 or 2024-01-31T12:00:00Z",
 };
 
 /** The number that a cell stands for in a column of this kind; `undefined` when it is missing or of another kind. */

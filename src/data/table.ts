@@ -51,14 +51,15 @@ const MAX_NUMBERS = 2 ** 30;
  * Reads a table with a header and finds what its columns hold:
  * - numeric: more than half of the values are numbers; then any other text in it is an error;
  * - boolean: all are true/false, yes/no, t/f or y/n; one feature, 0 or 1;
- * - date: more than half are ISO 8601 (`2024-01-31`, `2024-01-31T12:00:00Z`; without zone UTC); days since 1970-01-01;
+ * - date: more than half are ISO 8601 (`2024-01-31`, `2024-01-31T12:00:00Z`; without zone UTC) or day, month, year with
+ *   points (`31.1.2024`); days since 1970-01-01;
  * - categorical otherwise: one feature per category, 0 or 1.
  *
  * The task is classification when the target is categorical or boolean, or holds whole numbers of at most 20 different
  * values, each on average at least twice; regression otherwise.
  *
  * Throws `DataError` that names file, row and column for ragged rows, text among numbers, missing values, no such
- * target, a single class, a doubled or empty name in the header, too many categories, and an empty table.
+ * target, a single class, a target of words that hardly ever repeat, a doubled or empty name in the header, too many categories, and an empty table.
  *
  * @example
  * import { readTable } from "chainrule/data";
@@ -362,11 +363,23 @@ function countValues(column: Column, table: Table): Map<number | string, number>
   return counts;
 }
 
+const DECIMAL_COMMA = /^[+-]?(\d+|\d{1,3}(\.\d{3})+)?,\d+$/;
+
+/** What to say of words that nearly all look like `3,5`. */
+function withCommas(counts: Map<number | string, number>): string | undefined {
+  const such = [...counts.keys()].filter((value) => typeof value === "string" && DECIMAL_COMMA.test(value));
+  // Whole numbers stand among them without a comma.
+  const rest = [...counts.keys()].filter((value) => typeof value === "string").length - such.length;
+  if (such.length === 0 || rest > such.length / 10) return undefined;
+  return `values such as ${show(such[0])} look like numbers with decimal commas; read them with readCsv and decimal: "comma".`;
+}
+
 /** The categories of a column in order: as numbers where all are, else by character. */
 function categoriesOf(counts: Map<number | string, number>, column: Column, table: Table): string[] {
   if (counts.size > table.maxCategories)
     throw dataError(
-      `the column has ${counts.size} different values, more than the ${table.maxCategories} categories allowed; leave it out (ignore), or raise maxCategories.`,
+      withCommas(counts) ??
+        `the column has ${counts.size} different values, more than the ${table.maxCategories} categories allowed; leave it out (ignore), or raise maxCategories.`,
       { ...table.at, column: column.name },
     );
   const values = [...counts.keys()];
@@ -413,6 +426,15 @@ function describeTarget(column: Column, table: Table, options: TableOptions): Ta
   const whole = values.every((value) => Number.isInteger(value));
   const words = kind === "categorical" || kind === "boolean";
   const task = options.task ?? (words || (kind === "numeric" && few && whole) ? "classification" : "regression");
+  if (kind === "categorical" && options.task !== "classification" && options.columns?.[name] === undefined) {
+    const wrong = withCommas(counts);
+    if (wrong !== undefined) throw dataError(wrong, at);
+    if (counts.size >= 20 && counts.size > 0.9 * table.kept.length)
+      throw dataError(
+        `the target has ${counts.size} different words in ${table.kept.length} rows, such as ${show(values[0])}, so it is hardly a class. Choose another target, write numbers as numbers, or say task: "classification".`,
+        at,
+      );
+  }
   if (task === "regression") {
     if (words)
       throw dataError(

@@ -64,7 +64,7 @@ export interface FitOptions {
   readonly optimizer?: Optimizer;
   /** 1 unless said. */
   readonly epochs?: number;
-  /** How many rows one step learns from; 32 unless said. `"all"` is gradient descent in the classical form. */
+  /** How many rows one step learns from; 32 unless said, with a function as data those of its first batch. `"all"` is gradient descent in the classical form. */
   readonly batchSize?: number | "all";
   /** How many batches make an epoch, where the data are a function that gives batches; all it gives unless said. */
   readonly stepsPerEpoch?: number;

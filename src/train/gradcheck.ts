@@ -34,6 +34,9 @@ export interface ParameterCheck {
   readonly checked: number;
   /** How many lie at a kink of the loss, as of a ReLU, where the gradient is that of one side. */
   readonly kinks: number;
+  /** How many finite differences cannot measure: the loss's rounding hides them, or it bends too sharply. */
+  readonly unmeasured: number;
+  /** Of those that were measured, if any was. */
   readonly worst: ElementCheck;
 }
 
@@ -65,7 +68,7 @@ export function checkElement(
   values: Float64Array,
   place: number,
   gradient: number,
-): { difference: number; error: number; kink: boolean } {
+): { difference: number; error: number; kink: boolean; unmeasured: boolean } {
   const w = values[place];
   const at = (x: number): number => {
     values[place] = x;
@@ -75,24 +78,31 @@ export function checkElement(
   };
   const here = at(w);
   const floor = 1e-4 * Math.max(1, Math.abs(here));
-  const errorOf = (difference: number): number =>
-    Math.abs(gradient - difference) / Math.max(Math.abs(gradient), Math.abs(difference), floor);
-  let best = { difference: Number.NaN, error: Number.POSITIVE_INFINITY, kink: false };
+  const tries = [];
   // A smaller step is tried where a kink may lie within the larger one.
   for (const step of [1e-5, 1e-6]) {
     const epsilon = step * Math.max(1, Math.abs(w));
     const [above, below] = [at(w + epsilon), at(w - epsilon)];
     const difference = (above - below) / (2 * epsilon);
-    if (errorOf(difference) < best.error) best = { difference, error: errorOf(difference), kink: false };
-    if (best.error <= 1e-6) return best;
-    // The slopes of both sides differ: any gradient between them is right.
+    const error = Math.abs(gradient - difference) / Math.max(Math.abs(gradient), Math.abs(difference), floor);
+    if (error <= 1e-6) return { difference, error, kink: false, unmeasured: false };
     const [left, right] = [(here - below) / epsilon, (above - here) / epsilon];
-    const apart = Math.abs(right - left);
-    const isBetween = Math.abs(gradient - left) + Math.abs(gradient - right) <= apart * 1.001;
-    if (apart > 1e-3 * Math.max(Math.abs(left), Math.abs(right), floor) && isBetween)
-      return { difference, error: 0, kink: true };
+    tries.push({ difference, error, left, right, apart: Math.abs(right - left), epsilon });
   }
-  return best;
+  const [wide, near] = tries;
+  const isApart = near.apart > 1e-3 * Math.max(Math.abs(near.left), Math.abs(near.right), floor);
+  // At a kink the slopes of both sides stay apart in a smaller step, in a curve they come together.
+  const stays = near.apart > 0.5 * wide.apart && near.apart < 2 * wide.apart;
+  const isBetween = Math.abs(gradient - near.left) + Math.abs(gradient - near.right) <= near.apart * 1.001;
+  // Any gradient between both sides is right.
+  if (isApart && stays && isBetween) return { difference: near.difference, error: 0, kink: true, unmeasured: false };
+  const { difference, error, epsilon } = near.error < wide.error ? near : wide;
+  const rounding = (64 * Number.EPSILON * Math.abs(here)) / epsilon;
+  const isSteady =
+    Math.abs(near.difference - wide.difference) <=
+    1e-3 * Math.max(Math.abs(near.difference), Math.abs(wide.difference), floor);
+  const unmeasured = (isApart && !stays) || !isSteady || Math.abs(gradient - difference) <= rounding;
+  return { difference, error, kink: false, unmeasured };
 }
 
 /** Which elements to check: all, or some drawn at random. */
@@ -148,28 +158,48 @@ export async function gradcheck(
       session.write(node, array);
       return forward.run(given).outputs[0][0];
     };
-    let [kinks, worst]: [number, ElementCheck | undefined] = [0, undefined];
+    let [kinks, unmeasured] = [0, 0];
+    let worst: ElementCheck | undefined;
+    let hidden: ElementCheck | undefined;
     const places = chooseElements(array.length, elements, name);
     for (const place of places) {
       const gradient = gradients[i][place];
-      const { kink, ...found } = checkElement(lossAt, array, place, gradient);
+      const { kink, unmeasured: isHidden, ...found } = checkElement(lossAt, array, place, gradient);
+      const element = { parameter: name, index: indexOf(place, node.shape), gradient, ...found };
       if (kink) kinks++;
-      if (!worst || !(found.error <= worst.error))
-        worst = { parameter: name, index: indexOf(place, node.shape), gradient, ...found };
+      if (isHidden) {
+        unmeasured++;
+        hidden ??= element;
+      } else if (!worst || !(found.error <= worst.error)) worst = element;
       await breathe();
     }
     session.write(node, array);
-    parameters.push({ parameter: name, shape: node.shape, checked: places.length, kinks, worst: worst! });
+    parameters.push({
+      parameter: name,
+      shape: node.shape,
+      checked: places.length,
+      kinks,
+      unmeasured,
+      worst: (worst ?? hidden)!,
+    });
   }
   return report(parameters, forward.run(given).outputs[0][0], tolerance);
 }
 
+/** What was found of a parameter: that it is right, wrong, or that some of it could not be measured. */
+function verdictOf({ checked, unmeasured, worst }: ParameterCheck, tolerance: number): "ok" | "WRONG" | "?" {
+  if (unmeasured < checked && !(worst.error <= tolerance)) return "WRONG";
+  return unmeasured > 0 ? "?" : "ok";
+}
+
 function report(parameters: readonly ParameterCheck[], loss: number, tolerance: number): GradientReport {
-  const worst = parameters.reduce<ElementCheck | undefined>(
+  const verdicts = parameters.map((parameter) => verdictOf(parameter, tolerance));
+  const measured = parameters.filter(({ checked, unmeasured }) => unmeasured < checked);
+  const worst = (measured.length > 0 ? measured : parameters).reduce<ElementCheck | undefined>(
     (so, { worst: next }) => (so && so.error >= next.error ? so : next),
     undefined,
   );
-  const passed = parameters.every(({ worst: { error } }) => error <= tolerance);
+  const passed = verdicts.every((verdict) => verdict === "ok");
   const number = (x: number): string => x.toExponential(6);
   return {
     passed,
@@ -179,15 +209,18 @@ function report(parameters: readonly ParameterCheck[], loss: number, tolerance: 
     worst,
     toString: () =>
       [
-        ...parameters.map(({ parameter, shape, checked, kinks, worst: { index, gradient, difference, error } }) => {
+        ...parameters.map(({ parameter, shape, checked, kinks, unmeasured, worst: found }, i) => {
+          const { index, gradient, difference, error } = found;
           const share = checked < sizeOf(shape) ? `${checked} of ${sizeOf(shape)} elements` : `${checked} elements`;
           const atKinks = kinks > 0 ? `, ${kinks} at a kink` : "";
-          const verdict = error <= tolerance ? "ok   " : "WRONG";
-          return `${verdict} ${parameter}: ${share}${atKinks}; worst [${index.join(", ")}]: gradient ${number(gradient)}, finite difference ${number(difference)}, relative error ${error.toExponential(1)}`;
+          const lost = unmeasured > 0 ? `, ${unmeasured} not measurable` : "";
+          return `${verdicts[i].padEnd(5)} ${parameter}: ${share}${atKinks}${lost}; worst [${index.join(", ")}]: gradient ${number(gradient)}, finite difference ${number(difference)}, relative error ${error.toExponential(1)}`;
         }),
         passed
           ? `All gradients agree with finite differences (relative error at most ${(worst?.error ?? 0).toExponential(1)}).`
-          : `The gradient of ${worst!.parameter} is not the derivative of the loss. If the model has an op or layer of your own, its backward is the first suspect.`,
+          : verdicts.includes("WRONG")
+            ? `The gradient of ${worst!.parameter} is not the derivative of the loss. If the model has an op or layer of your own, its backward is the first suspect.`
+            : `Not all could be measured: the loss, ${number(loss)}, rounds such differences away or bends too sharply. Check on rows like those of the training, scaled.`,
       ].join("\n"),
   };
 }

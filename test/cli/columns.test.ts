@@ -1,6 +1,8 @@
 /** Tables on the command line: what columns are taken for is said aloud, and what looks otherwise is warned of. */
+import { resolve } from "node:path";
 import { describe, expect, test } from "vitest";
 import { columnLines, columnWarnings } from "../../src/cli/table.ts";
+import { fromHere, wrapped } from "../../src/cli/terminal.ts";
 import { inCommandWords } from "../../src/cli/wording.ts";
 import { readTable } from "../../src/data/table.ts";
 import { Scratch } from "./command.ts";
@@ -51,11 +53,10 @@ describe("what looks as if it were meant otherwise", () => {
     ],
     ["thousands", (i: number) => `${1 + i}.234,${i}`, /decimal commas/],
     [
-      "German dates",
-      (i: number) => `${10 + (i % 18)}.${1 + (i % 12)}.2021`,
+      "American dates",
+      (i: number) => `${1 + (i % 12)}/${10 + (i % 18)}/2021`,
       /look like dates\. Write them as 2024-01-31/,
     ],
-    ["American dates", (i: number) => `${1 + (i % 12)}/${10 + (i % 18)}/2021`, /look like dates/],
     ["units", (i: number) => `${i * 3} kg`, /numbers with something beside them/],
     ["money", (i: number) => `$${i * 3}`, /numbers with something beside them/],
     ["several columns in one", (i: number) => `${"ab"[i % 2]}${i}|z`, /several columns in one/],
@@ -90,12 +91,6 @@ describe("what looks as if it were meant otherwise", () => {
     const data = await readTable(`0,1,y\n${rows.join("\n")}\n`, { target: "y" });
     expect(columnWarnings(data)).toEqual([expect.stringMatching(/^The first line holds numbers, but names/)]);
   });
-
-  test("a target of decimal commas", async () => {
-    const lines = Array.from({ length: 40 }, (_, i) => `${(i * 7) % 5};${i},5`);
-    const data = await readTable(`n;y\n${lines.join("\n")}\n`, { target: "y" });
-    expect(columnWarnings(data)).toEqual([expect.stringMatching(/^The target "y" holds words .*--decimal comma/)]);
-  });
 });
 
 test.each([
@@ -103,6 +98,7 @@ test.each([
   ['leave such rows out with missing: "drop".', "--missing drop"],
   ['Choose another target, or task: "classification".', "--task classification"],
   ["leave it out (ignore), or raise maxCategories.", "--ignore NAME"],
+  ['look like decimal commas; read them with readCsv and decimal: "comma".', "--decimal comma"],
   ['correct it, or declare the column "categorical".', "--ignore NAME"],
   ["clip (globalClipNorm: 1)", "globalClipNorm=1"],
 ])("%s becomes words of the command", (message, words) => {
@@ -111,7 +107,34 @@ test.each([
   expect(said).not.toMatch(/\w+: "|maxCategories|declare the column|\(ignore\)/);
 });
 
+test("a message is broken at spaces, its own lines and indents stay", () => {
+  expect(wrapped("aaa bbb ccc\n  dd ee ff\n\nlongerthanwidth x yy zz", 8)).toBe(
+    "aaa bbb\nccc\n  dd ee\nff\n\nlongerthanwidth\nx yy zz",
+  );
+});
+
+test("a path is said from here only where it lies below", () => {
+  expect(fromHere(resolve("a/b.csv"))).toBe("a/b.csv");
+  for (const path of ["a/b.csv", "mnist", resolve("../b.csv"), resolve(".")]) expect(fromHere(path)).toBe(path);
+});
+
 describe.concurrent("the command", () => {
+  test("new dates with points are predicted; a number in another unit is noted on stderr", async () => {
+    const scratch = new Scratch();
+    const rows = Array.from(
+      { length: 60 },
+      (_, i) => `${1 + (i % 28)}.${1 + (i % 12)}.2024;${50 + (i % 9)};${i * 3.5}`,
+    );
+    scratch.write("t.csv", `when;size;y\n${rows.join("\n")}\n`);
+    await scratch.run(["train", "t.csv", "--target", "y", "--epochs", "2", "--quiet"]);
+    const says = (row: string) => scratch.run(["predict", "t.safetensors", "-"], { stdin: `when;size\n${row}\n` });
+    const near = await says("31.12.2024;51");
+    expect([near.code, near.stderr]).toEqual([0, ""]);
+    const far = await says("31.12.2024;51000");
+    expect(far.code).toBe(0);
+    expect(far.stderr.replace(/\s+/g, " ")).toMatch(/row 1: "size" is 51,000, .* standard deviations/);
+  });
+
   test("says what it took columns for, warns, and reads decimal commas when told", async () => {
     const scratch = new Scratch();
     scratch.write("houses.csv", houses(100));

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { type CsvSource, parseCsv } from "../../src/data/csv.ts";
 import { statistics } from "../../src/data/dataset.ts";
 import { decimalPoints, encodeCsv, readCsv } from "../../src/data/node/table.ts";
@@ -288,8 +288,45 @@ test("decimal commas become points; words, dates and the numbers of lines stay",
   expect((await records(await pointed(text))).map(([row]) => row)).toEqual((await records(text)).map(([row]) => row));
 });
 
-test("a single point among decimal commas may be a thousand or a decimal: it is refused with its row", async () => {
-  await expect(pointed("a;b\n1,5;2\n1.234;3\n")).rejects.toThrow(/t\.csv, row 3: the value is "1\.234".*comma/);
+test("with decimal commas a point before three digits groups them; any other is refused with its row and column", async () => {
+  expect(await pointed("a;b\n1,5;2\n3.500;-12.345.678\n")).toBe("a,b\n1.5,2\n3500,-12345678\n");
+  for (const value of ["1.5", "0.123", "1234.567", "12.34"])
+    await expect(pointed(`a;b\n1,5;2\n7;${value}\n`)).rejects.toThrow(
+      `t.csv, row 3, column "b": the value is "${value}"`,
+    );
+});
+
+describe("numbers with decimal commas that were not announced", () => {
+  const table = (rows: number, cell: (i: number) => string) =>
+    `n;w;k\n${Array.from({ length: rows }, (_, i) => `${(i * 7) % 5};${cell(i)};${"ab"[i % 2]}`).join("\n")}\n`;
+
+  test.each([
+    ["an input of more than 256", table(300, (i) => `${i},5`), "k"],
+    ["a target", table(200, (i) => (i % 10 ? `1.${100 + i},25` : `${i}`)), "w"],
+    ["a target of few", table(40, (i) => `${i % 3},5`), "w"],
+  ])("%s: the error says how to read them", async (_, text, target) => {
+    await expect(readTable(text, { target })).rejects.toThrow(
+      /column "w": values such as "[\d.]+,\d+".*decimal: "comma"/,
+    );
+  });
+
+  test("a target of words that hardly repeat is no class, unless said to be", async () => {
+    const text = table(40, (i) => `H${i}`);
+    await expect(readTable(text, { target: "w" })).rejects.toThrow(/40 different words in 40 rows, such as "H0"/);
+    expect((await readTable(text, { target: "w", task: "classification" })).classes).toHaveLength(40);
+  });
+});
+
+test("dates with points are days, the day first; a day that does not exist is named", async () => {
+  // Days since 1970-01-01 by Python's datetime.
+  const text = "d;y\n31.12.2024;1\n1.2.1970;2\n29.02.2000 12:00;3\n";
+  const { x, schema } = await readTable(text, { target: "y", task: "regression" });
+  expect([...x]).toEqual([20088, 31, 11016.5]);
+  expect(schema.columns[0].kind).toBe("date");
+  expect([...encodeRows(schema, [{ d: "03.01.2025" }])]).toEqual([20091]);
+  await expect(readTable(`${text}31.02.2024;4\n`, { target: "y" })).rejects.toThrow(
+    /row 5, column "d": .*31\.02\.2024/,
+  );
 });
 
 test("readCsv and encodeCsv name options that they do not know", async () => {

@@ -21,7 +21,7 @@ import { fileError } from "./files.ts";
 
 /** How the numbers of a file are written. */
 export interface DecimalOptions {
-  /** What stands before the decimals: a point, unless said; or a comma, as in `3,5` and `1.234,5`. */
+  /** What stands before the decimals: a point, unless said; or a comma, as in `3,5` and `1.234,5`; then 1.234 is 1234. */
   readonly decimal?: "point" | "comma";
 }
 
@@ -71,32 +71,35 @@ function written<O extends CsvOptions & DecimalOptions>(
 }
 
 const COMMA = /^[+-]?\d*,\d+([eE][+-]?\d+)?$/;
-/** `1.234,5` or `1.234.567`. */
-const GROUPED = /^[+-]?\d{1,3}(\.\d{3}(\.\d{3})+(,\d+)?|\.\d{3},\d+)$/;
+/** `1.234`, `1.234,5` or `1.234.567`. */
+const GROUPED = /^[+-]?[1-9]\d{0,2}(\.\d{3})+(,\d+)?$/;
 const POINT = /^[+-]?\d*\.\d+([eE][+-]?\d+)?$/;
 
 /**
  * CSV text whose numbers have decimal commas, as CSV text with decimal points and commas between the fields; lines keep
- * their numbers. Throws `DataError` for a number with a single point, which may be 1.234 or 1234.
+ * their numbers. A point may only stand before three digits, as in `1.234`, which is 1234: `DataError` for `1.5`.
  */
 export async function* decimalPoints(source: CsvSource, options: CsvOptions = {}): AsyncGenerator<string> {
   let line = 1;
-  const plain = (field: string, row: number): string => {
+  let header: readonly string[] | undefined;
+  const plain = (field: string, row: number, i: number): string => {
     const text = field.trim();
-    if (POINT.test(text)) {
+    const isNumber = COMMA.test(text) || GROUPED.test(text);
+    if (!isNumber && POINT.test(text)) {
+      const column = header?.[i]?.trim() || i + 1;
       throw dataError(
         `the value is ${JSON.stringify(text)}, but decimals were said to follow a comma; write it with a comma, or without the point.`,
-        options.file === undefined ? { row } : { file: options.file, row },
+        { ...(options.file !== undefined && { file: options.file }), row, column },
       );
     }
-    const isNumber = COMMA.test(text) || GROUPED.test(text);
     const value = isNumber ? text.replaceAll(".", "").replace(",", ".") : field;
     return /[",\r\n]/.test(value) ? `"${value.replaceAll('"', '""')}"` : value;
   };
   for await (const records of parseCsv(source, options)) {
     let text = "";
     for (const { row, fields } of records) {
-      const record = fields.map((field) => plain(field, row)).join(",");
+      const record = fields.map((field, i) => plain(field, row, i)).join(",");
+      header ??= fields;
       text += `${"\n".repeat(row - line)}${record}\n`;
       line = row + 1 + record.split(/\r\n|\r|\n/).length - 1;
     }
