@@ -104,6 +104,7 @@ export type { ClassWeights } from "./train/class-weights.ts";
 export { type FindLearningRateOptions, findLearningRate, type LearningRateSearch } from "./train/find-learning-rate.ts";
 export type { Epoch, EpochReport, Fit, FitObserver, FitOptions, Progress, RunningFit } from "./train/fit.ts";
 export {
+  type Arguments,
   type CompileFunctionOptions,
   compile,
   type GradientOptions,

@@ -45,7 +45,7 @@ type Build<A extends Node[], R extends Node | readonly Node[]> = (...x: A) => R;
 /** As many arrays as there are nodes. */
 type Tensors<A extends readonly unknown[]> = { -readonly [K in keyof A]: Tensor };
 /** As many arguments, each an array or what `tensor` makes one of. */
-type Arguments<A extends readonly unknown[]> = { -readonly [K in keyof A]: Tensor | Numbers | number };
+export type Arguments<A extends readonly unknown[]> = { -readonly [K in keyof A]: Tensor | Numbers | number };
 /** What comes back for a node: an array; for a list of nodes: a list of as many. */
 type Result<R> = R extends readonly Node[] ? Tensors<R> : Tensor;
 
