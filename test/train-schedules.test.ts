@@ -17,6 +17,7 @@ import {
 } from "chainrule";
 import { expect, test } from "vitest";
 import { circle } from "./support/data.ts";
+import { stopAfter } from "./support/stopping.ts";
 
 const net = () => sequential({ input: [2], seed: 4 }, [dense(8, { activation: "tanh" }), dense(2)]);
 const data = circle(50);
@@ -46,18 +47,8 @@ test.each([
   const undisturbed = net();
   const history = await undisturbed.fit(data, settings());
   // An epoch has 7 steps; after 7 and 14 the run stops between the last step and the validation.
-  for (const stopAfter of [3, 7, 14, 24]) {
-    const path = join(await mkdtemp(join(tmpdir(), "chainrule-")), "run.checkpoint");
-    const controller = new AbortController();
-    const run = net().fit(data, {
-      ...settings(),
-      checkpoint: { path },
-      signal: controller.signal,
-      onProgress: ({ epoch, step, steps }) => {
-        if ((epoch - 1) * steps + step >= stopAfter) controller.abort();
-      },
-    });
-    await expect(run).rejects.toThrow(/abort/i);
+  for (const steps of [3, 7, 14, 24]) {
+    const path = await stopAfter(steps, net(), data, settings());
     const resumed = net();
     const rest = await resumed.fit(data, { ...settings(), resume: path });
     expect(bits(resumed)).toBe(bits(undisturbed));

@@ -1,7 +1,4 @@
 /** fit on batches from a function: the same steps as by hand, endless ones, exact resume, and what is wrong with them. */
-import { mkdtemp } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import {
   adam,
   type BatchSource,
@@ -16,6 +13,7 @@ import { toDataset } from "chainrule/data";
 import { Recorder } from "chainrule/explain";
 import { expect, test } from "vitest";
 import { circle } from "./support/data.ts";
+import { stopAfter } from "./support/stopping.ts";
 
 const net = () => sequential({ input: [2], seed: 4 }, [dense(8, { activation: "tanh" }), dense(2)]);
 const bits = (model: ReturnType<typeof net>) => model.network.parameters.map(({ name }) => [...model.weight(name)]);
@@ -70,18 +68,8 @@ test("it resumes with the same bits wherever it was stopped", async () => {
   const validated = (): FitOptions => ({ ...options(), validation: batchOf(9, 9) });
   const undisturbed = net();
   const history = await undisturbed.fit(endless, validated());
-  for (const stopAfter of [2, 7, 9, 20]) {
-    const path = join(await mkdtemp(join(tmpdir(), "chainrule-")), "run.checkpoint");
-    const controller = new AbortController();
-    const run = net().fit(endless, {
-      ...validated(),
-      checkpoint: { path },
-      signal: controller.signal,
-      onProgress: ({ epoch, step, steps }) => {
-        if ((epoch - 1) * steps + step >= stopAfter) controller.abort();
-      },
-    });
-    await expect(run).rejects.toThrow(/abort/i);
+  for (const steps of [2, 7, 9, 20]) {
+    const path = await stopAfter(steps, net(), endless, validated());
     const resumed = net();
     const rest = await resumed.fit(endless, { ...validated(), resume: path });
     expect(bits(resumed)).toEqual(bits(undisturbed));

@@ -16,6 +16,7 @@ import {
   wasm,
 } from "chainrule";
 import { expect, test } from "vitest";
+import { stopAfter } from "./support/stopping.ts";
 
 const xor = {
   x: [
@@ -101,25 +102,13 @@ test("a batch of N gives what N single rows give", async () => {
   expect([...together]).toEqual(singles.flatMap((row) => [...row]));
 });
 
-test.each([1, 7, 20, 33])("stopped after %i steps and resumed, a run ends with the same bits", async (stopAfter) => {
-  const path = join(await mkdtemp(join(tmpdir(), "chainrule-")), "run.checkpoint");
+test.each([1, 7, 20, 33])("stopped after %i steps and resumed, a run ends with the same bits", async (steps) => {
   const data = spiral(100);
   const settings = { ...options, optimizer: adam({ learningRate: 0.01 }), epochs: 6 };
   const undisturbed = smallNet();
   const history = await undisturbed.fit(data, settings);
 
-  const controller = new AbortController();
-  const stopped = smallNet();
-  const run = stopped.fit(data, {
-    ...settings,
-    checkpoint: { path },
-    signal: controller.signal,
-    onProgress: ({ epoch, step, steps }) => {
-      if ((epoch - 1) * steps + step >= stopAfter) controller.abort();
-    },
-  });
-  await expect(run).rejects.toThrow(/abort/i);
-
+  const path = await stopAfter(steps, smallNet(), data, settings);
   const resumed = smallNet(1);
   const rest = await resumed.fit(data, { ...settings, resume: path });
   expect(bytesOf(resumed)).toBe(bytesOf(undisturbed));

@@ -172,7 +172,7 @@ export function trainingPlan({ inputs, loss, metrics, updates }: TrainingGraph, 
 /** Numbers that layers' results may take together: 32 MB of them. */
 const FORWARD_NUMBERS = 2 ** 23;
 
-/** How many rows a plan without a backward pass takes at once: a power of two up to 256, fewer for large images. */
+/** How many rows are looked at at once where no step is trained: a power of two up to 256, fewer for large images. */
 export function forwardBatch({ inputShape, layers }: Network): number {
   const each = layers.reduce((sum, { outputShape }) => sum + sizeOf(outputShape), sizeOf(inputShape));
   return Math.max(1, Math.min(256, 2 ** Math.floor(Math.log2(FORWARD_NUMBERS / each))));
