@@ -60,25 +60,6 @@ export const s = Object.fromEntries(
 /** The expression of the i-th operand. */
 export const inputScalar = (index: number): Scalar => ({ kind: "input", index });
 
-/** Writes an expression the way a person would read it: `select(x0 < 0, 0, x0)`. */
-export function showScalar(e: Scalar, names: readonly string[]): string {
-  if (e.kind === "input") return names[e.index];
-  if (e.kind === "constant") return String(e.value);
-  const [a, b] = e.operands.map((x) => showScalar(x, names));
-  const infix: Partial<Record<ScalarFunction, string>> = {
-    add: "+",
-    sub: "−",
-    mul: "·",
-    div: "/",
-    lt: "<",
-    le: "≤",
-    eq: "=",
-  };
-  const sign = infix[e.name];
-  if (sign) return `(${a} ${sign} ${b})`;
-  return `${e.name}(${e.operands.map((x) => showScalar(x, names)).join(", ")})`;
-}
-
 /** The error function in double precision: its Maclaurin series near 0, the continued fraction of erfc beyond. */
 export function erf(x: number): number {
   const a = Math.abs(x);
@@ -105,38 +86,31 @@ export function sigmoid(x: number): number {
   return x >= 0 ? 1 / (1 + e) : e / (1 + e);
 }
 
-const JAVASCRIPT: Record<ScalarFunction, (...x: string[]) => string> = {
-  add: (a, b) => `(${a} + ${b})`,
-  sub: (a, b) => `(${a} - ${b})`,
-  mul: (a, b) => `(${a} * ${b})`,
-  div: (a, b) => `(${a} / ${b})`,
-  min: (a, b) => `Math.min(${a}, ${b})`,
-  max: (a, b) => `Math.max(${a}, ${b})`,
-  neg: (a) => `(-${a})`,
-  abs: (a) => `Math.abs(${a})`,
-  sqrt: (a) => `Math.sqrt(${a})`,
-  floor: (a) => `Math.floor(${a})`,
-  exp: (a) => `Math.exp(${a})`,
-  expm1: (a) => `Math.expm1(${a})`,
-  log: (a) => `Math.log(${a})`,
-  log1p: (a) => `Math.log1p(${a})`,
-  tanh: (a) => `Math.tanh(${a})`,
-  sigmoid: (a) => `f.sigmoid(${a})`,
-  erf: (a) => `f.erf(${a})`,
-  lt: (a, b) => `(${a} < ${b})`,
-  le: (a, b) => `(${a} <= ${b})`,
-  eq: (a, b) => `(${a} === ${b})`,
-  select: (condition, a, b) => `(${condition} ? ${a} : ${b})`,
+const INFIX: Partial<Record<ScalarFunction, string>> = {
+  add: "+",
+  sub: "-",
+  mul: "*",
+  div: "/",
+  lt: "<",
+  le: "<=",
+  eq: "===",
 };
+
+/** Functions that JavaScript's Math does not have. */
+const OWN = { erf, sigmoid, neg: (x: number) => -x };
 
 function toJavaScript(e: Scalar): string {
   if (e.kind === "input") return `x${e.index}`;
   if (e.kind === "constant") return Object.is(e.value, -0) ? "(-0)" : `(${e.value})`;
-  return JAVASCRIPT[e.name](...e.operands.map(toJavaScript));
+  const operands = e.operands.map(toJavaScript);
+  const [a, b, c] = operands;
+  if (e.name in INFIX) return `(${a} ${INFIX[e.name]} ${b})`;
+  if (e.name === "select") return `(${a} ? ${b} : ${c})`;
+  return `${e.name in OWN ? "own" : "Math"}.${e.name}(${operands})`;
 }
 
 /** Renders an expression to a JavaScript function of its `arity` inputs, in double precision. */
 export function compileScalar(e: Scalar, arity: number): (...x: number[]) => number {
   const parameters = Array.from({ length: arity }, (_, i) => `x${i}`);
-  return new Function("f", `return (${parameters}) => ${toJavaScript(e)};`)({ erf, sigmoid });
+  return new Function("own", `return (${parameters}) => ${toJavaScript(e)};`)(OWN);
 }

@@ -1,14 +1,21 @@
 /** Arithmetic and comparison, element by element. Comparisons give 1 where they hold and 0 elsewhere. */
 import { fillValue } from "../graph/leaf.ts";
+import type { Node } from "../graph/node.ts";
+import type { BackwardContext } from "../graph/op.ts";
 import { nonzero, positive, uniform } from "../graph/samples.ts";
 import { s } from "../graph/scalar.ts";
-import { type Binary, elementwise, keepsShape, type Ternary, type Unary } from "./elementwise.ts";
+import { broadcastsTo } from "../graph/shape.ts";
+import { type Binary, elementwise, type Ternary, type Unary } from "./elementwise.ts";
+
+/** Gives `x` back where the other operand, `by`, is a number that changes nothing, and no shape either: x + 0, x · 1. */
+const unchanged = (x: Node, by: Node, neutral: number): Node | undefined =>
+  fillValue(by) === neutral && x.dtype === "float" && broadcastsTo(by.shape, x.shape) ? x : undefined;
 
 /** a + b, element by element; shapes are broadcast as in NumPy. */
 export const add = elementwise("add", {
   forward: (a, b) => s.add(a, b),
   backward: ({ dy }) => [dy, dy],
-  simplify: ([a, b]) => (fillValue(a) === 0 ? keepsShape(b, a) : fillValue(b) === 0 ? keepsShape(a, b) : undefined),
+  simplify: ([a, b]) => unchanged(b, a, 0) ?? unchanged(a, b, 0),
   explain: { forward: "y = a + b", derivative: "∂y/∂a = 1, ∂y/∂b = 1" },
   cases: [
     [uniform(2, 3), uniform(2, 3)],
@@ -23,7 +30,7 @@ export const add = elementwise("add", {
 export const sub = elementwise("sub", {
   forward: (a, b) => s.sub(a, b),
   backward: ({ dy }) => [dy, neg(dy)],
-  simplify: ([a, b]) => (fillValue(b) === 0 ? keepsShape(a, b) : undefined),
+  simplify: ([a, b]) => unchanged(a, b, 0),
   explain: { forward: "y = a − b", derivative: "∂y/∂a = 1, ∂y/∂b = −1" },
   cases: [
     [uniform(2, 3), uniform(2, 3)],
@@ -35,7 +42,7 @@ export const sub = elementwise("sub", {
 export const mul: Binary = elementwise("mul", {
   forward: (a, b) => s.mul(a, b),
   backward: ({ inputs: [a, b], dy }) => [mul(dy, b), mul(dy, a)],
-  simplify: ([a, b]) => (fillValue(a) === 1 ? keepsShape(b, a) : fillValue(b) === 1 ? keepsShape(a, b) : undefined),
+  simplify: ([a, b]) => unchanged(b, a, 1) ?? unchanged(a, b, 1),
   explain: { forward: "y = a · b", derivative: "∂y/∂a = b, ∂y/∂b = a" },
   cases: [
     [uniform(2, 3), uniform(2, 3)],
@@ -48,7 +55,7 @@ export const mul: Binary = elementwise("mul", {
 export const div: Binary = elementwise("div", {
   forward: (a, b) => s.div(a, b),
   backward: ({ inputs: [, b], y, dy }) => [div(dy, b), neg(mul(dy, div(y, b)))],
-  simplify: ([a, b]) => (fillValue(b) === 1 ? keepsShape(a, b) : undefined),
+  simplify: ([a, b]) => unchanged(a, b, 1),
   explain: { forward: "y = a / b", derivative: "∂y/∂a = 1/b, ∂y/∂b = −y/b" },
   cases: [
     [uniform(2, 3), nonzero(2, 3)],
@@ -80,13 +87,16 @@ export const sqrt = elementwise("sqrt", {
   cases: [[positive(2, 3)]],
 });
 
+/** ∂L/∂a and ∂L/∂b of that one of a and b which `beats` the other: all for the winner, half for each of two equal ones. */
+const shared = ({ inputs: [a, b], dy }: BackwardContext<object>, beats: Binary): Node[] => {
+  const half = mul(0.5, equal(a, b));
+  return [mul(dy, add(beats(a, b), half)), mul(dy, add(beats(b, a), half))];
+};
+
 /** The larger of two; where they are equal each gets half of the gradient. */
 export const maximum = elementwise("maximum", {
   forward: (a, b) => s.max(a, b),
-  backward: ({ inputs: [a, b], dy }) => {
-    const half = mul(0.5, equal(a, b));
-    return [mul(dy, add(greater(a, b), half)), mul(dy, add(less(a, b), half))];
-  },
+  backward: (context) => shared(context, greater),
   explain: { forward: "y = max(a, b)", derivative: "∂y/∂a = [a > b], ∂y/∂b = [b > a]" },
   cases: [
     [uniform(4, 5), uniform(4, 5)],
@@ -97,10 +107,7 @@ export const maximum = elementwise("maximum", {
 /** The smaller of two; where they are equal each gets half of the gradient. */
 export const minimum = elementwise("minimum", {
   forward: (a, b) => s.min(a, b),
-  backward: ({ inputs: [a, b], dy }) => {
-    const half = mul(0.5, equal(a, b));
-    return [mul(dy, add(less(a, b), half)), mul(dy, add(greater(a, b), half))];
-  },
+  backward: (context) => shared(context, less),
   explain: { forward: "y = min(a, b)", derivative: "∂y/∂a = [a < b], ∂y/∂b = [b < a]" },
   cases: [[uniform(4, 5), uniform(4, 5)]],
 });

@@ -4,13 +4,12 @@
  */
 import { ShapeError } from "../errors.ts";
 import type { Node } from "../graph/node.ts";
-import { applyOp, type Case, defineOp } from "../graph/op.ts";
+import { applyOp, type Case, defineOp, type Tensor } from "../graph/op.ts";
 import { uniform } from "../graph/samples.ts";
-import { type Shape, showShape, sizeOf } from "../graph/shape.ts";
+import { type Shape, sameShape, showShape, sizeOf } from "../graph/shape.ts";
 import { toFloat } from "./functions.ts";
 import { reshape, transpose } from "./shape.ts";
 import {
-  checkSliding,
   imageSizes,
   type PaddingOption,
   type Pair,
@@ -18,8 +17,8 @@ import {
   type Sliding,
   sides,
   spanOf,
-  toPadding,
   toPair,
+  toSliding,
 } from "./window.ts";
 
 /** How a kernel goes over images. With groups, channels of a group see only their own group's. */
@@ -32,7 +31,7 @@ export type ConvolutionGradient = Convolution & { readonly size: Pair };
 
 /** Visits every product of y = conv2d(x, w): the places of its factors x and w, and of the y that it is added to. */
 function eachProduct(
-  [x, w, y]: readonly [Shape, Shape, Shape],
+  [{ shape: x }, { shape: w }, { shape: y }]: readonly Tensor[],
   { stride, padding, dilation, groups }: Convolution,
   visit: (x: number, w: number, y: number) => void,
 ): void {
@@ -55,38 +54,20 @@ function eachProduct(
   }
 }
 
+/** Two for each weight at each place of the window. */
 const flops = ([b, oh, ow]: Shape, w: Shape): number => 2 * b * oh * ow * sizeOf(w);
 
-/** The shape of conv2d(x, w); throws if the two do not fit. */
-function resultShape(op: string, x: Node, w: Node, convolution: Convolution): Shape {
-  const { b, h, w: width, c } = imageSizes(op, "images", x);
+/** The shape of y = conv2d(x, w); throws if the two do not fit. */
+function resultShape(op: string, x: Pick<Node, "shape">, w: Node, convolution: Convolution): Shape {
+  const { b, h, w: width, c } = imageSizes(op, x);
   const { groups } = convolution;
-  checkSliding(op, convolution);
-  if (w.shape.length !== 4) {
-    throw new ShapeError(
-      `${op}: a kernel must have shape [KH, KW, I / groups, O]; ${showShape(w.shape)} came. A 3 × 3 kernel from 1 channel to 32 is [3, 3, 1, 32].`,
-    );
-  }
   const [kh, kw, inputs, outputs] = w.shape;
-  if (inputs * groups !== c || outputs % groups !== 0) {
-    const inGroups = groups === 1 ? "" : ` in ${groups} groups`;
+  if (w.shape.length !== 4 || inputs * groups !== c || outputs % groups !== 0) {
     throw new ShapeError(
-      `${op}: images ${showShape(x.shape)} have ${c} channels; the kernel ${showShape(w.shape)}${inGroups} takes ${inputs * groups} and gives ${outputs}. ` +
-        "The kernel's third length must be the images' channels divided by groups, and its last a multiple of groups.",
+      `${op}: a kernel must have shape [KH, KW, I / groups, O]; ${showShape(w.shape)} came for I = ${c} channels and groups = ${groups}, which must divide O.`,
     );
   }
   return [b, ...placesOf(op, [h, width], [kh, kw], convolution), outputs];
-}
-
-/** Like `node`, but of another shape: to ask for the shape of a result that does not exist yet. */
-const shaped = (node: Node, shape: Shape): Node => ({ ...node, shape });
-
-function wantGradientOf(op: string, dy: Node, result: Shape): void {
-  if (showShape(dy.shape) !== showShape(result)) {
-    throw new ShapeError(
-      `${op}: the gradient has shape ${showShape(dy.shape)}, but the convolution it belongs to gives ${showShape(result)}. Give the same sizes, stride, padding, dilation and groups as there.`,
-    );
-  }
 }
 
 const EVERYWHERE: Convolution = { stride: [1, 1], padding: sides(0, 0, 0, 0), dilation: [1, 1], groups: 1 };
@@ -129,7 +110,7 @@ const conv2dOp = defineOp<Convolution>({
     epilogue: () => 3,
     reference: ([x, w], y, convolution) => {
       y.data.fill(0);
-      eachProduct([x.shape, w.shape, y.shape], convolution, (i, j, k) => {
+      eachProduct([x, w, y], convolution, (i, j, k) => {
         y.data[k] += x.data[i] * w.data[j];
       });
     },
@@ -154,16 +135,21 @@ const inputGradientOp = defineOp<ConvolutionGradient>({
     epilogue: () => 3,
     reference: ([dy, w], dx, convolution) => {
       dx.data.fill(0);
-      eachProduct([dx.shape, w.shape, dy.shape], convolution, (i, j, k) => {
+      eachProduct([dx, w, dy], convolution, (i, j, k) => {
         dx.data[i] += dy.data[k] * w.data[j];
       });
     },
     flops: ([dy, w]) => flops(dy.shape, w.shape),
   },
   shape: ([dy, w], attributes) => {
-    const { b } = imageSizes("conv2dInputGradient", "the gradient", dy);
-    const shape = [b, ...attributes.size, w.shape[2] * attributes.groups];
-    wantGradientOf("conv2dInputGradient", dy, resultShape("conv2dInputGradient", shaped(dy, shape), w, attributes));
+    const shape = [dy.shape[0], ...attributes.size, w.shape[2] * attributes.groups];
+    // Only conv2dTranspose can ask for sizes that do not fit.
+    const wanted = resultShape("conv2dTranspose", { shape }, w, attributes);
+    if (!sameShape(dy.shape, wanted)) {
+      throw new ShapeError(
+        `conv2dTranspose: ${showShape(shape)} would come of images ${showShape(wanted)}; they are ${showShape(dy.shape)}. Choose an outputPadding below the stride.`,
+      );
+    }
     return { shape, dtype: "float" };
   },
   backward: ({ inputs: [g, w], dy, attributes }) => [
@@ -183,20 +169,13 @@ const kernelGradientOp = defineOp<ConvolutionGradient>({
     kind: "structural",
     reference: ([x, dy], dw, convolution) => {
       dw.data.fill(0);
-      eachProduct([x.shape, dw.shape, dy.shape], convolution, (i, j, k) => {
+      eachProduct([x, dw, dy], convolution, (i, j, k) => {
         dw.data[j] += x.data[i] * dy.data[k];
       });
     },
     flops: ([, dy], dw) => flops(dy.shape, dw),
   },
-  shape: ([x, dy], attributes) => {
-    const { c } = imageSizes("conv2dKernelGradient", "images", x);
-    const { c: outputs } = imageSizes("conv2dKernelGradient", "the gradient", dy);
-    const shape = [...attributes.size, Math.floor(c / attributes.groups), outputs];
-    const y = resultShape("conv2dKernelGradient", x, shaped(dy, shape), attributes);
-    wantGradientOf("conv2dKernelGradient", dy, y);
-    return { shape, dtype: "float" };
-  },
+  shape: ([x, dy], { size, groups }) => ({ shape: [...size, x.shape[3] / groups, dy.shape[3]], dtype: "float" }),
   backward: ({ inputs: [x, g], dy, attributes }) => [
     conv2dInputGradient(g, dy, [x.shape[1], x.shape[2]], attributes),
     conv2d(x, dy, attributes),
@@ -220,11 +199,10 @@ export interface ConvolutionOptions {
   readonly groups?: number;
 }
 
-function writeOut(size: Pair, window: Pair, options: ConvolutionOptions): Convolution {
-  const [stride, dilation] = [toPair(options.stride ?? 1), toPair(options.dilation ?? 1)];
-  const padding = toPadding(options.padding ?? "valid", size, window, stride, dilation);
-  return { stride, padding, dilation, groups: options.groups ?? 1 };
-}
+const writeOut = (options: ConvolutionOptions, size: Pair, w: Node): Convolution => ({
+  ...toSliding(options, size, [w.shape[0], w.shape[1]]),
+  groups: options.groups ?? 1,
+});
 
 /**
  * Convolves images [B, H, W, I] with kernels w [KH, KW, I / groups, O] → [B, OH, OW, O]. As everywhere in this field it
@@ -234,8 +212,7 @@ function writeOut(size: Pair, window: Pair, options: ConvolutionOptions): Convol
  * const z = ops.conv2d(input("x", [64, 28, 28, 1]), variable("w", [3, 3, 1, 32]), { padding: "same" }); // [64, 28, 28, 32]
  */
 export function conv2d(x: Node, w: Node, options: ConvolutionOptions = {}): Node {
-  const convolution = writeOut([x.shape[1], x.shape[2]], [w.shape[0], w.shape[1]], options);
-  return applyOp(conv2dOp, [toFloat(x), toFloat(w)], convolution);
+  return applyOp(conv2dOp, [toFloat(x), toFloat(w)], writeOut(options, [x.shape[1], x.shape[2]], w));
 }
 
 /** ∂L/∂x of y = conv2d(x, w), from dy = ∂L/∂y [B, OH, OW, O]; `size` is the (H, W) of x. */
@@ -281,26 +258,21 @@ export function conv2dTranspose(
   w: Node,
   options: ConvolutionOptions & { readonly outputPadding?: number | Pair } = {},
 ): Node {
-  const op = "conv2dTranspose";
-  const { h, w: width, c } = imageSizes(op, "images", x);
+  const { h, w: width, c } = imageSizes("conv2dTranspose", x);
   if (w.shape.length !== 4 || w.shape[2] !== c) {
     throw new ShapeError(
-      `${op}: images ${showShape(x.shape)} need a kernel of shape [KH, KW, ${c}, O / groups]; ${showShape(w.shape)} came.`,
+      `conv2dTranspose: images ${showShape(x.shape)} need a kernel of shape [KH, KW, ${c}, O / groups]; ${showShape(w.shape)} came.`,
     );
   }
-  const [stride, window] = [toPair(options.stride ?? 1), [w.shape[0], w.shape[1]] as Pair];
-  const extra = toPair(options.outputPadding ?? 0);
+  const [stride, extra] = [toPair(options.stride ?? 1), toPair(options.outputPadding ?? 0)];
   const enlarged: Pair = [h * stride[0], width * stride[1]];
-  const convolution = writeOut(enlarged, window, options);
+  const convolution = writeOut(options, enlarged, w);
   const { padding, dilation } = convolution;
-  const along = (axis: 0 | 1, length: number): number =>
-    options.padding === "same"
-      ? enlarged[axis]
-      : (length - 1) * stride[axis] +
-        spanOf(window[axis], dilation[axis]) -
-        padding[axis][0] -
-        padding[axis][1] +
-        extra[axis];
+  const along = (axis: 0 | 1): number => {
+    if (options.padding === "same") return enlarged[axis];
+    const span = spanOf(w.shape[axis], dilation[axis]);
+    return enlarged[axis] - stride[axis] + span - padding[axis][0] - padding[axis][1] + extra[axis];
+  };
   const flipped = transpose(toFloat(w), [0, 1, 3, 2]); // [KH, KW, O / groups, I]
-  return conv2dInputGradient(toFloat(x), flipped, [along(0, h), along(1, width)], convolution);
+  return conv2dInputGradient(toFloat(x), flipped, [along(0), along(1)], convolution);
 }

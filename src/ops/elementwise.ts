@@ -7,7 +7,7 @@ import type { Node } from "../graph/node.ts";
 import { applyOp, type BackwardContext, type Case, defineOp, type Explanation, type Op } from "../graph/op.ts";
 import type { Sample } from "../graph/samples.ts";
 import { compileScalar, inputScalar, type Scalar } from "../graph/scalar.ts";
-import { broadcastShapes, sameShape } from "../graph/shape.ts";
+import { broadcastShapes } from "../graph/shape.ts";
 import { sumTo } from "./reduce.ts";
 
 /** What an op takes: a node, or a number that serves as a constant. */
@@ -44,45 +44,30 @@ export function elementwise<X extends Scalar[]>(
   name: string,
   definition: Elementwise<X>,
 ): (...x: { [K in keyof X]: Value }) => Node {
-  const arity = definition.forward.length;
-  const scalar = definition.forward(...(Array.from({ length: arity }, (_, i) => inputScalar(i)) as X));
-  let evaluate: ((...x: number[]) => number) | undefined;
-  const { backward } = definition;
+  const { forward, backward, simplify, explain, cases } = definition;
+  const scalar = forward(...(Array.from({ length: forward.length }, (_, i) => inputScalar(i)) as X));
+  const shapeOf = (inputs: readonly Node[]) =>
+    broadcastShapes(
+      name,
+      inputs.map((x) => x.shape),
+    );
 
   const op: Op<object> = defineOp<object>({
     name,
     meaning: { kind: "elementwise", scalar: () => scalar },
-    shape: (inputs) => ({
-      shape: broadcastShapes(
-        name,
-        inputs.map((x) => x.shape),
-      ),
-      dtype: "float",
-    }),
+    shape: (inputs) => ({ shape: shapeOf(inputs), dtype: "float" }),
     ...(backward && {
       backward: (context: BackwardContext<object>) =>
         backward(context).map((dx, i) => dx && sumTo(dx, context.inputs[i].shape)),
     }),
     simplify: (inputs) => {
       const values = inputs.map(fillValue);
-      if (values.every((value) => value !== undefined)) {
-        evaluate ??= compileScalar(scalar, arity);
-        return constant(
-          evaluate(...values),
-          broadcastShapes(
-            name,
-            inputs.map((x) => x.shape),
-          ),
-        );
-      }
-      return definition.simplify?.(inputs);
+      return values.every((value) => value !== undefined)
+        ? constant(compileScalar(scalar, values.length)(...values), shapeOf(inputs))
+        : simplify?.(inputs);
     },
-    explain: definition.explain,
-    cases: definition.cases.map((inputs): Case<object> => ({ inputs })),
+    explain,
+    cases: cases.map((inputs): Case<object> => ({ inputs })),
   });
   return (...x) => applyOp(op, (x as Value[]).map(toNode), {});
 }
-
-/** `node` if combining it with `other` would not change its shape: for simplifications such as x · 1 = x. */
-export const keepsShape = (node: Node, other: Node): Node | undefined =>
-  node.dtype === "float" && sameShape(broadcastShapes("", [node.shape, other.shape]), node.shape) ? node : undefined;

@@ -4,49 +4,44 @@
  */
 import { ShapeError } from "../errors.ts";
 import type { Node } from "../graph/node.ts";
-import { applyOp, type Case, defineOp, type Tensor } from "../graph/op.ts";
+import { type AnyArray, applyOp, type Case, defineOp, type Meaning } from "../graph/op.ts";
 import { uniform } from "../graph/samples.ts";
-import { type Shape, sameShape, showShape, sizeOf } from "../graph/shape.ts";
+import type { Shape } from "../graph/shape.ts";
 import { toFloat } from "./functions.ts";
 import { broadcastTo, reshape } from "./shape.ts";
 import {
-  checkSliding,
   imageSizes,
-  type Padding,
   type PaddingOption,
   type Pair,
   placesOf,
   type Sliding,
   sides,
-  toPadding,
   toPair,
+  toSliding,
 } from "./window.ts";
 
-export interface Pooling {
+/** A window's way over images. Its cells always lie side by side. */
+export interface Pooling extends Sliding {
   readonly window: Pair;
-  readonly stride: Pair;
-  readonly padding: Padding;
 }
 
-const sliding = ({ stride, padding }: Pooling): Sliding => ({ stride, padding, dilation: [1, 1] });
-
-/** Visits every window of every channel: the place of its result, and those of its cells inside the image. */
+/** Visits every window of every channel of images: the place of its result, and those of its cells inside the image. */
 function eachWindow(
-  [b, h, w, c]: Shape,
-  y: Shape,
+  [, h, w, c]: Shape,
+  [b, oh, ow]: Shape,
   { window, stride, padding }: Pooling,
-  visit: (y: number, cells: readonly number[]) => void,
+  visit: (place: number, cells: readonly number[]) => void,
 ): void {
-  for (let place = 0; place < sizeOf(y); place++) {
+  for (let place = 0; place < b * oh * ow * c; place++) {
     const channel = place % c;
-    const ox = Math.floor(place / c) % y[2];
-    const oy = Math.floor(place / c / y[2]) % y[1];
-    const image = Math.floor(place / c / y[2] / y[1]);
+    const ox = Math.floor(place / c) % ow;
+    const oy = Math.floor(place / c / ow) % oh;
+    const image = Math.floor(place / c / ow / oh);
     const cells: number[] = [];
     for (let ky = 0; ky < window[0]; ky++) {
       for (let kx = 0; kx < window[1]; kx++) {
         const [iy, ix] = [oy * stride[0] - padding[0][0] + ky, ox * stride[1] - padding[1][0] + kx];
-        if (image < b && iy >= 0 && iy < h && ix >= 0 && ix < w) cells.push(((image * h + iy) * w + ix) * c + channel);
+        if (iy >= 0 && iy < h && ix >= 0 && ix < w) cells.push(((image * h + iy) * w + ix) * c + channel);
       }
     }
     visit(place, cells);
@@ -54,34 +49,43 @@ function eachWindow(
 }
 
 /** The cell with the largest value: the first, if several are. */
-const winner = (x: Tensor["data"], cells: readonly number[]): number =>
+const winner = (x: AnyArray, cells: readonly number[]): number =>
   cells.reduce((best, cell) => (x[cell] > x[best] ? cell : best));
 
-function resultShape(op: string, x: Node, pooling: Pooling): Shape {
-  const { b, h, w, c } = imageSizes(op, "images", x);
-  const { window, padding } = pooling;
-  checkSliding(op, sliding(pooling));
-  for (const axis of [0, 1] as const) {
-    if (!(window[axis] > Math.max(...padding[axis]))) {
+/**
+ * What an op over windows is: what it does with each, to the data of its result and with those of its operands. The
+ * result of a gradient is images, and its last operand has the shape that pooling gives.
+ */
+const overWindows = <A extends Pooling>(
+  visit: (result: AnyArray, place: number, cells: readonly number[], ...operands: AnyArray[]) => void,
+  isGradient = false,
+): Meaning<A> => ({
+  kind: "structural",
+  epilogue: () => 3,
+  reference: (operands, result, pooling) => {
+    const [images, places] = isGradient ? [result, operands[operands.length - 1]] : [operands[0], result];
+    const data = operands.map((x) => x.data);
+    result.data.fill(0);
+    eachWindow(images.shape, places.shape, pooling, (place, cells) => visit(result.data, place, cells, ...data));
+  },
+});
+
+const resultShape =
+  (op: string) =>
+  ([x]: readonly Node[], pooling: Pooling) => {
+    const { b, h, w, c } = imageSizes(op, x);
+    const { window, padding } = pooling;
+    if (window.some((cells, axis) => !(cells > Math.max(...padding[axis])))) {
       throw new ShapeError(
         `${op}: with padding ${JSON.stringify(padding)} a window of ${window.join(" × ")} can lie wholly outside the image. Use less padding than the window's size.`,
       );
     }
-  }
-  return [b, ...placesOf(op, [h, w], window, sliding(pooling)), c];
-}
-
-function wantResult(op: string, dy: Node, result: Shape): void {
-  if (!sameShape(dy.shape, result)) {
-    throw new ShapeError(
-      `${op}: the gradient has shape ${showShape(dy.shape)}, but the pooling it belongs to gives ${showShape(result)}. Give the same sizes, window, stride and padding as there.`,
-    );
-  }
-}
+    return { shape: [b, ...placesOf(op, [h, w], window, pooling), c], dtype: "float" as const };
+  };
 
 const example = (x: Shape, window: Pair, stride: Pair, padding = sides(0, 0, 0, 0)) => ({
   x,
-  pooling: { window, stride, padding },
+  pooling: { window, stride, padding, dilation: [1, 1] as const },
 });
 
 /** Poolings of all kinds: what the cases of the ops are made from. */
@@ -97,22 +101,17 @@ const EXAMPLES = [
 
 const casesOf = <A>(use: (x: Shape, y: Shape, pooling: Pooling) => [Shape[], A]): Case<A>[] =>
   EXAMPLES.map(({ x, pooling }) => {
-    const y = [x[0], ...placesOf("pool", [x[1], x[2]], pooling.window, sliding(pooling)), x[3]];
+    const y = [x[0], ...placesOf("pool", [x[1], x[2]], pooling.window, pooling), x[3]];
     const [shapes, attributes] = use(x, y, pooling);
     return { inputs: shapes.map((shape) => uniform(...shape)), attributes };
   });
 
 const maxPoolOp = defineOp<Pooling>({
   name: "maxPool2d",
-  meaning: {
-    kind: "structural",
-    epilogue: () => 3,
-    reference: ([x], y, pooling) =>
-      eachWindow(x.shape, y.shape, pooling, (place, cells) => {
-        y.data[place] = Math.max(...cells.map((cell) => x.data[cell]));
-      }),
-  },
-  shape: ([x], pooling) => ({ shape: resultShape("maxPool2d", x, pooling), dtype: "float" }),
+  meaning: overWindows((y, place, cells, x) => {
+    y[place] = Math.max(...cells.map((cell) => x[cell]));
+  }),
+  shape: resultShape("maxPool2d"),
   backward: ({ inputs: [x], dy, attributes }) => [maxPool2dGradient(x, dy, attributes)],
   explain: {
     forward: "y = max of the window; the cell that holds it is the winner (the first, if several do)",
@@ -123,20 +122,10 @@ const maxPoolOp = defineOp<Pooling>({
 
 const maxPoolGradientOp = defineOp<Pooling>({
   name: "maxPool2dGradient",
-  meaning: {
-    kind: "structural",
-    epilogue: () => 3,
-    reference: ([x, dy], dx, pooling) => {
-      dx.data.fill(0);
-      eachWindow(x.shape, dy.shape, pooling, (place, cells) => {
-        dx.data[winner(x.data, cells)] += dy.data[place];
-      });
-    },
-  },
-  shape: ([x, dy], pooling) => {
-    wantResult("maxPool2dGradient", dy, resultShape("maxPool2dGradient", x, pooling));
-    return { shape: x.shape, dtype: "float" };
-  },
+  meaning: overWindows((dx, place, cells, x, dy) => {
+    dx[winner(x, cells)] += dy[place];
+  }, true),
+  shape: ([x]) => ({ shape: x.shape, dtype: "float" }),
   backward: ({ inputs: [x], dy, attributes }) => [undefined, maxPool2dPick(x, dy, attributes)],
   explain: {
     forward: "∂L/∂x = Σ of ∂L/∂y over the windows that x won",
@@ -147,18 +136,10 @@ const maxPoolGradientOp = defineOp<Pooling>({
 
 const maxPoolPickOp = defineOp<Pooling>({
   name: "maxPool2dPick",
-  meaning: {
-    kind: "structural",
-    epilogue: () => 3,
-    reference: ([x, g], y, pooling) =>
-      eachWindow(x.shape, y.shape, pooling, (place, cells) => {
-        y.data[place] = g.data[winner(x.data, cells)];
-      }),
-  },
-  shape: ([x, g], pooling) => {
-    wantResult("maxPool2dPick", g, x.shape);
-    return { shape: resultShape("maxPool2dPick", x, pooling), dtype: "float" };
-  },
+  meaning: overWindows((y, place, cells, x, g) => {
+    y[place] = g[winner(x, cells)];
+  }),
+  shape: resultShape("maxPool2dPick"),
   backward: ({ inputs: [x], dy, attributes }) => [undefined, maxPool2dGradient(x, dy, attributes)],
   explain: { forward: "y = the element of g at the window's winner in x", derivative: "∂L/∂g = ∂L/∂y at the winner" },
   cases: casesOf((x, _, pooling) => [[x, x], pooling]),
@@ -166,15 +147,10 @@ const maxPoolPickOp = defineOp<Pooling>({
 
 const averagePoolOp = defineOp<Pooling>({
   name: "averagePool2d",
-  meaning: {
-    kind: "structural",
-    epilogue: () => 3,
-    reference: ([x], y, pooling) =>
-      eachWindow(x.shape, y.shape, pooling, (place, cells) => {
-        y.data[place] = cells.reduce((sum, cell) => sum + x.data[cell], 0) / cells.length;
-      }),
-  },
-  shape: ([x], pooling) => ({ shape: resultShape("averagePool2d", x, pooling), dtype: "float" }),
+  meaning: overWindows((y, place, cells, x) => {
+    y[place] = cells.reduce((sum, cell) => sum + x[cell], 0) / cells.length;
+  }),
+  shape: resultShape("averagePool2d"),
   backward: ({ inputs: [x], dy, attributes }) => [averagePool2dGradient(dy, [x.shape[1], x.shape[2]], attributes)],
   explain: {
     forward: "y = Σ of the window / the number of its cells inside the image",
@@ -185,22 +161,10 @@ const averagePoolOp = defineOp<Pooling>({
 
 const averagePoolGradientOp = defineOp<Pooling & { readonly size: Pair }>({
   name: "averagePool2dGradient",
-  meaning: {
-    kind: "structural",
-    epilogue: () => 3,
-    reference: ([dy], dx, pooling) => {
-      dx.data.fill(0);
-      eachWindow(dx.shape, dy.shape, pooling, (place, cells) => {
-        for (const cell of cells) dx.data[cell] += dy.data[place] / cells.length;
-      });
-    },
-  },
-  shape: ([dy], { size, ...pooling }) => {
-    const { b, c } = imageSizes("averagePool2dGradient", "the gradient", dy);
-    const shape = [b, ...size, c];
-    wantResult("averagePool2dGradient", dy, resultShape("averagePool2dGradient", { ...dy, shape }, pooling));
-    return { shape, dtype: "float" };
-  },
+  meaning: overWindows((dx, place, cells, dy) => {
+    for (const cell of cells) dx[cell] += dy[place] / cells.length;
+  }, true),
+  shape: ([dy], { size }) => ({ shape: [dy.shape[0], ...size, dy.shape[3]], dtype: "float" }),
   backward: ({ dy, attributes: { size, ...pooling } }) => [applyOp(averagePoolOp, [dy], pooling)],
   explain: {
     forward: "∂L/∂x = Σ of ∂L/∂y / cells over the windows that x is in",
@@ -217,11 +181,9 @@ export interface PoolingOptions {
   readonly padding?: PaddingOption;
 }
 
-function writeOut(x: Node, size: number | Pair, options: PoolingOptions): Pooling {
+function writeOut(x: Node, size: number | Pair, { stride = size, padding }: PoolingOptions): Pooling {
   const window = toPair(size);
-  const stride = toPair(options.stride ?? window);
-  const image: Pair = [x.shape[1], x.shape[2]];
-  return { window, stride, padding: toPadding(options.padding ?? "valid", image, window, stride, [1, 1]) };
+  return { window, ...toSliding({ stride, padding }, [x.shape[1], x.shape[2]], window) };
 }
 
 /**
@@ -254,7 +216,7 @@ export const averagePool2dGradient = (dy: Node, size: Pair, pooling: Pooling): N
 
 /** Repeats every pixel `scale` times down and across (nearest neighbour): [B, H, W, C] → [B, H · sh, W · sw, C]. */
 export function upsample2d(x: Node, scale: number | Pair): Node {
-  const { b, h, w, c } = imageSizes("upsample2d", "images", x);
+  const { b, h, w, c } = imageSizes("upsample2d", x);
   const [sh, sw] = toPair(scale);
   const repeated = broadcastTo(reshape(x, [b, h, 1, w, 1, c]), [b, h, sh, w, sw, c]);
   return reshape(repeated, [b, h * sh, w * sw, c]);

@@ -13,9 +13,9 @@ const reshapeOp = defineOp<{ shape: Shape }>({
   name: "reshape",
   meaning: { kind: "view" },
   shape: ([x], { shape }) => {
-    if (sizeOf(shape) !== sizeOf(x.shape)) {
+    if (sizeOf(shape) !== sizeOf(x.shape) || !shape.every(Number.isInteger)) {
       throw new ShapeError(
-        `reshape: ${showShape(x.shape)} has ${sizeOf(x.shape)} elements and ${showShape(shape)} has ${sizeOf(shape)}; they must be equal.`,
+        `reshape: ${showShape(x.shape)} has ${sizeOf(x.shape)} elements, which do not fill ${showShape(shape)}.`,
       );
     }
     return { shape, dtype: x.dtype };

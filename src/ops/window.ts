@@ -2,7 +2,8 @@
  * How a window moves over images: stride, dilation, padding, and the sizes that follow. Convolution and pooling share
  * it. Options are given in short forms; attributes of ops are always written out.
  */
-import { ArgumentError, ShapeError } from "../errors.ts";
+import { checkNumbers, whole } from "../checks.ts";
+import { ShapeError } from "../errors.ts";
 import type { Node } from "../graph/node.ts";
 import { showShape } from "../graph/shape.ts";
 
@@ -31,64 +32,71 @@ export interface Sliding {
   readonly dilation: Pair;
 }
 
-export const toPair = (value: number | Pair): Pair => (typeof value === "number" ? [value, value] : value);
+/** A number for both, or one for each. */
+export const toPair = <T>(value: number | readonly [T, T]): readonly [T | number, T | number] =>
+  typeof value === "number" ? [value, value] : value;
+
+/** A number on all sides, (vertical, horizontal), or all four, written out. */
+export const toPadding = (padding: number | Pair | Padding): Padding => {
+  const [vertical, horizontal] = toPair<number | Pair>(padding);
+  return [toPair(vertical), toPair(horizontal)];
+};
 
 /** The length that a window of `size` cells spans when its cells stand `dilation` apart. */
 export const spanOf = (size: number, dilation: number): number => (size - 1) * dilation + 1;
 
-/** Writes padding out for images of `size` and a window of `window` cells. */
-export function toPadding(option: PaddingOption, size: Pair, window: Pair, stride: Pair, dilation: Pair): Padding {
-  if (option === "valid") return toPadding(0, size, window, stride, dilation);
-  if (option === "same") {
-    const along = (axis: 0 | 1): Pair => {
-      const results = Math.ceil(size[axis] / stride[axis]);
-      const span = spanOf(window[axis], dilation[axis]);
-      const total = Math.max(0, (results - 1) * stride[axis] + span - size[axis]);
-      return [Math.floor(total / 2), Math.ceil(total / 2)];
-    };
-    return [along(0), along(1)];
-  }
-  const [vertical, horizontal] = typeof option === "number" ? toPair(option) : option;
-  return [toPair(vertical), toPair(horizontal)];
+/** Writes options out for images of `size` and a window of `window` cells. */
+export function toSliding(
+  options: { stride?: number | Pair; padding?: PaddingOption; dilation?: number | Pair },
+  size: Pair,
+  window: Pair,
+): Sliding {
+  const [stride, dilation] = [toPair(options.stride ?? 1), toPair(options.dilation ?? 1)];
+  const { padding = "valid" } = options;
+  const same = (axis: 0 | 1): Pair => {
+    const reach = (Math.ceil(size[axis] / stride[axis]) - 1) * stride[axis] + spanOf(window[axis], dilation[axis]);
+    const total = Math.max(0, reach - size[axis]);
+    return [Math.floor(total / 2), Math.ceil(total / 2)];
+  };
+  return {
+    stride,
+    dilation,
+    padding: padding === "same" ? [same(0), same(1)] : toPadding(padding === "valid" ? 0 : padding),
+  };
 }
 
-/** Throws unless strides, dilations and paddings are numbers a window can move by. */
-export function checkSliding(op: string, { stride, padding, dilation }: Sliding): void {
-  const check = (what: string, values: readonly number[], least: number) => {
-    if (!values.every((n) => Number.isInteger(n) && n >= least)) {
-      throw new ArgumentError(`${op}: ${what} must be whole numbers ≥ ${least}; ${showShape(values)} came.`);
-    }
-  };
-  check("strides", stride, 1);
-  check("dilations", dilation, 1);
-  check("paddings", padding.flat(), 0);
+/** Throws for lengths, single or in pairs, that are not whole numbers ≥ `least`. */
+export function checkLengths(user: string, lengths: Readonly<Record<string, unknown>>, least: number): void {
+  for (const [name, value] of Object.entries(lengths)) {
+    for (const length of [value].flat(2)) checkNumbers(`${user}: `, { [name]: length }, whole(least));
+  }
 }
 
 /** How many places the window has on an image of `size`: (rows, columns). */
 export function placesOf(op: string, size: Pair, window: Pair, { stride, padding, dilation }: Sliding): Pair {
+  checkLengths(op, { stride, dilation }, 1);
+  checkLengths(op, { padding }, 0);
   const along = (axis: 0 | 1): number => {
     const free = size[axis] + padding[axis][0] + padding[axis][1] - spanOf(window[axis], dilation[axis]);
     return Math.floor(free / stride[axis]) + 1;
   };
   const places: Pair = [along(0), along(1)];
-  if (places[0] < 1 || places[1] < 1) {
-    const text = (pair: Pair) => pair.join(" × ");
-    const dilated = dilation[0] > 1 || dilation[1] > 1 ? `, ${text(dilation)} apart,` : "";
+  if (Math.min(...places) < 1) {
     throw new ShapeError(
-      `${op}: a window of ${text(window)} cells${dilated} does not fit on images of ${text(size)} with padding ${JSON.stringify(padding)}. ` +
-        'Use a smaller window, padding "same", or fewer layers that shrink the image before this one.',
+      `${op}: a window of ${window.join(" × ")} cells (dilation ${dilation.join(" × ")}) does not fit on images of ${size.join(" × ")} with padding ${JSON.stringify(padding)}. ` +
+        'Use a smaller window, padding "same", or fewer layers that shrink the image before.',
     );
   }
   return places;
 }
 
 /** The sizes of images [B, H, W, C]; throws if the node is not that. */
-export function imageSizes(op: string, what: string, x: Node): { b: number; h: number; w: number; c: number } {
-  if (x.shape.length !== 4) {
+export function imageSizes(op: string, { shape }: Pick<Node, "shape">): { b: number; h: number; w: number; c: number } {
+  if (shape.length !== 4) {
     throw new ShapeError(
-      `${op}: ${what} must have shape [B, H, W, C] (channels last); ${showShape(x.shape)} came. Reshape them first: one grey image of 28 × 28 is [1, 28, 28, 1].`,
+      `${op}: images must have shape [B, H, W, C] (channels last); ${showShape(shape)} came. Reshape them: one grey image of 28 × 28 is [1, 28, 28, 1].`,
     );
   }
-  const [b, h, w, c] = x.shape;
+  const [b, h, w, c] = shape;
   return { b, h, w, c };
 }

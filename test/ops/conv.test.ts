@@ -107,10 +107,15 @@ describe("shapes", () => {
   test("what does not fit is said with what was wanted and what to do", () => {
     expect(() => ops.conv2d(input("x", [28, 28]), w)).toThrow("images must have shape [B, H, W, C]");
     expect(() => ops.conv2d(x, input("w", [3, 3]))).toThrow("a kernel must have shape [KH, KW, I / groups, O]");
-    expect(() => ops.conv2d(x, input("w", [3, 3, 1, 8]))).toThrow("takes 1 and gives 8");
-    expect(() => ops.conv2d(x, w, { stride: 0 })).toThrow("strides must be whole numbers ≥ 1");
-    expect(() => ops.conv2d(x, input("w", [30, 3, 3, 8]))).toThrow("a window of 30 × 3 cells does not fit");
+    expect(() => ops.conv2d(x, input("w", [3, 3, 1, 8]))).toThrow("[3, 3, 1, 8] came for I = 3");
+    expect(() => ops.conv2d(x, w, { stride: 0 })).toThrow("stride must be a whole number ≥ 1; 0 came");
+    expect(() => ops.conv2d(x, input("w", [30, 3, 3, 8]))).toThrow(
+      "a window of 30 × 3 cells (dilation 1 × 1) does not fit",
+    );
     expect(() => ops.maxPool2d(x, 2, { padding: 2 })).toThrow("can lie wholly outside");
+    expect(() => ops.conv2dTranspose(x, w, { stride: 2, outputPadding: 2 })).toThrow(
+      "[2, 59, 57, 8] would come of images [2, 29, 28, 3]; they are [2, 28, 27, 3]",
+    );
     expect(() => ops.conv1d(x, w)).toThrow("sequences must have shape [B, L, I]");
   });
 });

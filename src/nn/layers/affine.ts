@@ -1,6 +1,5 @@
 /** What all layers with a kernel share: its initial values and penalties, the bias, the activation. Not a layer itself. */
-import { checkNumbers, FROM_0, show } from "../../checks.ts";
-import { ArgumentError } from "../../errors.ts";
+import { checkNumbers, FROM_0 } from "../../checks.ts";
 import type { Node } from "../../graph/node.ts";
 import type { Shape } from "../../graph/shape.ts";
 import { abs, add, mul, sum } from "../../ops/index.ts";
@@ -32,20 +31,12 @@ export function checkAffine(layer: string, { activation, init, l1 = 0, l2 = 0 }:
   checkNumbers(`${layer}: `, { l1, l2 }, FROM_0);
 }
 
-/** A whole number ≥ 1, or an error that says what it is for. */
-export function checkCount(layer: string, what: string, value: number): void {
-  if (!Number.isInteger(value) || value < 1)
-    throw new ArgumentError(`${layer} needs a whole number of ${what} ≥ 1; ${show(value)} came.`);
-}
-
 /** λ₁ Σ|w| + λ₂ Σw², or undefined if both are 0. */
 export function weightPenalty({ l1 = 0, l2 = 0 }: Pick<AffineOptions, "l1" | "l2">): ParameterSpec["penalty"] {
-  if (l1 === 0 && l2 === 0) return undefined;
-  return (w: Node) => {
-    const absolute = l1 > 0 ? mul(l1, sum(abs(w))) : undefined;
-    const squared = l2 > 0 ? mul(l2, sum(mul(w, w))) : undefined;
-    return absolute && squared ? add(absolute, squared) : (absolute ?? squared)!;
-  };
+  const terms: ((w: Node) => Node)[] = [];
+  if (l1 > 0) terms.push((w) => mul(l1, sum(abs(w))));
+  if (l2 > 0) terms.push((w) => mul(l2, sum(mul(w, w))));
+  return terms.length > 0 ? (w) => terms.map((term) => term(w)).reduce((a, b) => add(a, b)) : undefined;
 }
 
 /** The kernel, and the bias if there is one. */

@@ -1,17 +1,10 @@
 /** The fully connected layer. */
+import { checkNumbers, whole } from "../../checks.ts";
 import { ShapeError } from "../../errors.ts";
 import { showShape } from "../../graph/shape.ts";
 import { matmul } from "../../ops/index.ts";
 import { defineLayer, type Layer } from "../layer.ts";
-import {
-  AFFINE,
-  type AffineOptions,
-  affineOutput,
-  affineParameters,
-  checkAffine,
-  checkCount,
-  describeAffine,
-} from "./affine.ts";
+import { AFFINE, type AffineOptions, affineOutput, affineParameters, checkAffine, describeAffine } from "./affine.ts";
 
 /** Options of `dense`. */
 export type DenseOptions = AffineOptions;
@@ -35,7 +28,7 @@ const make = defineLayer<{ readonly units: number } & DenseOptions>("dense", {
  * const hidden = dense(128, { activation: "relu", init: "he", l2: 1e-4 });
  */
 export function dense(units: number, options: DenseOptions = {}): Layer {
-  checkCount("dense", "units", units);
+  checkNumbers("dense: ", { units }, whole(1));
   checkAffine("dense", options);
   return make(options, { units });
 }

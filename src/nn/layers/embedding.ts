@@ -1,9 +1,10 @@
 /** The embedding: whole numbers become rows of a table that is learnt. */
+import { checkNumbers, whole } from "../../checks.ts";
 import { DataError } from "../../errors.ts";
 import { gather, toFloat, toIndex } from "../../ops/index.ts";
 import { type InitializerName, initializer } from "../initializers.ts";
 import { defineLayer, type Layer, type LayerOptions } from "../layer.ts";
-import { type AffineOptions, checkAffine, checkCount, weightPenalty } from "./affine.ts";
+import { type AffineOptions, checkAffine, weightPenalty } from "./affine.ts";
 
 /** Options of `embedding`. */
 export interface EmbeddingOptions extends LayerOptions, Pick<AffineOptions, "l1" | "l2"> {
@@ -38,8 +39,7 @@ const make = defineLayer<{ readonly vocabulary: number; readonly units: number }
  * const model = sequential({ input: [20] }, [embedding(1000, 16), flatten(), dense(2)]);
  */
 export function embedding(vocabulary: number, units: number, options: EmbeddingOptions = {}): Layer {
-  checkCount("embedding", "words", vocabulary);
-  checkCount("embedding", "units", units);
+  checkNumbers("embedding: ", { vocabulary, units }, whole(1));
   checkAffine("embedding", options);
   return make(options, { vocabulary, units });
 }

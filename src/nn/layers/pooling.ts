@@ -1,12 +1,9 @@
 /** Pooling of images and sequences: one number for each window, or for the whole of it, of each channel. */
-import { ShapeError } from "../../errors.ts";
 import type { Node } from "../../graph/node.ts";
-import { type Shape, showShape } from "../../graph/shape.ts";
 import { averagePool2d as averageOp, max, maxPool2d as maxOp, mean, reshape } from "../../ops/index.ts";
-import { type PaddingOption, type Pair, toPair } from "../../ops/window.ts";
+import { checkLengths, type PaddingOption, type Pair, toPair } from "../../ops/window.ts";
 import { defineLayer, type Layer, type LayerOptions } from "../layer.ts";
-import { checkCount } from "./affine.ts";
-import { wantImage } from "./reshape.ts";
+import { wantAxes } from "./reshape.ts";
 
 /** Options of `maxPool2d` and `averagePool2d`. */
 export interface Pool2dOptions extends LayerOptions {
@@ -24,54 +21,35 @@ export interface Pool1dOptions extends LayerOptions {
   readonly padding?: "valid" | "same" | number | Pair;
 }
 
-type Size = number | Pair;
-type PoolOp = (x: Node, size: Size, options: Pool2dOptions) => Node;
+type PoolOp = (x: Node, size: number | Pair, options: Pool2dOptions) => Node;
 
-function definePooling<S extends Size, O extends LayerOptions>(
+/** A kind of pooling: of images (two axes) or of sequences (one axis), which are images of one row. */
+function definePooling<S extends number | Pair, O extends LayerOptions>(
   kind: string,
-  over: (kind: string, op: PoolOp) => PoolOp,
-  windowOp: PoolOp,
+  axes: 1 | 2,
+  op: PoolOp,
 ): (size?: S, options?: O) => Layer {
-  const op = over(kind, windowOp);
-  const make = defineLayer<{ readonly size: Size } & Pool2dOptions>(kind, {
+  const make = defineLayer<{ readonly size: number | Pair } & Pool2dOptions>(kind, {
     options: ["stride", "padding"],
-    apply: ({ size, ...options }, { x }) => op(x, size, options),
-    describe: ({ size }) => (kind.endsWith("1d") ? `${size}` : toPair(size).join("×")),
+    apply: ({ size, ...options }, { x }) => {
+      wantAxes(axes, kind, x.shape);
+      if (axes === 2) return op(x, size, options);
+      const { stride = size, padding = 0 } = options;
+      const [b, length, channels] = x.shape;
+      const y = op(reshape(x, [b, 1, length, channels]), [1, size as number], {
+        stride: [1, stride as number],
+        padding: typeof padding === "string" ? padding : [[0, 0], toPair(padding as number | Pair)],
+      });
+      return reshape(y, [b, -1, channels]);
+    },
+    describe: ({ size }) => (axes === 1 ? `${size}` : toPair(size).join("×")),
   });
   return (size = 2 as S, options = {} as O) => {
     const { stride = 1 }: Pool2dOptions = options;
-    for (const n of toPair(size)) checkCount(kind, "cells per side of the window", n);
-    for (const n of toPair(stride)) checkCount(kind, "places to move by (stride)", n);
+    checkLengths(kind, { size, stride }, 1);
     return make(options, { size });
   };
 }
-
-const ofImages =
-  (kind: string, op: PoolOp): PoolOp =>
-  (x, size, options) => {
-    wantImage(kind, x.shape);
-    return op(x, size, options);
-  };
-
-function wantSequence(layer: string, x: Shape): void {
-  if (x.length !== 3)
-    throw new ShapeError(
-      `${layer} takes sequences [L, C] (channels last); ${showShape(x.slice(1))} came. Put reshape([L, C]) before it.`,
-    );
-}
-
-/** A sequence is an image of one row. */
-const ofSequences =
-  (kind: string, op: PoolOp): PoolOp =>
-  (x, size, { stride = size, padding = 0 }) => {
-    wantSequence(kind, x.shape);
-    const [b, length, channels] = x.shape;
-    const y = op(reshape(x, [b, 1, length, channels]), [1, size as number], {
-      stride: [1, stride as number],
-      padding: typeof padding === "string" ? padding : [[0, 0], toPair(padding as number | Pair)],
-    });
-    return reshape(y, [b, y.shape[2], channels]);
-  };
 
 /**
  * The largest of each window, of a size (2 unless said; a number or (height, width)): [B, H, W, C] → [B, H′, W′, C].
@@ -79,10 +57,10 @@ const ofSequences =
  * @example
  * const model = sequential({ input: [8, 8, 1] }, [conv2d(4, 3), maxPool2d(2), flatten(), dense(2)]);
  */
-export const maxPool2d = definePooling<Size, Pool2dOptions>("maxPool2d", ofImages, maxOp);
+export const maxPool2d = definePooling<number | Pair, Pool2dOptions>("maxPool2d", 2, maxOp);
 
 /** The mean of each window, of a size (2 unless said): [B, H, W, C] → [B, H′, W′, C]. Padding does not count. */
-export const averagePool2d = definePooling<Size, Pool2dOptions>("averagePool2d", ofImages, averageOp);
+export const averagePool2d = definePooling<number | Pair, Pool2dOptions>("averagePool2d", 2, averageOp);
 
 /**
  * The largest of each window of `size` places (2 unless said): [B, L, C] → [B, L′, C].
@@ -90,34 +68,30 @@ export const averagePool2d = definePooling<Size, Pool2dOptions>("averagePool2d",
  * @example
  * const model = sequential({ input: [12, 1] }, [conv1d(4, 3), maxPool1d(2), globalAveragePool1d(), dense(2)]);
  */
-export const maxPool1d = definePooling<number, Pool1dOptions>("maxPool1d", ofSequences, maxOp);
+export const maxPool1d = definePooling<number, Pool1dOptions>("maxPool1d", 1, maxOp);
 
 /** The mean of each window of `size` places (2 unless said): [B, L, C] → [B, L′, C]. Padding does not count. */
-export const averagePool1d = definePooling<number, Pool1dOptions>("averagePool1d", ofSequences, averageOp);
+export const averagePool1d = definePooling<number, Pool1dOptions>("averagePool1d", 1, averageOp);
 
-function defineGlobal(
-  kind: string,
-  want: (kind: string, x: Shape) => void,
-  op: (x: Node, axes: number[]) => Node,
-): (options?: LayerOptions) => Layer {
+const defineGlobal = (kind: string, axes: 1 | 2, op: (x: Node, axes: number[]) => Node) => {
   const make = defineLayer<LayerOptions>(kind, {
     options: [],
     apply: (_, { x }) => {
-      want(kind, x.shape);
-      return op(x, [...x.shape.keys()].slice(1, -1));
+      wantAxes(axes, kind, x.shape);
+      return op(x, [1, 2].slice(0, axes));
     },
   });
-  return (options = {}) => make(options);
-}
+  return (options: LayerOptions = {}): Layer => make(options);
+};
 
 /** The mean of each channel over the whole image: [B, H, W, C] → [B, C]. */
-export const globalAveragePool2d = defineGlobal("globalAveragePool2d", wantImage, mean);
+export const globalAveragePool2d = defineGlobal("globalAveragePool2d", 2, mean);
 
 /** The largest of each channel over the whole image: [B, H, W, C] → [B, C]. */
-export const globalMaxPool2d = defineGlobal("globalMaxPool2d", wantImage, max);
+export const globalMaxPool2d = defineGlobal("globalMaxPool2d", 2, max);
 
 /** The mean of each channel over the whole sequence: [B, L, C] → [B, C]. */
-export const globalAveragePool1d = defineGlobal("globalAveragePool1d", wantSequence, mean);
+export const globalAveragePool1d = defineGlobal("globalAveragePool1d", 1, mean);
 
 /** The largest of each channel over the whole sequence: [B, L, C] → [B, C]. */
-export const globalMaxPool1d = defineGlobal("globalMaxPool1d", wantSequence, max);
+export const globalMaxPool1d = defineGlobal("globalMaxPool1d", 1, max);

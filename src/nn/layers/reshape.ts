@@ -3,9 +3,8 @@ import { show } from "../../checks.ts";
 import { ArgumentError, ShapeError } from "../../errors.ts";
 import { type Shape, showShape, sizeOf } from "../../graph/shape.ts";
 import { pad, reshape as reshapeOp, upsample2d } from "../../ops/index.ts";
-import { type Padding, type Pair, toPadding, toPair } from "../../ops/window.ts";
+import { checkLengths, type Padding, type Pair, toPadding, toPair } from "../../ops/window.ts";
 import { defineLayer, type Layer, type LayerOptions } from "../layer.ts";
-import { checkCount } from "./affine.ts";
 
 const makeFlatten = defineLayer<LayerOptions>("flatten", {
   options: [],
@@ -17,17 +16,7 @@ export const flatten = (options: LayerOptions = {}): Layer => makeFlatten(option
 
 const makeReshape = defineLayer<{ readonly shape: Shape } & LayerOptions>("reshape", {
   options: [],
-  apply: ({ shape }, { x }) => {
-    const size = sizeOf(x.shape.slice(1));
-    const known = shape.reduce((product, n) => (n === -1 ? product : product * n), 1);
-    const full = shape.map((n) => (n === -1 ? size / known : n));
-    if (sizeOf(full) !== size || !full.every(Number.isInteger)) {
-      throw new ShapeError(
-        `reshape to ${showShape(shape)} does not fit: the input ${showShape(x.shape.slice(1))} has ${size} values.`,
-      );
-    }
-    return reshapeOp(x, [x.shape[0], ...full]);
-  },
+  apply: ({ shape }, { x }) => reshapeOp(x, [x.shape[0], ...shape]),
   describe: ({ shape }) => showShape(shape),
 });
 
@@ -48,11 +37,12 @@ export function reshape(shape: Shape, options: LayerOptions = {}): Layer {
   return makeReshape(options, { shape });
 }
 
-/** Throws unless the sample is an image. */
-export function wantImage(layer: string, x: Shape): void {
-  if (x.length !== 4) {
+/** Throws unless x is a batch of images [B, H, W, C] (of two axes) or of sequences [B, L, C] (of one). */
+export function wantAxes(axes: 1 | 2, layer: string, x: Shape): void {
+  const [what, shape] = axes === 1 ? ["sequences", "[L, C]"] : ["images", "[H, W, C]"];
+  if (x.length !== axes + 2) {
     throw new ShapeError(
-      `${layer} takes images [H, W, C] (channels last); ${showShape(x.slice(1))} came. Put reshape([H, W, C]) before it.`,
+      `${layer} takes ${what} ${shape} (channels last); ${showShape(x.slice(1))} came. Put reshape(${shape}) before it.`,
     );
   }
 }
@@ -60,8 +50,8 @@ export function wantImage(layer: string, x: Shape): void {
 const makePadding = defineLayer<{ readonly padding: number | Pair | Padding } & LayerOptions>("zeroPadding2d", {
   options: [],
   apply: ({ padding }, { x }) => {
-    wantImage("zeroPadding2d", x.shape);
-    const [[top, bottom], [left, right]] = toPadding(padding, [1, 1], [1, 1], [1, 1], [1, 1]);
+    wantAxes(2, "zeroPadding2d", x.shape);
+    const [[top, bottom], [left, right]] = toPadding(padding);
     return pad(x, [0, top, left, 0], [0, bottom, right, 0]);
   },
   describe: ({ padding }) => JSON.stringify(padding),
@@ -72,15 +62,14 @@ const makePadding = defineLayer<{ readonly padding: number | Pair | Padding } & 
  * [B, H, W, C] → [B, H + top + bottom, W + left + right, C].
  */
 export function zeroPadding2d(padding: number | Pair | Padding, options: LayerOptions = {}): Layer {
-  if (![padding].flat(2).every((n) => Number.isInteger(n) && (n as number) >= 0))
-    throw new ArgumentError(`zeroPadding2d needs whole numbers ≥ 0; ${JSON.stringify(padding)} came.`);
+  checkLengths("zeroPadding2d", { padding }, 0);
   return makePadding(options, { padding });
 }
 
 const makeUpsampling = defineLayer<{ readonly scale: number | Pair } & LayerOptions>("upsampling2d", {
   options: [],
   apply: ({ scale }, { x }) => {
-    wantImage("upsampling2d", x.shape);
+    wantAxes(2, "upsampling2d", x.shape);
     return upsample2d(x, scale);
   },
   describe: ({ scale }) => toPair(scale).join(" × "),
@@ -88,6 +77,6 @@ const makeUpsampling = defineLayer<{ readonly scale: number | Pair } & LayerOpti
 
 /** Repeats every pixel (nearest neighbour): [B, H, W, C] → [B, H·s, W·s, C], or a pair (vertical, horizontal). */
 export function upsampling2d(scale: number | Pair = 2, options: LayerOptions = {}): Layer {
-  for (const n of toPair(scale)) checkCount("upsampling2d", "repetitions", n);
+  checkLengths("upsampling2d", { scale }, 1);
   return makeUpsampling(options, { scale });
 }

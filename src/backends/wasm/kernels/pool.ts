@@ -33,9 +33,8 @@ interface Sizes extends Pooling {
 }
 
 function sizesOf(step: Step, images: readonly number[], results: readonly number[]): Sizes {
-  const { window, stride, padding } = step.root!.attributes as unknown as Pooling;
   const [b, h, w, c] = images;
-  return { b, h, w, c, oh: results[1], ow: results[2], window, stride, padding };
+  return { ...(step.root!.attributes as unknown as Pooling), b, h, w, c, oh: results[1], ow: results[2] };
 }
 
 /** The part of a window that lies inside the image: where it begins, and how many rows and columns it has. */
