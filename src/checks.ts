@@ -74,3 +74,11 @@ export function checkNumbers(what: string, values: Readonly<Record<string, unkno
       throw new ArgumentError(`${what}${name} must be ${wanted}; ${show(value)} came.`);
   }
 }
+
+/** Throws for values that are not whole numbers ≥ `least`, nor lists of such; `what` is whose they are. */
+export function checkWhole(what: string, values: Readonly<Record<string, unknown>>, least: number): void {
+  for (const [name, value] of Object.entries(values)) {
+    const said = Array.isArray(value) ? `each of ${name}` : name;
+    for (const n of [value].flat(2)) checkNumbers(what, { [said]: n }, whole(least));
+  }
+}

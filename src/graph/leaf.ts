@@ -2,6 +2,7 @@
  * The leaves of a graph: what is given each run (input), what lasts between runs (variable), what never changes
  * (constant).
  */
+import { checkWhole } from "../checks.ts";
 import { ArgumentError } from "../errors.ts";
 import { type DType, makeNode, type Node, named } from "./node.ts";
 import { type AnyArray, defineOp, type Op } from "./op.ts";
@@ -22,9 +23,7 @@ const variableOp = defineLeaf("variable");
 const constantOp = defineLeaf("constant");
 
 const leaf = (op: Op, shape: Shape, dtype: DType, attributes = {}): Node => {
-  if (!shape.every((n) => Number.isInteger(n) && n >= 0)) {
-    throw new ArgumentError(`A shape is a list of whole numbers ≥ 0; ${showShape(shape)} is not one.`);
-  }
+  checkWhole(`${op.name}: the `, { shape }, 0);
   return makeNode(op, [], { shape, dtype, ...attributes }, shape, dtype);
 };
 

@@ -2,7 +2,7 @@
  * A network: layers, how they are wired, their names, their parameters, and how to build their graph. It holds no values
  * and runs nothing. Layers may hold layers; a parameter's name is the way to it: `residual_1.dense_2.kernel`.
  */
-import { checkNumbers, show, whole } from "../checks.ts";
+import { checkWhole, show, unknownName } from "../checks.ts";
 import { ArgumentError, ChainruleError, ShapeError } from "../errors.ts";
 import { input, variable } from "../graph/leaf.ts";
 import { inScope, type Node, named } from "../graph/node.ts";
@@ -66,96 +66,80 @@ interface Pass extends ApplyOptions {
   readonly x: Node;
   readonly results: Map<string, Node>;
   readonly updates: Map<Node, Node>;
-  readonly penalties: Map<string, Node>;
+  /** By the parameters that they are of, so that one which is used twice counts once. */
+  readonly penalties: Map<object, Node>;
   /** How many random arrays each layer has drawn. */
   readonly draws: Map<string, number>;
 }
 
 /** One layer in its place in the network. */
-class Place {
+class Place implements NamedLayer {
   readonly name: string;
+  readonly kind: string;
   readonly config: LayerConfig;
-  readonly kindName: string;
-  readonly kind: LayerKind<unknown>;
-  readonly inner: readonly Place[];
-  /** By their names within the layer. Known once the shape of the input is. */
-  readonly parameters = new Map<string, Parameter>();
-  readonly specs = new Map<string, ParameterSpec>();
-  shapes: { input: Shape; output: Shape } | undefined;
+  readonly layers: readonly Place[];
+  readonly definition: LayerKind<unknown>;
+  /** Its own parameters by their names within the layer. Known once the shape of the input is. */
+  readonly own = new Map<string, Parameter & Pick<ParameterSpec, "penalty">>();
+  /** Of its first use, as the next two are. */
+  isNew = true;
+  inputShape: Shape = [];
+  outputShape: Shape = [];
   frozen: boolean;
   /** Whether it is applied to the network's own input. */
   seesData = false;
 
   constructor(name: string, { kind, config }: Layer, frozen: boolean) {
     this.name = name;
+    this.kind = kind;
     this.config = config as LayerConfig;
-    this.kindName = kind;
-    this.kind = layerKind(kind);
+    this.definition = layerKind(kind);
     this.frozen = frozen || this.config.trainable === false;
-    this.inner = placesOf(this.config.layers ?? [], `${name}.`, this.frozen);
+    this.layers = placesOf(this.config.layers ?? [], `${name}.`, this.frozen);
   }
 
   /** Makes the parameters for an input shape; when the layer is used again, they must be the same. */
-  prepare(shape: Shape): void {
-    const specs = this.kind.parameters?.(this.config, shape) ?? [];
-    const isNew = this.shapes === undefined;
-    for (const spec of specs) {
-      const known = this.parameters.get(spec.name);
-      if (isNew) {
-        this.#make(spec);
-      } else if (!known || !sameShape(known.node.shape, spec.shape)) {
+  prepare(input: Shape): void {
+    const place = this;
+    for (const { name: own, shape, init, penalty, trainable } of this.definition.parameters?.(this.config, input) ??
+      []) {
+      const known = this.own.get(own);
+      if (this.isNew) {
+        const name = `${this.name}.${own}`;
+        this.own.set(own, {
+          name,
+          node: variable(name, shape),
+          init,
+          penalty,
+          get trainable() {
+            return trainable !== false && !place.frozen;
+          },
+        });
+      } else if (!known || !sameShape(known.node.shape, shape)) {
         throw new ShapeError(
-          `it is used again on an input of shape ${showShape(shape)}, for which its ${spec.name} would have shape ${showShape(spec.shape)}; it has ${showShape(known?.node.shape ?? [])}, from an input of shape ${showShape(this.shapes!.input)}. Parameters can be shared among inputs of like shapes.`,
+          `it is used again on an input of shape ${showShape(input)}, for which its ${own} would have shape ${showShape(shape)}; from ${showShape(this.inputShape)} it has ${showShape(known?.node.shape ?? [])}. Parameters can be shared among inputs of like shapes.`,
         );
       }
     }
   }
 
-  #make(spec: ParameterSpec): void {
-    const name = `${this.name}.${spec.name}`;
-    const place = this;
-    this.specs.set(spec.name, spec);
-    this.parameters.set(spec.name, {
-      name,
-      node: variable(name, spec.shape),
-      init: spec.init,
-      get trainable() {
-        return spec.trainable !== false && !place.frozen;
-      },
-    });
+  get description(): string {
+    return this.definition.describe?.(this.config) ?? "";
   }
 
-  freeze(frozen: boolean): void {
-    this.frozen = frozen;
-    for (const place of this.inner) place.freeze(frozen);
-  }
-
-  get allParameters(): readonly Parameter[] {
-    return [...this.parameters.values(), ...this.inner.flatMap((place) => place.allParameters)];
-  }
-
-  describe(): NamedLayer {
-    return {
-      name: this.name,
-      kind: this.kindName,
-      config: this.config,
-      description: this.kind.describe?.(this.config) ?? "",
-      inputShape: this.shapes?.input ?? [],
-      outputShape: this.shapes?.output ?? [],
-      parameters: this.allParameters,
-      layers: this.inner.map((place) => place.describe()),
-    };
+  get parameters(): readonly Parameter[] {
+    return [...this.own.values(), ...this.layers.flatMap((place) => place.parameters)];
   }
 
   /** The layer as plain data, with what has been frozen since it was made. */
   toLayer(): Layer {
     const { trainable: _, ...config } = this.config;
     return {
-      kind: this.kindName,
+      kind: this.kind,
       config: {
         ...config,
         ...(this.frozen && { trainable: false }),
-        ...(this.config.layers && { layers: this.inner.map((place) => place.toLayer()) }),
+        ...(config.layers && { layers: this.layers.map((place) => place.toLayer()) }),
       },
     };
   }
@@ -163,21 +147,22 @@ class Place {
 
 /** Gives each layer its place and its name: its own, or its kind and which of that kind it is. */
 function placesOf(layers: readonly Layer[], prefix: string, frozen: boolean): Place[] {
-  const counts = new Map<string, number>();
-  const taken = new Set<string>();
-  return layers.map((layer) => {
-    const number = (counts.get(layer.kind) ?? 0) + 1;
-    counts.set(layer.kind, number);
-    const { name = `${layer.kind}_${number}` } = layer.config as LayerConfig;
-    if (typeof name !== "string" || !/^[^.\s]+$/.test(name) || taken.has(name)) {
+  const names = layers.map(({ kind, config }, i) => {
+    const number = layers.slice(0, i + 1).filter((layer) => layer.kind === kind).length;
+    return (config as LayerConfig).name ?? `${kind}_${number}`;
+  });
+  return layers.map((layer, i) => {
+    const name = names[i];
+    if (!/^[^.\s]+$/.test(name) || names.indexOf(name) < i)
       throw new ArgumentError(
-        `A layer's name must be a word without dots that no other layer beside it has; "${name}" came.`,
+        `A layer's name must be a word without dots that no other layer beside it has; ${show(name)} came.`,
       );
-    }
-    taken.add(name);
     return new Place(prefix + name, layer, frozen);
   });
 }
+
+/** All of these, each with those inside of it after it. */
+const withInner = (places: readonly Place[]): Place[] => places.flatMap((place) => [place, ...withInner(place.layers)]);
 
 /**
  * A network as a graph: layers with names, shapes and initial values, which knows no training. `model.network` is one.
@@ -188,18 +173,13 @@ export class Network {
   /** The op that the output comes from, such as `softmax`. */
   readonly outputOp: string;
   readonly seed: number;
-  readonly layers: readonly NamedLayer[];
   /** Which layer is applied to what; one after the other if undefined. */
   readonly wiring: Wiring | undefined;
   readonly #places: readonly Place[];
 
   constructor(inputShape: Shape, seed: number, layers: readonly Layer[], wiring?: Wiring) {
-    if (inputShape.some((n) => !Number.isInteger(n) || n < 1)) {
-      throw new ArgumentError(
-        `The input shape must be whole numbers ≥ 1 without the batch, such as [784]; it is ${show(inputShape)}.`,
-      );
-    }
-    checkNumbers("A network: ", { seed }, whole(0));
+    checkWhole("A network: ", { input: inputShape }, 1);
+    checkWhole("A network: ", { seed }, 0);
     if (layers.length === 0) throw new ArgumentError("A network needs at least one layer, such as dense(10).");
     this.inputShape = inputShape;
     this.seed = seed;
@@ -208,12 +188,15 @@ export class Network {
     const { output } = this.apply(input("x", [1, ...inputShape]), { training: false });
     this.outputShape = output.shape.slice(1);
     this.outputOp = output.op.name;
-    this.layers = this.#places.map((place) => place.describe());
+  }
+
+  get layers(): readonly NamedLayer[] {
+    return this.#places;
   }
 
   /** Every parameter and state, in the order of the layers. */
   get parameters(): readonly Parameter[] {
-    return this.#places.flatMap((place) => place.allParameters);
+    return this.#places.flatMap((place) => place.parameters);
   }
 
   get parameterCount(): number {
@@ -222,9 +205,7 @@ export class Network {
 
   /** All layers, those inside of others after them. */
   get allLayers(): readonly NamedLayer[] {
-    const flatten = (layers: readonly NamedLayer[]): NamedLayer[] =>
-      layers.flatMap((layer) => [layer, ...flatten(layer.layers)]);
-    return flatten(this.layers);
+    return withInner(this.#places);
   }
 
   /** The layers as plain data. */
@@ -234,25 +215,23 @@ export class Network {
 
   /** Lets a layer's parameters be, or be trained again, by its name such as `dense_1` or `residual_1.dense_2`. */
   freeze(name: string, frozen = true): void {
-    const all = this.#allPlaces();
-    const found = all.find((place) => place.name === name);
-    if (!found) {
-      throw new ArgumentError(
-        `There is no layer "${name}". This network has ${all.map((place) => place.name).join(", ")}.`,
+    const all = withInner(this.#places);
+    const found = all.filter((place) => place.name === name);
+    if (found.length === 0) {
+      throw unknownName(
+        "layer",
+        name,
+        all.map((place) => place.name),
       );
     }
-    found.freeze(frozen);
+    for (const place of withInner(found)) place.frozen = frozen;
   }
 
   /** Checks data for the layers that take it as it is, such as embeddings. */
   check(values: ArrayLike<number>, what: string): void {
-    for (const { seesData, kind, config } of this.#allPlaces()) {
-      if (seesData) kind.check?.(config, values, sizeOf(this.inputShape), what);
+    for (const { seesData, definition, config } of withInner(this.#places)) {
+      if (seesData) definition.check?.(config, values, sizeOf(this.inputShape), what);
     }
-  }
-
-  #allPlaces(places = this.#places): Place[] {
-    return places.flatMap((place) => [place, ...this.#allPlaces(place.inner)]);
   }
 
   /** Builds the graph of the network for a batch x [B, …input shape]. */
@@ -278,29 +257,28 @@ export class Network {
   }
 
   #applyPlace(place: Place, inputs: readonly Node[], pass: Pass): Node {
-    const { name, config, kind } = place;
+    const { name, definition, own } = place;
     const [x] = inputs;
     const build = (): Node => {
-      if (inputs.length > 1 && !kind.several)
+      if (inputs.length > 1 && !definition.several)
         throw new ArgumentError(`it takes one input, but is applied to ${inputs.length}. Merge them first.`);
       const shape = x.shape.slice(1);
       place.prepare(shape);
       if (x === pass.x) place.seesData = true;
-      for (const [own, { penalty }] of place.specs) {
-        const parameter = place.parameters.get(own)!;
-        if (penalty && parameter.trainable) pass.penalties.set(parameter.name, penalty(parameter.node));
+      for (const { penalty, trainable, node } of own.values()) {
+        if (penalty && trainable) pass.penalties.set(node, penalty(node));
       }
-      const output = kind.apply(config, {
+      const output = definition.apply(place.config, {
         x,
         inputs,
         training: pass.training && !place.frozen,
-        parameter: (own) => {
-          const { node } = place.parameters.get(own)!;
+        parameter: (key) => {
+          const { node } = own.get(key)!;
           return pass.updates.get(node) ?? node;
         },
-        name: (node, own) => {
-          pass.results.set(`${name}.${own}`, node);
-          return named(node, `${name}.${own}`);
+        name: (node, key) => {
+          pass.results.set(`${name}.${key}`, node);
+          return named(node, `${name}.${key}`);
         },
         uniform: (shape) => {
           if (!pass.step) throw new ArgumentError("Random layers need the number of the step when they train.");
@@ -308,13 +286,11 @@ export class Network {
           pass.draws.set(name, draw + 1);
           return randomUniform(pass.step, shape, streamKey(this.seed, `${name}.random${draw}`));
         },
-        update: (own, next) => pass.updates.set(place.parameters.get(own)!.node, next),
-        addLoss: (term) => {
-          pass.penalties.set(`${name} ${pass.penalties.size}`, term);
-        },
-        layer: (index, ...given) => this.#applyPlace(place.inner[index], given, pass),
+        update: (key, next) => pass.updates.set(own.get(key)!.node, next),
+        addLoss: (term) => pass.penalties.set({}, term),
+        layer: (index, ...given) => this.#applyPlace(place.layers[index], given, pass),
       });
-      place.shapes ??= { input: shape, output: output.shape.slice(1) };
+      if (place.isNew) [place.isNew, place.inputShape, place.outputShape] = [false, shape, output.shape.slice(1)];
       return output;
     };
     const output = atLayer(name, () => inScope(name, build));
@@ -328,10 +304,8 @@ function atLayer<T>(name: string, build: () => T): T {
   try {
     return build();
   } catch (error) {
-    if (error instanceof ChainruleError && !error.message.startsWith("Layer ")) {
-      const Kind = error instanceof ShapeError ? ShapeError : ArgumentError;
-      throw new Kind(`Layer ${name}: ${error.message}`, { cause: error });
-    }
-    throw error;
+    if (!(error instanceof ChainruleError) || error.message.startsWith("Layer ")) throw error;
+    const Kind = error instanceof ShapeError ? ShapeError : ArgumentError;
+    throw new Kind(`Layer ${name}: ${error.message}`, { cause: error });
   }
 }

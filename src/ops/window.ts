@@ -2,7 +2,7 @@
  * How a window moves over images: stride, dilation, padding, and the sizes that follow. Convolution and pooling share
  * it. Options are given in short forms; attributes of ops are always written out.
  */
-import { checkNumbers, whole } from "../checks.ts";
+import { checkWhole } from "../checks.ts";
 import { ShapeError } from "../errors.ts";
 import type { Node } from "../graph/node.ts";
 import { showShape } from "../graph/shape.ts";
@@ -65,17 +65,10 @@ export function toSliding(
   };
 }
 
-/** Throws for lengths, single or in pairs, that are not whole numbers ≥ `least`. */
-export function checkLengths(user: string, lengths: Readonly<Record<string, unknown>>, least: number): void {
-  for (const [name, value] of Object.entries(lengths)) {
-    for (const length of [value].flat(2)) checkNumbers(`${user}: `, { [name]: length }, whole(least));
-  }
-}
-
 /** How many places the window has on an image of `size`: (rows, columns). */
 export function placesOf(op: string, size: Pair, window: Pair, { stride, padding, dilation }: Sliding): Pair {
-  checkLengths(op, { stride, dilation }, 1);
-  checkLengths(op, { padding }, 0);
+  checkWhole(`${op}: `, { stride, dilation }, 1);
+  checkWhole(`${op}: `, { padding }, 0);
   const along = (axis: 0 | 1): number => {
     const free = size[axis] + padding[axis][0] + padding[axis][1] - spanOf(window[axis], dilation[axis]);
     return Math.floor(free / stride[axis]) + 1;

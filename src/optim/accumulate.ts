@@ -1,5 +1,5 @@
 /** Gradient accumulation: a wrapper that lets any optimiser step only after several batches, with their mean gradient. */
-import { checkNumbers, whole } from "../checks.ts";
+import { checkWhole } from "../checks.ts";
 import { add, mul, select } from "../ops/index.ts";
 import type { Optimizer, RuleContext } from "./optimizer.ts";
 
@@ -11,7 +11,7 @@ import type { Optimizer, RuleContext } from "./optimizer.ts";
  * const optimizer = accumulate(adam({ learningRate: 1e-3 }), 4);
  */
 export function accumulate(optimizer: Optimizer, batches: number): Optimizer {
-  checkNumbers("accumulate: the number of ", { batches }, whole(1));
+  checkWhole("accumulate: ", { batches }, 1);
   const { observe } = optimizer;
   return {
     name: optimizer.name,

@@ -280,7 +280,7 @@ test("a frozen layer keeps its parameters and states, and stays frozen in the fi
   again.unfreeze("dense_1");
   await again.fit(data, { loss: "crossEntropy", epochs: 1 });
   expect(changed(again)).toEqual(["dense_1.kernel", "dense_1.bias", "dense_2.kernel", "dense_2.bias"]);
-  expect(() => model.freeze("dense_9")).toThrow(/no layer "dense_9".*residual_1\.dense_1/);
+  expect(() => model.freeze("dense_9")).toThrow(/no layer called "dense_9".*residual_1\.dense_1/);
 });
 
 test("l1 and l2 add λ₁ Σ|w| + λ₂ Σw² to the loss, in training and evaluation", async () => {

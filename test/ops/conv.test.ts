@@ -108,7 +108,7 @@ describe("shapes", () => {
     expect(() => ops.conv2d(input("x", [28, 28]), w)).toThrow("images must have shape [B, H, W, C]");
     expect(() => ops.conv2d(x, input("w", [3, 3]))).toThrow("a kernel must have shape [KH, KW, I / groups, O]");
     expect(() => ops.conv2d(x, input("w", [3, 3, 1, 8]))).toThrow("[3, 3, 1, 8] came for I = 3");
-    expect(() => ops.conv2d(x, w, { stride: 0 })).toThrow("stride must be a whole number ≥ 1; 0 came");
+    expect(() => ops.conv2d(x, w, { stride: 0 })).toThrow("each of stride must be a whole number ≥ 1; 0 came");
     expect(() => ops.conv2d(x, input("w", [30, 3, 3, 8]))).toThrow(
       "a window of 30 × 3 cells (dilation 1 × 1) does not fit",
     );

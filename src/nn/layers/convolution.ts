@@ -1,8 +1,9 @@
 /** Convolutions: of images (in groups and depthwise too), of sequences, transposed. Channels come last everywhere. */
+import { checkWhole } from "../../checks.ts";
 import { ShapeError } from "../../errors.ts";
 import type { Node } from "../../graph/node.ts";
 import { conv1d as conv1dOp, conv2d as conv2dOp, conv2dTranspose as transposeOp } from "../../ops/index.ts";
-import { checkLengths, type PaddingOption, type Pair, toPair } from "../../ops/window.ts";
+import { type PaddingOption, type Pair, toPair } from "../../ops/window.ts";
 import { defineLayer, type Layer } from "../layer.ts";
 import { AFFINE, type AffineOptions, affineOutput, affineParameters, checkAffine, describeAffine } from "./affine.ts";
 import { wantAxes } from "./reshape.ts";
@@ -54,18 +55,20 @@ function defineConvolution<O extends AffineOptions, P extends Pick<Config, "filt
   });
   return (options, own) => {
     const { stride = 1, dilation = 1, groups = 1, multiplier = 1, outputPadding = 0 }: Omit<Config, "size"> = options;
-    checkLengths(kind, { ...own, stride, dilation, groups, multiplier }, 1);
-    checkLengths(kind, { outputPadding }, 0);
+    checkWhole(`${kind}: `, { ...own, stride, dilation, groups, multiplier }, 1);
+    checkWhole(`${kind}: `, { outputPadding }, 0);
     checkAffine(kind, options);
     return make(options as object, own);
   };
 }
 
+const grouped = (channels: number, filters: number, groups: number) => [channels / groups, filters] as const;
+
 const makeConv2d = defineConvolution<Conv2dOptions, { filters: number; size: number | Pair }>(
   "conv2d",
   2,
   ["groups"],
-  (channels, filters, groups) => [channels / groups, filters],
+  grouped,
   conv2dOp,
 );
 
@@ -114,7 +117,7 @@ const makeConv1d = defineConvolution<Conv1dOptions, { filters: number; size: num
   "conv1d",
   1,
   ["groups"],
-  (channels, filters, groups) => [channels / groups, filters],
+  grouped,
   conv1dOp as (x: Node, w: Node, config: object) => Node,
 );
 

@@ -1,5 +1,5 @@
 /** The fully connected layer. */
-import { checkNumbers, whole } from "../../checks.ts";
+import { checkWhole } from "../../checks.ts";
 import { ShapeError } from "../../errors.ts";
 import { showShape } from "../../graph/shape.ts";
 import { matmul } from "../../ops/index.ts";
@@ -28,7 +28,7 @@ const make = defineLayer<{ readonly units: number } & DenseOptions>("dense", {
  * const hidden = dense(128, { activation: "relu", init: "he", l2: 1e-4 });
  */
 export function dense(units: number, options: DenseOptions = {}): Layer {
-  checkNumbers("dense: ", { units }, whole(1));
+  checkWhole("dense: ", { units }, 1);
   checkAffine("dense", options);
   return make(options, { units });
 }

@@ -1,5 +1,5 @@
 /** The embedding: whole numbers become rows of a table that is learnt. */
-import { checkNumbers, whole } from "../../checks.ts";
+import { checkWhole } from "../../checks.ts";
 import { DataError } from "../../errors.ts";
 import { gather, toFloat, toIndex } from "../../ops/index.ts";
 import { type InitializerName, initializer } from "../initializers.ts";
@@ -39,7 +39,7 @@ const make = defineLayer<{ readonly vocabulary: number; readonly units: number }
  * const model = sequential({ input: [20] }, [embedding(1000, 16), flatten(), dense(2)]);
  */
 export function embedding(vocabulary: number, units: number, options: EmbeddingOptions = {}): Layer {
-  checkNumbers("embedding: ", { vocabulary, units }, whole(1));
+  checkWhole("embedding: ", { vocabulary, units }, 1);
   checkAffine("embedding", options);
   return make(options, { vocabulary, units });
 }

@@ -1,7 +1,8 @@
 /** Pooling of images and sequences: one number for each window, or for the whole of it, of each channel. */
+import { checkWhole } from "../../checks.ts";
 import type { Node } from "../../graph/node.ts";
 import { averagePool2d as averageOp, max, maxPool2d as maxOp, mean, reshape } from "../../ops/index.ts";
-import { checkLengths, type PaddingOption, type Pair, toPair } from "../../ops/window.ts";
+import { type PaddingOption, type Pair, toPair } from "../../ops/window.ts";
 import { defineLayer, type Layer, type LayerOptions } from "../layer.ts";
 import { wantAxes } from "./reshape.ts";
 
@@ -46,7 +47,7 @@ function definePooling<S extends number | Pair, O extends LayerOptions>(
   });
   return (size = 2 as S, options = {} as O) => {
     const { stride = 1 }: Pool2dOptions = options;
-    checkLengths(kind, { size, stride }, 1);
+    checkWhole(`${kind}: `, { size, stride }, 1);
     return make(options, { size });
   };
 }

@@ -1,9 +1,9 @@
 /** Layers that change the shape and no number: flatten, reshape, zero padding, up-sampling. */
-import { show } from "../../checks.ts";
+import { checkWhole, show } from "../../checks.ts";
 import { ArgumentError, ShapeError } from "../../errors.ts";
 import { type Shape, showShape, sizeOf } from "../../graph/shape.ts";
 import { pad, reshape as reshapeOp, upsample2d } from "../../ops/index.ts";
-import { checkLengths, type Padding, type Pair, toPadding, toPair } from "../../ops/window.ts";
+import { type Padding, type Pair, toPadding, toPair } from "../../ops/window.ts";
 import { defineLayer, type Layer, type LayerOptions } from "../layer.ts";
 
 const makeFlatten = defineLayer<LayerOptions>("flatten", {
@@ -62,7 +62,7 @@ const makePadding = defineLayer<{ readonly padding: number | Pair | Padding } & 
  * [B, H, W, C] → [B, H + top + bottom, W + left + right, C].
  */
 export function zeroPadding2d(padding: number | Pair | Padding, options: LayerOptions = {}): Layer {
-  checkLengths("zeroPadding2d", { padding }, 0);
+  checkWhole("zeroPadding2d: ", { padding }, 0);
   return makePadding(options, { padding });
 }
 
@@ -77,6 +77,6 @@ const makeUpsampling = defineLayer<{ readonly scale: number | Pair } & LayerOpti
 
 /** Repeats every pixel (nearest neighbour): [B, H, W, C] → [B, H·s, W·s, C], or a pair (vertical, horizontal). */
 export function upsampling2d(scale: number | Pair = 2, options: LayerOptions = {}): Layer {
-  checkLengths("upsampling2d", { scale }, 1);
+  checkWhole("upsampling2d: ", { scale }, 1);
   return makeUpsampling(options, { scale });
 }
