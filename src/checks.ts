@@ -75,6 +75,24 @@ export function checkNumbers(what: string, values: Readonly<Record<string, unkno
   }
 }
 
+/**
+ * The options of `what` with the usual values where none are given. Throws for those that `rules` does not name, and for
+ * values that break theirs; what is no number has none.
+ */
+export function readOptions<O extends object, D extends object>(
+  what: string,
+  given: O,
+  usual: D,
+  rules: Readonly<Record<string, Rule | undefined>>,
+): O & D {
+  checkOptionNames(what, given, Object.keys(rules));
+  const said = Object.entries(given).filter(([, value]) => value !== undefined);
+  const options: Record<string, unknown> = { ...usual, ...Object.fromEntries(said) };
+  for (const [name, rule] of Object.entries(rules))
+    if (rule) checkNumbers(`${what}: `, { [name]: options[name] }, rule);
+  return options as O & D;
+}
+
 /** Throws for values that are not whole numbers ≥ `least`, nor lists of such; `what` is whose they are. */
 export function checkWhole(what: string, values: Readonly<Record<string, unknown>>, least: number): void {
   for (const [name, value] of Object.entries(values)) {

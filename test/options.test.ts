@@ -168,7 +168,9 @@ test("a text is no number of units, rows or batches either", async () => {
   expect(() => rescale("2" as never)).toThrow(/scale must be a number; "2" came/);
   expect(() => accumulate(adam(), three)).toThrow(/"3" came/);
   expect(() => sequential({ input: [2], seed: three }, [dense(2)])).toThrow(/seed must be .*; "3" came/);
-  expect(() => sequential({ input: ["2"] as never }, [dense(2)])).toThrow(/each of input must be a whole number ≥ 1; "2" came/);
+  expect(() => sequential({ input: ["2"] as never }, [dense(2)])).toThrow(
+    /each of input must be a whole number ≥ 1; "2" came/,
+  );
   await expect(model.fit(data, { loss: "crossEntropy", epochs: three })).rejects.toThrow(/epochs must be .*"3" came/);
   await expect(model.fit(data, { loss: "crossEntropy", batchSize: three })).rejects.toThrow(/batchSize .*"3" came/);
 });

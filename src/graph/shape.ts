@@ -56,3 +56,8 @@ export function normalizeAxes(op: string, axes: number | readonly number[] | und
   });
   return all.filter((axis) => wanted.includes(axis));
 }
+
+/** Throws for a scalar, where an op or a layer goes along the last axis. */
+export function checkAxis(user: string, shape: Shape): void {
+  if (shape.length === 0) throw new ShapeError(`${user} needs at least one axis; a single number came.`);
+}

@@ -20,32 +20,24 @@ export function fans(shape: Shape): { fanIn: number; fanOut: number } {
 
 const fill = (shape: Shape, value: () => number): Float32Array => Float32Array.from({ length: sizeOf(shape) }, value);
 
-const normal =
-  (deviation: (fanIn: number, fanOut: number) => number): Initializer =>
+/** Initialisers of numbers drawn in some way, times a scale that follows from the fans. */
+const drawn =
+  (draw: (stream: RandomStream) => number) =>
+  (scaleOf: (fanIn: number, fanOut: number) => number): Initializer =>
   (shape, stream) => {
     const { fanIn, fanOut } = fans(shape);
-    const sigma = deviation(fanIn, fanOut);
-    return fill(shape, () => sigma * stream.normal());
+    const scale = scaleOf(fanIn, fanOut);
+    return fill(shape, () => scale * draw(stream));
   };
 
-const uniform =
-  (limit: (fanIn: number, fanOut: number) => number): Initializer =>
-  (shape, stream) => {
-    const { fanIn, fanOut } = fans(shape);
-    const bound = limit(fanIn, fanOut);
-    return fill(shape, () => bound * (2 * stream.uniform() - 1));
-  };
-
-/** N(0, σ²) without what lies beyond 2σ, which is drawn again. */
-const truncated =
-  (sigma: number): Initializer =>
-  (shape, stream) =>
-    fill(shape, () => {
-      for (;;) {
-        const value = stream.normal();
-        if (Math.abs(value) <= 2) return sigma * value;
-      }
-    });
+const normal = drawn((stream) => stream.normal());
+const uniform = drawn((stream) => 2 * stream.uniform() - 1);
+const truncated = drawn((stream) => {
+  for (;;) {
+    const value = stream.normal();
+    if (Math.abs(value) <= 2) return value;
+  }
+});
 
 /**
  * A random orthogonal matrix times `gain`: rows × O with orthonormal columns, or rows if those are fewer, by
@@ -71,9 +63,10 @@ const orthogonalOf =
       }
       vectors.push(v);
     }
-    const place = (i: number): number =>
-      rows >= columns ? vectors[i % columns][Math.floor(i / columns)] : vectors[Math.floor(i / columns)][i % columns];
-    return Float32Array.from({ length: sizeOf(shape) }, (_, i) => gain * place(i));
+    return Float32Array.from({ length: rows * columns }, (_, i) => {
+      const [row, column] = [Math.floor(i / columns), i % columns];
+      return gain * (rows >= columns ? vectors[column][row] : vectors[row][column]);
+    });
   };
 
 /** The same value everywhere. */
@@ -110,7 +103,7 @@ const WITH_NUMBER = {
   /** Small and random: N(0, σ²). */
   random: [0.01, (sigma: number) => normal(() => sigma)],
   /** N(0, σ²) without what lies beyond 2σ. */
-  truncatedNormal: [0.05, truncated],
+  truncatedNormal: [0.05, (sigma: number) => truncated(() => sigma)],
   /** Uniform from −limit to limit. */
   uniform: [0.05, (limit: number) => uniform(() => limit)],
   /** Saxe, McClelland & Ganguli, 2014; times a gain, √2 for ReLU. */
@@ -123,14 +116,11 @@ type Numbered = keyof typeof WITH_NUMBER;
 /** The name of an initialiser, such as `he` or `truncatedNormal(0.02)`, or of one made known with defineInitializer. */
 export type InitializerName = Plain | Numbered | `${Numbered}(${number})` | (string & {});
 
-const own = new Map<string, Initializer>();
+const PLAIN = new Map<string, Initializer>(Object.entries(INITIALIZERS));
+const NUMBERED = new Map<string, readonly [number, (parameter: number) => Initializer]>(Object.entries(WITH_NUMBER));
 
 /** The names of all initialisers, own ones included. */
-export const initializerNames = (): string[] => [
-  ...Object.keys(INITIALIZERS),
-  ...Object.keys(WITH_NUMBER),
-  ...own.keys(),
-];
+export const initializerNames = (): string[] => [...PLAIN.keys(), ...NUMBERED.keys()];
 
 /**
  * Makes an initialiser of your own known by name.
@@ -140,7 +130,7 @@ export const initializerNames = (): string[] => [
  * const layer = dense(4, { init: "identity" });
  */
 export function defineInitializer(name: string, initializer: Initializer): void {
-  own.set(name, (shape, stream) => {
+  PLAIN.set(name, (shape, stream) => {
     const values = initializer(shape, stream);
     if (values.length === sizeOf(shape)) return values;
     throw new ShapeError(
@@ -156,18 +146,15 @@ export function defineInitializer(name: string, initializer: Initializer): void 
 export function initializer(text: InitializerName | number): Initializer {
   if (typeof text === "number") return constantValue(text);
   const { name, parameter } = parseCall(text);
-  const found = own.get(name);
+  const [usual, make] = NUMBERED.get(name) ?? [];
+  const found = PLAIN.get(text) ?? make?.(parameter ?? usual!);
   if (found) return found;
-  if (Object.hasOwn(INITIALIZERS, name) && parameter === undefined) return INITIALIZERS[name as Plain];
-  if (Object.hasOwn(WITH_NUMBER, name)) {
-    const [usual, make] = WITH_NUMBER[name as Numbered];
-    return make(parameter ?? usual);
-  }
+  const numbered = [...NUMBERED.keys()].join(", ");
   throw unknownName(
     "initialiser",
     text,
     initializerNames(),
-    ` (${Object.keys(WITH_NUMBER).join(", ")} may take a number in brackets), or a number`,
+    ` (${numbered} may take a number in brackets), or a number`,
   );
 }
 

@@ -2,7 +2,7 @@
  * Loss functions. Each gives one number per sample; the batch's loss is their mean, so that a batch of any size pulls on
  * the weights alike. A loss is a name and options, plain data, so that the model file can keep it.
  */
-import { ABOVE_0, BELOW_1, checkNumbers, checkOptionNames, unknownName } from "../checks.ts";
+import { ABOVE_0, BELOW_1, type Rule, readOptions, unknownName } from "../checks.ts";
 import { ShapeError } from "../errors.ts";
 import type { Node } from "../graph/node.ts";
 import { checkNode } from "../graph/op.ts";
@@ -50,45 +50,51 @@ export interface Loss {
 /** A loss as an option: its name, a loss with options such as `huber({ delta: 0.5 })`, or a function of one's own. */
 export type LossOption = string | Loss | ((output: Node, target: Node) => Node);
 
-const sameShapes = (name: string, output: Node, target: Node): void => {
-  if (!sameShape(output.shape, target.shape)) {
-    throw new ShapeError(
-      `${name}: the network gives ${showShape(output.shape.slice(1))} per sample, but the target has ${showShape(target.shape.slice(1))}. Make the last layer as wide as the target.`,
-    );
-  }
-};
+const LOSSES = new Map<string, (options?: never) => Loss>();
 
-/** The sample's own axes: all but the batch. */
-const own = (node: Node): number[] => [...node.shape.keys()].slice(1);
-
-/** What a loss is besides its name and formula. */
-type About = Partial<Loss> & { readonly combine?: (x: Node, axes: number[]) => Node };
-
-/** A loss of each pair of numbers, combined over the sample's own axes. */
-const ofPairs = (
+/**
+ * Makes a loss of this library known by its name: with its options' usual values and their rules, what it is of each
+ * sample, and what else there is to say of it.
+ */
+function makeLoss<O extends object>(
   name: string,
-  options: object,
-  loss: (y: Node, t: Node) => Node,
-  { combine = mean, ...about }: About = {},
-): Loss => ({
-  name,
-  options: { ...options },
-  target: "values",
-  ...about,
-  perSample: (output, target) => {
-    sameShapes(name, output, target);
-    const each = loss(output, target);
-    return each.shape.length === 1 ? each : combine(each, own(each));
-  },
-});
+  usual: Required<O>,
+  rules: { readonly [K in keyof O]-?: Rule },
+  perSample: (options: Required<O>) => Loss["perSample"],
+  about: Partial<Loss> = {},
+): (options?: O) => Loss {
+  const make = (options = {} as O): Loss => ({
+    name,
+    options: { ...(options as object) },
+    target: "values",
+    ...about,
+    perSample: perSample(readOptions(name, options, usual, rules)),
+  });
+  LOSSES.set(name, make);
+  return make;
+}
 
-/** The same for a loss without options. */
-const elementwiseLoss =
-  (name: string, loss: (y: Node, t: Node) => Node, about?: About) =>
-  (options: Readonly<Record<string, never>> = {}): Loss => {
-    checkOptionNames(name, options, []);
-    return ofPairs(name, options, loss, about);
+/** What a loss of pairs of numbers is of a sample: combined over the sample's own axes. */
+const ofPairs =
+  (name: string, loss: (y: Node, t: Node) => Node, combine = mean): Loss["perSample"] =>
+  (output, target) => {
+    if (!sameShape(output.shape, target.shape)) {
+      throw new ShapeError(
+        `${name}: the network gives ${showShape(output.shape.slice(1))} per sample, but the target has ${showShape(target.shape.slice(1))}. Make the last layer as wide as the target.`,
+      );
+    }
+    const each = loss(output, target);
+    return each.shape.length === 1 ? each : combine(each, [...each.shape.keys()].slice(1));
   };
+
+/** A loss of pairs without options. */
+const elementwiseLoss = (
+  name: string,
+  loss: (y: Node, t: Node) => Node,
+  combine?: typeof mean,
+  about?: Partial<Loss>,
+): ((options?: Readonly<Record<string, never>>) => Loss) =>
+  makeLoss(name, {}, {}, () => ofPairs(name, loss, combine), about);
 
 const square = (x: Node): Node => mul(x, x);
 
@@ -96,9 +102,7 @@ const square = (x: Node): Node => mul(x, x);
 export const meanSquaredError = elementwiseLoss("meanSquaredError", (y, t) => square(sub(y, t)));
 
 /** ½ Σ (y − t)² over a sample's outputs, the form whose derivative is y − t. */
-export const halfSquaredError = elementwiseLoss("halfSquaredError", (y, t) => mul(0.5, square(sub(y, t))), {
-  combine: sum,
-});
+export const halfSquaredError = elementwiseLoss("halfSquaredError", (y, t) => mul(0.5, square(sub(y, t))), sum);
 
 /** |y − t|, averaged over a sample's outputs. */
 export const meanAbsoluteError = elementwiseLoss("meanAbsoluteError", (y, t) => abs(sub(y, t)));
@@ -110,16 +114,13 @@ export const meanAbsoluteError = elementwiseLoss("meanAbsoluteError", (y, t) => 
  * @example
  * const run = model.fit(data, { loss: huber({ delta: 0.5 }) });
  */
-export const huber = (options: { delta?: number } = {}): Loss => {
-  checkOptionNames("huber", options, ["delta"]);
-  const { delta = 1 } = options;
-  checkNumbers("huber: ", { delta }, ABOVE_0);
-  return ofPairs("huber", options, (y, t) => {
+export const huber = makeLoss<{ delta?: number }>("huber", { delta: 1 }, { delta: ABOVE_0 }, ({ delta }) =>
+  ofPairs("huber", (y, t) => {
     const d = abs(sub(y, t));
     const c = minimum(d, delta);
     return mul(c, sub(d, mul(0.5, c)));
-  });
-};
+  }),
+);
 
 /** Options of the cross-entropies. */
 export interface SmoothingOptions {
@@ -127,12 +128,14 @@ export interface SmoothingOptions {
   readonly labelSmoothing?: number;
 }
 
-function checkSmoothing(name: string, options: SmoothingOptions): number {
-  checkOptionNames(name, options, ["labelSmoothing"]);
-  const { labelSmoothing = 0 } = options;
-  checkNumbers(`${name}: `, { labelSmoothing }, BELOW_1);
-  return labelSmoothing;
-}
+const smoothed = (name: string, perSample: (epsilon: number) => Loss["perSample"], about?: Partial<Loss>) =>
+  makeLoss<SmoothingOptions>(
+    name,
+    { labelSmoothing: 0 },
+    { labelSmoothing: BELOW_1 },
+    ({ labelSmoothing }) => perSample(labelSmoothing),
+    about,
+  );
 
 /** (1 − ε) t + ε / classes (Szegedy et al., 2016). */
 const smooth = (target: Node, epsilon: number, classes: number): Node =>
@@ -142,27 +145,25 @@ const smooth = (target: Node, epsilon: number, classes: number): Node =>
  * −t ln p − (1 − t) ln(1 − p) of p = σ(z), on logits z: max(z, 0) − z t + ln(1 + e^(−|z|)), which never overflows.
  * Targets from 0 to 1. Of a network that ends in a sigmoid it takes the sums before it.
  */
-export const binaryCrossEntropy = (options: SmoothingOptions = {}): Loss => {
-  const epsilon = checkSmoothing("binaryCrossEntropy", options);
-  return ofPairs(
-    "binaryCrossEntropy",
-    options,
-    (z, t) => add(sub(maximum(z, 0), mul(z, smooth(t, epsilon, 2))), log1p(exp(neg(abs(z))))),
-    { threshold: 0, activation: "sigmoid" },
-  );
-};
+export const binaryCrossEntropy = smoothed(
+  "binaryCrossEntropy",
+  (epsilon) =>
+    ofPairs("binaryCrossEntropy", (z, t) =>
+      add(sub(maximum(z, 0), mul(z, smooth(t, epsilon, 2))), log1p(exp(neg(abs(z))))),
+    ),
+  { threshold: 0, activation: "sigmoid" },
+);
 
 /** Probabilities, kept 1e-7 away from 0 and 1, so that no logarithm is infinite. */
 const inside = (p: Node): Node => minimum(maximum(p, 1e-7), 1 - 1e-7);
 
 /** −t ln p − (1 − t) ln(1 − p) on probabilities p, kept 1e-7 away from 0 and 1. Prefer the form on logits. */
-export const binaryCrossEntropyOnProbabilities = (options: SmoothingOptions = {}): Loss => {
-  const epsilon = checkSmoothing("binaryCrossEntropyOnProbabilities", options);
-  return ofPairs("binaryCrossEntropyOnProbabilities", options, (p, t) => {
+export const binaryCrossEntropyOnProbabilities = smoothed("binaryCrossEntropyOnProbabilities", (epsilon) =>
+  ofPairs("binaryCrossEntropyOnProbabilities", (p, t) => {
     const [q, soft] = [inside(p), smooth(t, epsilon, 2)];
     return neg(add(mul(soft, log(q)), mul(sub(1, soft), log(sub(1, q)))));
-  });
-};
+  }),
+);
 
 /**
  * −Σ tᵢ ln pᵢ of p = softmax(z), on logits z [B, C] and class numbers [B] or rows of probabilities [B, C]. Of a network
@@ -171,49 +172,42 @@ export const binaryCrossEntropyOnProbabilities = (options: SmoothingOptions = {}
  * @example
  * const run = model.fit({ x, y }, { loss: crossEntropy({ labelSmoothing: 0.1 }) });
  */
-export const crossEntropy = (options: SmoothingOptions = {}): Loss => {
-  const epsilon = checkSmoothing("crossEntropy", options);
-  return {
-    name: "crossEntropy",
-    options: { ...options },
-    target: "classes",
-    activation: "softmax",
-    perSample: (z, target) => {
-      if (z.shape.length !== 2 || z.shape[1] < 2) {
-        throw new ShapeError(
-          `crossEntropy needs a network that gives one logit per class, at least two; it gives ${showShape(z.shape.slice(1))}. End it with dense(number of classes), or use binaryCrossEntropy with dense(1).`,
-        );
-      }
-      const [, classes] = z.shape;
-      return softmaxCrossEntropy(
-        z,
-        smooth(target.dtype === "int" ? oneHot(target, classes) : target, epsilon, classes),
+export const crossEntropy = smoothed(
+  "crossEntropy",
+  (epsilon) => (z, target) => {
+    const [, classes] = z.shape;
+    if (z.shape.length !== 2 || classes < 2) {
+      throw new ShapeError(
+        `crossEntropy needs a network that gives one logit per class, at least two; it gives ${showShape(z.shape.slice(1))}. End it with dense(number of classes), or use binaryCrossEntropy with dense(1).`,
       );
-    },
-  };
-};
+    }
+    const t = target.dtype === "int" ? oneHot(target, classes) : target;
+    return softmaxCrossEntropy(z, smooth(t, epsilon, classes));
+  },
+  { target: "classes", activation: "softmax" },
+);
 
 /** max(0, 1 − t y). A target of 0 counts as −1, as in Keras. */
 const margin = (y: Node, t: Node): Node => maximum(0, sub(1, mul(sub(t, equal(t, 0)), y)));
 
 /** max(0, 1 − t y), averaged over a sample's outputs; targets 1 and −1, or 1 and 0, which counts as −1. */
-export const hinge = elementwiseLoss("hinge", margin, { threshold: 0 });
+export const hinge = elementwiseLoss("hinge", margin, mean, { threshold: 0 });
 
 /** max(0, 1 − t y)², averaged over a sample's outputs; targets 1 and −1, or 1 and 0, which counts as −1. */
-export const squaredHinge = elementwiseLoss("squaredHinge", (y, t) => square(margin(y, t)), { threshold: 0 });
+export const squaredHinge = elementwiseLoss("squaredHinge", (y, t) => square(margin(y, t)), mean, { threshold: 0 });
 
 /** t ln t, which is 0 for t = 0. */
 const entropy = (t: Node): Node => mul(t, log(maximum(t, 1e-30)));
 
 /** Σ t ln(t / p), how far probabilities p are from the target's (Kullback & Leibler, 1951). */
-export const klDivergence = elementwiseLoss("klDivergence", (p, t) => sub(entropy(t), mul(t, log(maximum(p, 1e-7)))), {
-  combine: sum,
-});
+export const klDivergence = elementwiseLoss(
+  "klDivergence",
+  (p, t) => sub(entropy(t), mul(t, log(maximum(p, 1e-7)))),
+  sum,
+);
 
 /** Σ t (ln t − y), on logarithms y of probabilities, as the activation `logSoftmax` gives them. */
-export const klDivergenceOnLogs = elementwiseLoss("klDivergenceOnLogs", (y, t) => sub(entropy(t), mul(t, y)), {
-  combine: sum,
-});
+export const klDivergenceOnLogs = elementwiseLoss("klDivergenceOnLogs", (y, t) => sub(entropy(t), mul(t, y)), sum);
 
 /** 1 − cos(y, t): 0 where output and target point the same way, 2 where opposite. */
 export const cosine = elementwiseLoss("cosine", (output, target) => {
@@ -222,25 +216,6 @@ export const cosine = elementwiseLoss("cosine", (output, target) => {
   const length = (x: Node) => maximum(sqrt(maximum(sum(square(x), 1), 1e-30)), 1e-8);
   return sub(1, div(sum(mul(y, t), 1), mul(length(y), length(t))));
 });
-
-type LossMaker = (options?: never) => Loss;
-
-const LOSSES = new Map<string, LossMaker>(
-  Object.entries({
-    meanSquaredError,
-    halfSquaredError,
-    meanAbsoluteError,
-    huber,
-    binaryCrossEntropy,
-    binaryCrossEntropyOnProbabilities,
-    crossEntropy,
-    hinge,
-    squaredHinge,
-    klDivergence,
-    klDivergenceOnLogs,
-    cosine,
-  } satisfies Record<string, LossMaker>),
-);
 
 const ALIASES: Readonly<Record<string, string>> = {
   mse: "meanSquaredError",
@@ -304,10 +279,12 @@ export function lossAfter(activation: string, option: LossOption): Loss {
 
 /** The loss of each sample, checked to be one number each. */
 export function lossPerSample(loss: Loss, output: Node, target: Node): Node {
+  const who = `The loss ${loss.name ?? "given as a function"}`;
   const each = loss.perSample(output, target);
-  checkNode(`The loss ${loss.name ?? "given as a function"}`, each);
-  if (sameShape(each.shape, output.shape.slice(0, 1))) return each;
+  checkNode(who, each);
+  const wanted = output.shape.slice(0, 1);
+  if (sameShape(each.shape, wanted)) return each;
   throw new ShapeError(
-    `The loss ${loss.name ?? "given as a function"} must give one number per sample, of shape ${showShape(output.shape.slice(0, 1))}; it gives ${showShape(each.shape)}. Reduce the sample's own axes with mean or sum over axis 1, but not the batch.`,
+    `${who} must give one number per sample, of shape ${showShape(wanted)}; it gives ${showShape(each.shape)}. Reduce the sample's own axes with mean or sum over axis 1, but not the batch.`,
   );
 }

@@ -1,14 +1,14 @@
 /** Ops that look things up by index: gather, its backward scatterAdd, oneHot, argmax, and toIndex, which makes indices. */
 import { ShapeError } from "../errors.ts";
-import type { Node } from "../graph/node.ts";
+import type { DType, Node } from "../graph/node.ts";
 import { applyOp, defineOp } from "../graph/op.ts";
 import { bytes, indices, uniform } from "../graph/samples.ts";
-import { type Shape, showShape, sizeOf } from "../graph/shape.ts";
+import { checkAxis, type Shape, sameShape, showShape, sizeOf } from "../graph/shape.ts";
 
-const wantIndices = (op: string, node: Node): void => {
-  if (node.dtype !== "int")
-    throw new ShapeError(`${op}: the indices must be of type int; they are of type ${node.dtype}.`);
-};
+function wantType(op: string, { dtype }: Node, wanted: DType): void {
+  if (dtype !== wanted)
+    throw new ShapeError(`${op} takes an operand of type ${wanted} there; one of type ${dtype} came.`);
+}
 
 const gatherOp = defineOp({
   name: "gather",
@@ -23,8 +23,8 @@ const gatherOp = defineOp({
     },
   },
   shape: ([table, index]) => {
-    wantIndices("gather", index);
-    if (table.shape.length === 0) throw new ShapeError("gather: the table is a scalar and has no rows to take.");
+    wantType("gather", index, "int");
+    checkAxis("gather", table.shape);
     return { shape: [...index.shape, ...table.shape.slice(1)], dtype: table.dtype === "int" ? "int" : "float" };
   },
   backward: ({ inputs: [table, index], dy }) => [scatterAdd(dy, index, table.shape), undefined],
@@ -57,9 +57,9 @@ const scatterAddOp = defineOp<{ shape: Shape }>({
     },
   },
   shape: ([x, index], { shape }) => {
-    wantIndices("scatterAdd", index);
+    wantType("scatterAdd", index, "int");
     const rows = [...index.shape, ...shape.slice(1)];
-    if (showShape(x.shape) !== showShape(rows)) {
+    if (!sameShape(x.shape, rows)) {
       throw new ShapeError(`scatterAdd: rows of shape ${showShape(x.shape)} came; ${showShape(rows)} was wanted.`);
     }
     return { shape, dtype: "float" };
@@ -84,7 +84,7 @@ const oneHotOp = defineOp<{ classes: number }>({
     },
   },
   shape: ([index], { classes }) => {
-    wantIndices("oneHot", index);
+    wantType("oneHot", index, "int");
     return { shape: [...index.shape, classes], dtype: "float" };
   },
   explain: { forward: "yᵢⱼ = [j = labelᵢ]", derivative: "0" },
@@ -106,7 +106,7 @@ const toIndexOp = defineOp<{ limit: number }>({
     },
   },
   shape: ([x]) => {
-    if (x.dtype !== "float") throw new ShapeError(`toIndex: floats were wanted; the operand is of type ${x.dtype}.`);
+    wantType("toIndex", x, "float");
     return { shape: x.shape, dtype: "int" };
   },
   explain: { forward: "y = ⌊x⌋, kept from 0 to n − 1", derivative: "0" },
@@ -133,7 +133,7 @@ const argmaxOp = defineOp({
     },
   },
   shape: ([x]) => {
-    if (x.shape.length === 0) throw new ShapeError("argmax: a scalar has no axis to search along.");
+    checkAxis("argmax", x.shape);
     return { shape: x.shape.slice(0, -1), dtype: "int" };
   },
   explain: { forward: "y = the place of the largest element", derivative: "0" },

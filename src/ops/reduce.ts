@@ -2,7 +2,6 @@
  * Reductions. The op itself reduces a run of neighbouring axes, which covers rows, columns and whole arrays with one
  * kernel each; `sum` and its like take any axes and put the runs together.
  */
-import { ShapeError } from "../errors.ts";
 import { constant, fillValue } from "../graph/leaf.ts";
 import type { Node } from "../graph/node.ts";
 import { applyOp, checkNode, defineOp, type Op, type Tensor } from "../graph/op.ts";
@@ -52,14 +51,7 @@ const reduceOp = (
       reduces: ([x], run) => view(x.shape, run),
       flops: ([x]) => sizeOf(x.shape),
     },
-    shape: ([x], run) => {
-      if (!(run.from >= 0 && run.from < run.to && run.to <= x.shape.length)) {
-        throw new ShapeError(
-          `${name}: axes ${run.from} to ${run.to - 1} are not axes of an array of rank ${x.shape.length}.`,
-        );
-      }
-      return { shape: withoutRun(x.shape, run), dtype: "float" };
-    },
+    shape: ([x], run) => ({ shape: withoutRun(x.shape, run), dtype: "float" }),
     ...rest,
     cases: [
       { inputs: [uniform(3, 5)], attributes: { from: 0, to: 1 } },

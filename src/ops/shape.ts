@@ -4,7 +4,7 @@
 import { ShapeError } from "../errors.ts";
 import { constant, fillValue } from "../graph/leaf.ts";
 import type { Node } from "../graph/node.ts";
-import { applyOp, defineOp, type Tensor } from "../graph/op.ts";
+import { type AnyArray, applyOp, defineOp } from "../graph/op.ts";
 import { uniform } from "../graph/samples.ts";
 import { broadcastsTo, type Shape, sameShape, showShape, sizeOf, stridesOf } from "../graph/shape.ts";
 import { sumTo } from "./reduce.ts";
@@ -61,24 +61,19 @@ const broadcastToOp = defineOp<{ shape: Shape }>({
 /** Repeats x along new axes and along axes of length 1. */
 export const broadcastTo = (x: Node, shape: Shape): Node => applyOp(broadcastToOp, [x], { shape });
 
-/** Copies a box between two dense arrays: `shape` elements from `from` (offset, strides) to `to`. */
+/** Copies a box of `shape` elements between two arrays, in each of which it begins at 0 and has strides of its own. */
 function copyBox(
   shape: Shape,
-  from: Tensor["data"],
-  fromOffset: number,
+  from: AnyArray,
   fromStrides: readonly number[],
-  to: Tensor["data"],
-  toOffset: number,
+  to: AnyArray,
   toStrides: readonly number[],
 ): void {
   const walk = (axis: number, i: number, j: number): void => {
-    if (axis === shape.length) {
-      to[j] = from[i];
-      return;
-    }
-    for (let k = 0; k < shape[axis]; k++) walk(axis + 1, i + k * fromStrides[axis], j + k * toStrides[axis]);
+    if (axis === shape.length) to[j] = from[i];
+    else for (let k = 0; k < shape[axis]; k++) walk(axis + 1, i + k * fromStrides[axis], j + k * toStrides[axis]);
   };
-  walk(0, fromOffset, toOffset);
+  walk(0, 0, 0);
 }
 
 const offsetOf = (position: readonly number[], strides: readonly number[]): number =>
@@ -93,18 +88,16 @@ const transposeOp = defineOp<{ order: readonly number[] }>({
       copyBox(
         y.shape,
         x.data,
-        0,
         order.map((axis) => strides[axis]),
         y.data,
-        0,
         stridesOf(y.shape),
       );
     },
   },
   shape: ([x], { order }) => {
-    if (order.length !== x.shape.length || new Set(order).size !== order.length || order.some((a) => !(a in x.shape))) {
+    if (!sameShape(order.toSorted((a, b) => a - b), [...x.shape.keys()])) {
       throw new ShapeError(
-        `transpose: the order [${order.join(", ")}] must name each of the ${x.shape.length} axes of ${showShape(x.shape)} once.`,
+        `transpose: the order ${showShape(order)} must name each axis of ${showShape(x.shape)} once.`,
       );
     }
     return { shape: order.map((axis) => x.shape[axis]), dtype: x.dtype };
@@ -133,15 +126,13 @@ const sliceOp = defineOp<{ start: readonly number[]; size: Shape }>({
     kind: "structural",
     reference: ([x], y, { start }) => {
       const strides = stridesOf(x.shape);
-      copyBox(y.shape, x.data, offsetOf(start, strides), strides, y.data, 0, stridesOf(y.shape));
+      copyBox(y.shape, x.data.subarray(offsetOf(start, strides)), strides, y.data, stridesOf(y.shape));
     },
   },
   shape: ([x], { start, size }) => {
-    if (
-      start.length !== x.shape.length ||
-      size.length !== x.shape.length ||
-      size.some((n, i) => n < 0 || start[i] < 0 || start[i] + n > x.shape[i])
-    ) {
+    const rank = x.shape.length;
+    const fits = (n: number, i: number) => n >= 0 && start[i] >= 0 && start[i] + n <= x.shape[i];
+    if (start.length !== rank || size.length !== rank || !size.every(fits)) {
       throw new ShapeError(
         `slice: ${showShape(size)} elements from ${showShape(start)} do not lie inside ${showShape(x.shape)}.`,
       );
@@ -170,17 +161,14 @@ const padOp = defineOp<{ before: readonly number[]; after: readonly number[] }>(
     reference: ([x], y, { before }) => {
       const strides = stridesOf(y.shape);
       y.data.fill(0);
-      copyBox(x.shape, x.data, 0, stridesOf(x.shape), y.data, offsetOf(before, strides), strides);
+      copyBox(x.shape, x.data, stridesOf(x.shape), y.data.subarray(offsetOf(before, strides)), strides);
     },
   },
   shape: ([x], { before, after }) => {
-    if (
-      before.length !== x.shape.length ||
-      after.length !== x.shape.length ||
-      [...before, ...after].some((n) => !(n >= 0))
-    ) {
+    const rank = x.shape.length;
+    if (before.length !== rank || after.length !== rank || ![...before, ...after].every((n) => n >= 0)) {
       throw new ShapeError(
-        `pad: ${showShape(x.shape)} needs ${x.shape.length} lengths ≥ 0 before and after; ${showShape(before)} and ${showShape(after)} came.`,
+        `pad: ${showShape(x.shape)} needs ${rank} lengths ≥ 0 before and after; ${showShape(before)} and ${showShape(after)} came.`,
       );
     }
     return { shape: x.shape.map((n, i) => n + before[i] + after[i]), dtype: x.dtype };
@@ -203,7 +191,7 @@ const concatOp = defineOp<{ axis: number }>({
       const strides = stridesOf(y.shape);
       let position = 0;
       for (const x of inputs) {
-        copyBox(x.shape, x.data, 0, stridesOf(x.shape), y.data, position * strides[axis], strides);
+        copyBox(x.shape, x.data, stridesOf(x.shape), y.data.subarray(position * strides[axis]), strides);
         position += x.shape[axis];
       }
     },

@@ -6,7 +6,7 @@ import { ShapeError } from "../errors.ts";
 import type { Node } from "../graph/node.ts";
 import { applyOp, defineOp } from "../graph/op.ts";
 import { uniform } from "../graph/samples.ts";
-import { sameShape, showShape } from "../graph/shape.ts";
+import { checkAxis, sameShape, showShape } from "../graph/shape.ts";
 import { add, div, mul, neg, sub } from "./arithmetic.ts";
 import { exp, log } from "./functions.ts";
 import { max, sum } from "./reduce.ts";
@@ -18,7 +18,7 @@ const shifted = (x: Node): Node => sub(x, max(x, -1, true));
 const lastAxis =
   (op: string) =>
   ([x]: readonly Node[]) => {
-    if (x.shape.length === 0) throw new ShapeError(`${op}: a scalar has no axis to normalise along.`);
+    checkAxis(op, x.shape);
     return { shape: x.shape, dtype: "float" as const };
   };
 

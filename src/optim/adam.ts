@@ -2,7 +2,6 @@
  * Adam and its relatives: momentum m and mean square v of the gradient, both corrected for having begun at 0. The
  * corrections depend on the step alone, so they are numbers from outside. Lion keeps only m and takes its sign.
  */
-import { ABOVE_0, BELOW_1, checkNumbers, FROM_0 } from "../checks.ts";
 import type { Node } from "../graph/node.ts";
 import { add, div, greater, less, maximum, mul, sqrt, sub } from "../ops/index.ts";
 import { defineOptimizer, movingAverage, type Optimizer, type OptimizerOptions, withDefaults } from "./optimizer.ts";
@@ -12,9 +11,6 @@ interface Betas {
   readonly beta1: number;
   readonly beta2: number;
 }
-
-const checkBetas = (name: string, { beta1, beta2 }: Betas): void =>
-  checkNumbers(`${name}: `, { beta1, beta2 }, BELOW_1);
 
 /** m and v after this step. */
 const moments = (state: Readonly<Record<string, Node>>, dw: Node, { beta1, beta2 }: Betas) => ({
@@ -38,8 +34,6 @@ const ADAM = { learningRate: 1e-3 as LearningRate, beta1: 0.9, beta2: 0.999, eps
 function adamLike(name: string, usualDecay: number, given: AdamOptions, decoupled: boolean): Optimizer {
   const options = withDefaults(name, { ...ADAM, amsgrad: false, weightDecay: usualDecay }, given);
   const { beta1, beta2, epsilon, amsgrad, weightDecay } = options;
-  checkBetas(name, options);
-  checkNumbers(`${name}: `, { epsilon }, ABOVE_0);
   const shrinks = decoupled && weightDecay > 0;
   return defineOptimizer({
     name,
@@ -96,9 +90,6 @@ export interface NadamOptions extends OptimizerOptions {
 export function nadam(given: NadamOptions = {}): Optimizer {
   const options = withDefaults("nadam", { ...ADAM, learningRate: 2e-3, momentumDecay: 0.004 }, given);
   const { beta1, beta2, epsilon, momentumDecay } = options;
-  checkBetas("nadam", options);
-  checkNumbers("nadam: ", { epsilon }, ABOVE_0);
-  checkNumbers("nadam: ", { momentumDecay }, FROM_0);
   const mu = (t: number): number => beta1 * (1 - 0.5 * 0.96 ** (t * momentumDecay));
   // Π μ up to t, remembered: products[t].
   const products = [1];
@@ -136,7 +127,6 @@ export interface LionOptions extends OptimizerOptions {
 export function lion(given: LionOptions = {}): Optimizer {
   const options = withDefaults("lion", { learningRate: 1e-4, beta1: 0.9, beta2: 0.99 }, given);
   const { beta1, beta2, weightDecay = 0 } = options;
-  checkBetas("lion", options);
   return defineOptimizer({
     name: "lion",
     options,

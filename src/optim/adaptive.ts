@@ -2,7 +2,6 @@
  * Optimisers that give every weight a rate of its own, by the size of its earlier gradients: Adagrad, then the two that
  * forget: RMSProp and Adadelta.
  */
-import { ABOVE_0, BELOW_1, checkNumbers } from "../checks.ts";
 import { add, div, maximum, mul, sqrt, sub } from "../ops/index.ts";
 import { defineOptimizer, movingAverage, type Optimizer, type OptimizerOptions, withDefaults } from "./optimizer.ts";
 
@@ -15,7 +14,6 @@ export interface AdagradOptions extends OptimizerOptions {
 export function adagrad(given: AdagradOptions = {}): Optimizer {
   const options = withDefaults("adagrad", { learningRate: 0.01, epsilon: 1e-10 }, given);
   const { epsilon } = options;
-  checkNumbers("adagrad: ", { epsilon }, ABOVE_0);
   return defineOptimizer({
     name: "adagrad",
     options,
@@ -49,8 +47,6 @@ export function rmsprop(given: RmspropOptions = {}): Optimizer {
   const defaults = { learningRate: 0.01, rho: 0.99, epsilon: 1e-8, momentum: 0, centered: false };
   const options = withDefaults("rmsprop", defaults, given);
   const { rho, epsilon, momentum, centered } = options;
-  checkNumbers("rmsprop: ", { rho, momentum }, BELOW_1);
-  checkNumbers("rmsprop: ", { epsilon }, ABOVE_0);
   return defineOptimizer({
     name: "rmsprop",
     options,
@@ -84,8 +80,6 @@ export interface AdadeltaOptions extends OptimizerOptions {
 export function adadelta(given: AdadeltaOptions = {}): Optimizer {
   const options = withDefaults("adadelta", { learningRate: 1, rho: 0.9, epsilon: 1e-6 }, given);
   const { rho, epsilon } = options;
-  checkNumbers("adadelta: ", { rho }, BELOW_1);
-  checkNumbers("adadelta: ", { epsilon }, ABOVE_0);
   return defineOptimizer({
     name: "adadelta",
     options,

@@ -3,7 +3,7 @@
  * from step to step (learning rate, bias corrections) are computed outside, in double precision, and given to the plan.
  * What every optimiser shares (the learning rate's schedule, clipping, weight decay) is done here, once.
  */
-import { checkNumbers, checkOptionNames, FROM_0, show } from "../checks.ts";
+import { ABOVE_0, BELOW_1, checkNumbers, FROM_0, type Rule, readOptions, show } from "../checks.ts";
 import { ArgumentError } from "../errors.ts";
 import { inScope, type Node } from "../graph/node.ts";
 import { checkNode } from "../graph/op.ts";
@@ -143,12 +143,20 @@ const onlyKnown = (optimizer: string, what: string, nodes: Readonly<Record<strin
 
 const SHARED = ["weightDecay", "clipValue", "clipNorm", "globalClipNorm"];
 
+/** What the numbers of the library's own optimisers must be. */
+const RULES: Readonly<Record<string, Rule>> = {
+  ...{ momentum: BELOW_1, rho: BELOW_1, beta1: BELOW_1, beta2: BELOW_1 },
+  ...{ epsilon: ABOVE_0, momentumDecay: FROM_0 },
+};
+
 /** The options given, checked to be among the defaults' and those that all share, and the defaults for the rest. */
-export function withDefaults<D extends object, O extends object>(name: string, defaults: D, given: O): D & O {
-  checkOptionNames(name, given, [...new Set([...Object.keys(defaults), ...SHARED])]);
-  return { ...defaults, ...Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) } as D &
-    O;
-}
+export const withDefaults = <D extends object, O extends object>(name: string, defaults: D, given: O): D & O =>
+  readOptions(
+    name,
+    given,
+    defaults,
+    Object.fromEntries([...Object.keys(defaults), ...SHARED].map((key) => [key, RULES[key]])),
+  );
 
 /** v ← β v + (1 − β) x: the average of x over about 1 / (1 − β) steps. */
 export const movingAverage = (v: Node, x: Node, beta: number): Node => add(mul(v, beta), mul(x, 1 - beta));

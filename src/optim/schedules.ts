@@ -3,7 +3,7 @@
  * ⌈rows / batchSize⌉ of them); one that learns from the losses keeps what it knows in a plain record, which a checkpoint
  * holds. Rates are double precision; the plan gets them as numbers from outside.
  */
-import { ABOVE_0, BETWEEN_0_AND_1, checkNumbers, checkOptionNames, FROM_0, type Rule, whole } from "../checks.ts";
+import { ABOVE_0, BETWEEN_0_AND_1, checkNumbers, FROM_0, type Rule, readOptions, whole } from "../checks.ts";
 
 /** What a schedule remembers of earlier epochs: plain numbers. */
 export type ScheduleMemory = Readonly<Record<string, number>>;
@@ -20,22 +20,6 @@ export interface Schedule {
 
 /** A number, a schedule, or any function of the number of steps done. */
 export type LearningRate = number | Schedule | ((step: number) => number);
-
-type Rules = Readonly<Record<string, Rule | undefined>>;
-
-/** Checks the options of a schedule: those it needs, and those it may have. All but those without a rule are numbers. */
-function check(schedule: string, options: object, needed: Rules, possible: Rules = {}): void {
-  const rules = Object.entries({ ...needed, ...possible });
-  checkOptionNames(
-    schedule,
-    options,
-    rules.map(([name]) => name),
-  );
-  for (const [name, rule] of rules) {
-    const value = (options as Record<string, unknown>)[name];
-    if (rule && (value !== undefined || name in needed)) checkNumbers(`${schedule}: `, { [name]: value }, rule);
-  }
-}
 
 const STEPS: Rule = [whole(1)[0], "a whole number of steps ≥ 1"];
 
@@ -54,15 +38,15 @@ export function scheduleOf(user: string, rate: LearningRate): Schedule {
  * const optimizer = sgd({ learningRate: stepDecay({ learningRate: 0.1, every: 1000, factor: 0.5 }) });
  */
 export function stepDecay(options: { learningRate: number; every: number; factor: number }): Schedule {
-  check("stepDecay", options, { learningRate: ABOVE_0, every: STEPS, factor: ABOVE_0 });
-  const { learningRate, every, factor } = options;
+  const rules = { learningRate: ABOVE_0, every: STEPS, factor: ABOVE_0 };
+  const { learningRate, every, factor } = readOptions("stepDecay", options, {}, rules);
   return { config: { kind: "stepDecay", ...options }, at: (step) => learningRate * factor ** Math.floor(step / every) };
 }
 
 /** Multiplies the rate by `factor` after every step: η · factor^step. */
 export function exponentialDecay(options: { learningRate: number; factor: number }): Schedule {
-  check("exponentialDecay", options, { learningRate: ABOVE_0, factor: ABOVE_0 });
-  const { learningRate, factor } = options;
+  const rules = { learningRate: ABOVE_0, factor: ABOVE_0 };
+  const { learningRate, factor } = readOptions("exponentialDecay", options, {}, rules);
   return { config: { kind: "exponentialDecay", ...options }, at: (step) => learningRate * factor ** step };
 }
 
@@ -78,8 +62,8 @@ const cosine = (from: number, to: number, fraction: number): number =>
  * const optimizer = adam({ learningRate: cosineDecay({ learningRate: 0.01, steps: 10 * 32 }) }); // 10 epochs of 32 steps
  */
 export function cosineDecay(options: { learningRate: number; steps: number; minimum?: number }): Schedule {
-  check("cosineDecay", options, { learningRate: ABOVE_0, steps: STEPS }, { minimum: FROM_0 });
-  const { learningRate, steps, minimum = 0 } = options;
+  const rules = { learningRate: ABOVE_0, steps: STEPS, minimum: FROM_0 };
+  const { learningRate, steps, minimum } = readOptions("cosineDecay", options, { minimum: 0 }, rules);
   return {
     config: { kind: "cosineDecay", ...options },
     at: (step) => cosine(learningRate, minimum, Math.min(step / steps, 1)),
@@ -94,8 +78,7 @@ export function cosineDecay(options: { learningRate: number; steps: number; mini
  * const optimizer = adamw({ learningRate: warmup({ steps: 100, next: cosineDecay({ learningRate: 1e-3, steps: 900 }) }) });
  */
 export function warmup(options: { steps: number; next: LearningRate }): Schedule {
-  check("warmup", options, { steps: STEPS, next: undefined });
-  const { steps, next } = options;
+  const { steps, next } = readOptions("warmup", options, {}, { steps: STEPS, next: undefined });
   const then = scheduleOf("warmup", next);
   return {
     config: { kind: "warmup", steps, next: then.config },
@@ -122,10 +105,15 @@ export function oneCycle(options: {
   /** The form of both ways; `cosine` unless said. */
   anneal?: "cosine" | "linear";
 }): Schedule {
-  const possible = { warmupFraction: ABOVE_0, startDivisor: ABOVE_0, finalDivisor: ABOVE_0, anneal: undefined };
-  check("oneCycle", options, { learningRate: ABOVE_0, steps: STEPS }, possible);
-  const { learningRate, steps, anneal = "cosine" } = options;
-  const { warmupFraction = 0.3, startDivisor = 25, finalDivisor = 1e4 } = options;
+  const { learningRate, steps, warmupFraction, startDivisor, finalDivisor, anneal } = readOptions(
+    "oneCycle",
+    options,
+    { warmupFraction: 0.3, startDivisor: 25, finalDivisor: 1e4 },
+    {
+      ...{ learningRate: ABOVE_0, steps: STEPS, warmupFraction: ABOVE_0 },
+      ...{ startDivisor: ABOVE_0, finalDivisor: ABOVE_0, anneal: undefined },
+    },
+  );
   const between = anneal === "linear" ? (from: number, to: number, f: number) => from + (to - from) * f : cosine;
   const start = learningRate / startDivisor;
   const [top, last] = [warmupFraction * steps - 1, steps - 1];
@@ -157,17 +145,19 @@ export function reduceOnPlateau(options: {
   /** The rate never goes below; 0 unless said. */
   minimum?: number;
 }): Schedule {
-  const waits = { patience: whole(0), cooldown: whole(0) };
-  const possible = { factor: BETWEEN_0_AND_1, threshold: FROM_0, minimum: FROM_0, ...waits };
-  check("reduceOnPlateau", options, { learningRate: undefined }, possible);
-  const { factor = 0.1, patience = 10, cooldown = 0, threshold = 1e-4, minimum = 0 } = options;
-  const base = scheduleOf("reduceOnPlateau", options.learningRate);
-  return {
-    config: {
-      kind: "reduceOnPlateau",
-      learningRate: base.config,
-      ...{ factor, patience, cooldown, threshold, minimum },
+  const { learningRate, ...rest } = readOptions(
+    "reduceOnPlateau",
+    options,
+    { factor: 0.1, patience: 10, cooldown: 0, threshold: 1e-4, minimum: 0 },
+    {
+      ...{ learningRate: undefined, factor: BETWEEN_0_AND_1, patience: whole(0), cooldown: whole(0) },
+      ...{ threshold: FROM_0, minimum: FROM_0 },
     },
+  );
+  const { factor, patience, cooldown, threshold, minimum } = rest;
+  const base = scheduleOf("reduceOnPlateau", learningRate);
+  return {
+    config: { kind: "reduceOnPlateau", learningRate: base.config, ...rest },
     at: (step, memory) => Math.max(base.at(step) * (memory?.scale ?? 1), minimum),
     observe: (memory, loss) => {
       let { scale = 1, best = Number.MAX_VALUE, bad = 0, waiting = 0 } = memory ?? {};

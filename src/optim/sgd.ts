@@ -1,5 +1,4 @@
 /** Gradient descent, with momentum if asked. */
-import { BELOW_1, checkNumbers } from "../checks.ts";
 import { ArgumentError } from "../errors.ts";
 import { add, mul, sub } from "../ops/index.ts";
 import { defineOptimizer, type Optimizer, type OptimizerOptions, withDefaults } from "./optimizer.ts";
@@ -22,7 +21,6 @@ export interface SgdOptions extends OptimizerOptions {
 export function sgd(given: SgdOptions = {}): Optimizer {
   const options = withDefaults("sgd", { learningRate: 0.01, momentum: 0, nesterov: false }, given);
   const { momentum, nesterov } = options;
-  checkNumbers("sgd: ", { momentum }, BELOW_1);
   if (nesterov && momentum === 0) throw new ArgumentError("sgd: nesterov needs a momentum above 0, such as 0.9.");
   return defineOptimizer({
     name: "sgd",

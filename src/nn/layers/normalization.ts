@@ -3,9 +3,8 @@
  * backward pass, through mean and variance too, follows from the graph.
  */
 import { ABOVE_0, BELOW_1, checkNumbers } from "../../checks.ts";
-import { ShapeError } from "../../errors.ts";
 import type { Node } from "../../graph/node.ts";
-import type { Shape } from "../../graph/shape.ts";
+import { checkAxis, type Shape } from "../../graph/shape.ts";
 import { add, div, mean, mul, sqrt, sub, toFloat } from "../../ops/index.ts";
 import { initializer } from "../initializers.ts";
 import { defineLayer, type Layer, type LayerContext, type LayerOptions, type ParameterSpec } from "../layer.ts";
@@ -45,7 +44,7 @@ const makeBatchNorm = defineLayer<BatchNormOptions>("batchNorm", {
   options: ["momentum", "epsilon"],
   scales: true,
   parameters: (_, input) => {
-    if (input.length === 0) throw new ShapeError("batchNorm takes features along the last axis; single numbers came.");
+    checkAxis("batchNorm", input);
     const shape = input.slice(-1);
     return [
       ...scaleAndShift(input),
@@ -92,7 +91,7 @@ const makeLayerNorm = defineLayer<LayerNormOptions>("layerNorm", {
   options: ["epsilon"],
   scales: true,
   parameters: (_, input) => {
-    if (input.length === 0) throw new ShapeError("layerNorm takes features along the last axis; single numbers came.");
+    checkAxis("layerNorm", input);
     return scaleAndShift(input);
   },
   apply: ({ epsilon = 1e-5 }, context) => {
