@@ -1,6 +1,7 @@
 /** The walls of the house: which folder may import which. The arrows of docs/architecture.md, as a test. */
 import { readdirSync, readFileSync } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";
+import { build } from "esbuild";
 import { expect, test } from "vitest";
 
 const SRC = resolve(import.meta.dirname, "../src");
@@ -49,4 +50,20 @@ test("only the rooms that deal with files and terminals import Node's modules st
   const outside = files.filter((name) => !/^(cli|data\/node)(\/|\.ts)/.test(name));
   const broken = outside.filter((name) => /^import .*"node:/m.test(readFileSync(join(SRC, name), "utf8")));
   expect(broken).toEqual([]);
+});
+
+test("what is said of ops is in no bundle that does not explain", async () => {
+  const bundled = async (entry: string) => {
+    const { outputFiles } = await build({
+      entryPoints: [join(SRC, entry)],
+      external: ["node:*", "jpeg-js"],
+      bundle: true,
+      charset: "utf8",
+      format: "esm",
+      write: false,
+    });
+    return outputFiles[0].text;
+  };
+  expect(await bundled("explain/index.ts")).toContain("∂a/∂z = 1 − a²");
+  expect(await bundled("index.ts")).not.toContain("∂a/∂z");
 });

@@ -3,6 +3,7 @@ import { isConstant } from "../graph/leaf.ts";
 import { type Node, nameOf, topologicalOrder } from "../graph/node.ts";
 import type { AnyArray } from "../graph/op.ts";
 import { sameShape } from "../graph/shape.ts";
+import { explanationOf } from "../ops/about.ts";
 import { describeArray, statisticsOf } from "./arrays.ts";
 import type {
   ArrayDescription,
@@ -159,7 +160,7 @@ export function describeOps(opened: Opened): OpDescription[] {
     shape: node.shape,
     inputs: node.inputs.map((x) => ids.get(x)!),
     formula: formulaOf(node, (x) => bind(x) ?? (isConstant(x) ? undefined : symbol(`#${ids.get(x)}`))),
-    ...(node.op.explain && { words: node.op.explain }),
+    ...(explanationOf(node.op) && { words: explanationOf(node.op) }),
     statistics: statisticsOf(valuesOf(opened, node)),
   }));
 }

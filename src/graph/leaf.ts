@@ -15,7 +15,6 @@ const defineLeaf = (name: string): Op =>
     name,
     meaning: { kind: "leaf" },
     shape: (_, { shape, dtype }) => ({ shape, dtype }),
-    cases: [],
   }) as unknown as Op;
 
 const inputOp = defineLeaf("input");

@@ -1,6 +1,6 @@
 /**
- * The descriptor of an op: everything the library knows of it, in one frozen literal. Nothing outside this literal
- * (and, for structural ops, one kernel per backend) names the op.
+ * The descriptor of an op: everything the library computes with, in one frozen literal. Nothing outside the literal's
+ * file (and, for structural ops, one kernel per backend) names the op.
  */
 import { show } from "../checks.ts";
 import { ArgumentError } from "../errors.ts";
@@ -27,17 +27,23 @@ export interface BackwardContext<A> {
   readonly dy: Node;
 }
 
-/** One example of the op's use, from which its tests are made. */
-export interface Case<A = Attributes> {
-  readonly inputs: readonly Sample[];
-  readonly attributes?: A;
-}
+/** One example of the op's use, from which its tests are made: operands, and attributes if the op has any. */
+export type Case = readonly Sample[] | { readonly inputs: readonly Sample[]; readonly attributes: object };
 
-/** The op told in words and symbols; the explainer binds the symbols to the user's net. */
+/** The op told in words and symbols, for the explainer. */
 export interface Explanation {
   readonly forward: string;
   readonly derivative: string;
 }
+
+/** What is said of an op, and what it is tried with. No graph needs it, so this library's ops keep it apart: ops/about.ts. */
+export interface About {
+  readonly explain?: Explanation;
+  readonly cases?: readonly Case[];
+}
+
+/** By the names of ops. */
+export type AboutOps = Readonly<Record<string, Required<About>>>;
 
 /** How an op's result comes about. */
 export type Meaning<A> =
@@ -65,7 +71,7 @@ export type Meaning<A> =
     };
 
 // Methods, not properties: a parameter of a method is bivariant, so an Op<A> is an Op.
-export interface Op<A = Attributes> {
+export interface Op<A = Attributes> extends About {
   readonly name: string;
   readonly meaning: Meaning<never>;
   /** The result's shape and element type; throws a ShapeError that says what was wanted. */
@@ -74,8 +80,6 @@ export interface Op<A = Attributes> {
   backward?(context: BackwardContext<A>): readonly (Node | undefined)[];
   /** A simpler node that means the same, or undefined. */
   simplify?(inputs: readonly Node[], attributes: A): Node | undefined;
-  readonly explain?: Explanation;
-  readonly cases: readonly Case<A>[];
 }
 
 const registry = new Map<string, Op>();

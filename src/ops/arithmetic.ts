@@ -1,7 +1,7 @@
 /** Arithmetic and comparison, element by element. Comparisons give 1 where they hold and 0 elsewhere. */
 import { fillValue } from "../graph/leaf.ts";
 import type { Node } from "../graph/node.ts";
-import type { BackwardContext } from "../graph/op.ts";
+import type { AboutOps, BackwardContext } from "../graph/op.ts";
 import { nonzero, positive, uniform } from "../graph/samples.ts";
 import { s } from "../graph/scalar.ts";
 import { broadcastsTo } from "../graph/shape.ts";
@@ -16,14 +16,6 @@ export const add = elementwise("add", {
   forward: (a, b) => s.add(a, b),
   backward: ({ dy }) => [dy, dy],
   simplify: ([a, b]) => unchanged(b, a, 0) ?? unchanged(a, b, 0),
-  explain: { forward: "y = a + b", derivative: "∂y/∂a = 1, ∂y/∂b = 1" },
-  cases: [
-    [uniform(2, 3), uniform(2, 3)],
-    [uniform(4, 5), uniform(5)],
-    [uniform(3, 1), uniform(1, 6)],
-    [uniform(2, 3, 4), uniform(3, 1)],
-    [uniform(), uniform(7)],
-  ],
 });
 
 /** a − b, element by element; shapes are broadcast. */
@@ -31,11 +23,6 @@ export const sub = elementwise("sub", {
   forward: (a, b) => s.sub(a, b),
   backward: ({ dy }) => [dy, neg(dy)],
   simplify: ([a, b]) => unchanged(a, b, 0),
-  explain: { forward: "y = a − b", derivative: "∂y/∂a = 1, ∂y/∂b = −1" },
-  cases: [
-    [uniform(2, 3), uniform(2, 3)],
-    [uniform(4, 5), uniform(5)],
-  ],
 });
 
 /** a · b, element by element; shapes are broadcast. The matrix product is `matmul`. */
@@ -43,12 +30,6 @@ export const mul: Binary = elementwise("mul", {
   forward: (a, b) => s.mul(a, b),
   backward: ({ inputs: [a, b], dy }) => [mul(dy, b), mul(dy, a)],
   simplify: ([a, b]) => unchanged(b, a, 1) ?? unchanged(a, b, 1),
-  explain: { forward: "y = a · b", derivative: "∂y/∂a = b, ∂y/∂b = a" },
-  cases: [
-    [uniform(2, 3), uniform(2, 3)],
-    [uniform(2, 3), uniform(2, 1)],
-    [uniform(), uniform(5)],
-  ],
 });
 
 /** a / b, element by element; shapes are broadcast. Division by 0 gives ±∞ or NaN, as in IEEE 754. */
@@ -56,35 +37,24 @@ export const div: Binary = elementwise("div", {
   forward: (a, b) => s.div(a, b),
   backward: ({ inputs: [, b], y, dy }) => [div(dy, b), neg(mul(dy, div(y, b)))],
   simplify: ([a, b]) => unchanged(a, b, 1),
-  explain: { forward: "y = a / b", derivative: "∂y/∂a = 1/b, ∂y/∂b = −y/b" },
-  cases: [
-    [uniform(2, 3), nonzero(2, 3)],
-    [uniform(4, 5), positive(5)],
-  ],
 });
 
 /** −x. */
 export const neg: Unary = elementwise("neg", {
   forward: (x) => s.neg(x),
   backward: ({ dy }) => [neg(dy)],
-  explain: { forward: "y = −x", derivative: "∂y/∂x = −1" },
-  cases: [[uniform(2, 3)]],
 });
 
 /** |x|; its derivative at 0 is 0. */
 export const abs = elementwise("abs", {
   forward: (x) => s.abs(x),
   backward: ({ inputs: [x], dy }) => [mul(dy, sub(greater(x, 0), less(x, 0)))],
-  explain: { forward: "y = |x|", derivative: "∂y/∂x = sign x" },
-  cases: [[nonzero(2, 3)]],
 });
 
 /** √x; NaN below 0. */
 export const sqrt = elementwise("sqrt", {
   forward: (x) => s.sqrt(x),
   backward: ({ y, dy }) => [div(mul(dy, 0.5), y)],
-  explain: { forward: "y = √x", derivative: "∂y/∂x = 1 / (2y)" },
-  cases: [[positive(2, 3)]],
 });
 
 /** ∂L/∂a and ∂L/∂b of that one of a and b which `beats` the other: all for the winner, half for each of two equal ones. */
@@ -97,49 +67,109 @@ const shared = ({ inputs: [a, b], dy }: BackwardContext<object>, beats: Binary):
 export const maximum = elementwise("maximum", {
   forward: (a, b) => s.max(a, b),
   backward: (context) => shared(context, greater),
-  explain: { forward: "y = max(a, b)", derivative: "∂y/∂a = [a > b], ∂y/∂b = [b > a]" },
-  cases: [
-    [uniform(4, 5), uniform(4, 5)],
-    [uniform(4, 5), uniform(5)],
-  ],
 });
 
 /** The smaller of two; where they are equal each gets half of the gradient. */
 export const minimum = elementwise("minimum", {
   forward: (a, b) => s.min(a, b),
   backward: (context) => shared(context, less),
-  explain: { forward: "y = min(a, b)", derivative: "∂y/∂a = [a < b], ∂y/∂b = [b < a]" },
-  cases: [[uniform(4, 5), uniform(4, 5)]],
 });
 
 /** 1 where a < b, else 0; has no gradient. */
 export const less = elementwise("less", {
   forward: (a, b) => s.select(s.lt(a, b), 1, 0),
-  explain: { forward: "y = [a < b]", derivative: "0" },
-  cases: [[uniform(2, 3), uniform(2, 3)]],
 });
 
 /** 1 where a > b, else 0; has no gradient. */
 export const greater = elementwise("greater", {
   forward: (a, b) => s.select(s.lt(b, a), 1, 0),
-  explain: { forward: "y = [a > b]", derivative: "0" },
-  cases: [[uniform(2, 3), uniform(2, 3)]],
 });
 
 /** 1 where a = b, else 0; has no gradient. */
 export const equal = elementwise("equal", {
   forward: (a, b) => s.select(s.eq(a, b), 1, 0),
-  explain: { forward: "y = [a = b]", derivative: "0" },
-  cases: [[uniform(2, 3), uniform(2, 3)]],
 });
 
 /** `a` where `condition` is not 0, else `b`. Unlike a product with 0 it lets no NaN or infinity through. */
 export const select: Ternary = elementwise("select", {
   forward: (condition, a, b) => s.select(s.eq(condition, 0), b, a),
   backward: ({ inputs: [condition], dy }) => [undefined, select(condition, dy, 0), select(condition, 0, dy)],
-  explain: { forward: "y = a where c ≠ 0, else b", derivative: "∂y/∂a = [c ≠ 0], ∂y/∂b = [c = 0]" },
-  cases: [
-    [uniform(2, 3), uniform(2, 3), uniform(2, 3)],
-    [uniform(2, 1), uniform(3), uniform()],
-  ],
+});
+
+/** What is said of these ops, and what they are tried with: for about.ts, and in no bundle that only computes. */
+export default (): AboutOps => ({
+  add: {
+    explain: { forward: "y = a + b", derivative: "∂y/∂a = 1, ∂y/∂b = 1" },
+    cases: [
+      [uniform(2, 3), uniform(2, 3)],
+      [uniform(4, 5), uniform(5)],
+      [uniform(3, 1), uniform(1, 6)],
+      [uniform(2, 3, 4), uniform(3, 1)],
+      [uniform(), uniform(7)],
+    ],
+  },
+  sub: {
+    explain: { forward: "y = a − b", derivative: "∂y/∂a = 1, ∂y/∂b = −1" },
+    cases: [
+      [uniform(2, 3), uniform(2, 3)],
+      [uniform(4, 5), uniform(5)],
+    ],
+  },
+  mul: {
+    explain: { forward: "y = a · b", derivative: "∂y/∂a = b, ∂y/∂b = a" },
+    cases: [
+      [uniform(2, 3), uniform(2, 3)],
+      [uniform(2, 3), uniform(2, 1)],
+      [uniform(), uniform(5)],
+    ],
+  },
+  div: {
+    explain: { forward: "y = a / b", derivative: "∂y/∂a = 1/b, ∂y/∂b = −y/b" },
+    cases: [
+      [uniform(2, 3), nonzero(2, 3)],
+      [uniform(4, 5), positive(5)],
+    ],
+  },
+  neg: {
+    explain: { forward: "y = −x", derivative: "∂y/∂x = −1" },
+    cases: [[uniform(2, 3)]],
+  },
+  abs: {
+    explain: { forward: "y = |x|", derivative: "∂y/∂x = sign x" },
+    cases: [[nonzero(2, 3)]],
+  },
+  sqrt: {
+    explain: { forward: "y = √x", derivative: "∂y/∂x = 1 / (2y)" },
+    cases: [[positive(2, 3)]],
+  },
+  maximum: {
+    explain: { forward: "y = max(a, b)", derivative: "∂y/∂a = [a > b], ∂y/∂b = [b > a]" },
+    cases: [
+      [uniform(4, 5), uniform(4, 5)],
+      [uniform(4, 5), uniform(5)],
+    ],
+  },
+  minimum: {
+    explain: { forward: "y = min(a, b)", derivative: "∂y/∂a = [a < b], ∂y/∂b = [b < a]" },
+    cases: [[uniform(4, 5), uniform(4, 5)]],
+  },
+  less: {
+    explain: { forward: "y = [a < b]", derivative: "0" },
+    cases: [[uniform(2, 3), uniform(2, 3)]],
+  },
+  greater: {
+    explain: { forward: "y = [a > b]", derivative: "0" },
+    cases: [[uniform(2, 3), uniform(2, 3)]],
+  },
+  equal: {
+    explain: { forward: "y = [a = b]", derivative: "0" },
+    cases: [[uniform(2, 3), uniform(2, 3)]],
+  },
+  select: {
+    explain: { forward: "y = a where c ≠ 0, else b", derivative: "∂y/∂a = [c ≠ 0], ∂y/∂b = [c = 0]" },
+    cases: [
+      [uniform(2, 3), uniform(2, 3), uniform(2, 3)],
+      [uniform(2, 1), uniform(3), uniform()],
+    ],
+  },
 });

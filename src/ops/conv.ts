@@ -4,7 +4,7 @@
  */
 import { ShapeError } from "../errors.ts";
 import type { Node } from "../graph/node.ts";
-import { applyOp, type Case, defineOp, type Tensor } from "../graph/op.ts";
+import { type AboutOps, applyOp, type Case, defineOp, type Tensor } from "../graph/op.ts";
 import { uniform } from "../graph/samples.ts";
 import { type Shape, sameShape, showShape, sizeOf } from "../graph/shape.ts";
 import { toFloat } from "./functions.ts";
@@ -70,39 +70,6 @@ function resultShape(op: string, x: Pick<Node, "shape">, w: Node, convolution: C
   return [b, ...placesOf(op, [h, width], [kh, kw], convolution), outputs];
 }
 
-const EVERYWHERE: Convolution = { stride: [1, 1], padding: sides(0, 0, 0, 0), dilation: [1, 1], groups: 1 };
-
-const example = (x: Shape, w: Shape, how: Partial<Convolution> = {}) => ({ x, w, how: { ...EVERYWHERE, ...how } });
-
-/** Convolutions of all kinds: what the cases of the three ops are made from. */
-const EXAMPLES = [
-  example([2, 4, 5, 2], [2, 3, 2, 3]),
-  example([1, 7, 8, 1], [3, 3, 1, 10]),
-  example([1, 6, 9, 3], [3, 3, 3, 17], { padding: sides(1, 1, 1, 1) }),
-  example([1, 5, 6, 4], [3, 2, 4, 9], { padding: sides(2, 0, 0, 2), dilation: [2, 2] }),
-  example([1, 8, 9, 3], [3, 3, 3, 8], { padding: sides(0, 1, 1, 1), stride: [2, 2] }),
-  example([2, 7, 7, 2], [2, 1, 2, 4], { stride: [3, 2] }),
-  example([1, 9, 11, 2], [3, 3, 2, 3], { padding: sides(2, 1, 3, 2), stride: [3, 2], dilation: [2, 3] }),
-  example([1, 5, 6, 6], [3, 3, 2, 12], { padding: sides(1, 1, 1, 1), groups: 3 }),
-  example([1, 6, 5, 4], [2, 2, 2, 2], { stride: [1, 2], groups: 2 }),
-  example([2, 5, 6, 5], [3, 3, 1, 5], { padding: sides(1, 1, 1, 1), groups: 5 }),
-  example([1, 7, 7, 9], [3, 3, 1, 9], { padding: sides(1, 1, 1, 1), stride: [2, 2], groups: 9 }),
-  example([1, 5, 5, 3], [3, 3, 1, 6], { groups: 3 }),
-  example([2, 3, 4, 5], [1, 1, 5, 9]),
-  example([1, 2, 1, 3], [1, 1, 3, 2], { padding: sides(2, 1, 0, 1), stride: [3, 2] }),
-  example([1, 1, 20, 3], [1, 5, 3, 4], { padding: sides(0, 0, 2, 2) }),
-  example([1, 4, 3, 2], [3, 3, 2, 3], { padding: sides(3, 3, 3, 3) }),
-  example([1, 13, 4, 12], [3, 3, 12, 6]),
-];
-
-/** Cases of an op, from the examples: `use` gives its operands' shapes and attributes. */
-const casesOf = <A>(use: (x: Shape, w: Shape, y: Shape, convolution: Convolution) => [Shape, Shape, A]): Case<A>[] =>
-  EXAMPLES.map(({ x, w, how }) => {
-    const y = [x[0], ...placesOf("conv2d", [x[1], x[2]], [w[0], w[1]], how), w[3]];
-    const [first, second, attributes] = use(x, w, y, how);
-    return { inputs: [uniform(...first), uniform(...second)], attributes };
-  });
-
 const conv2dOp = defineOp<Convolution>({
   name: "conv2d",
   meaning: {
@@ -121,11 +88,6 @@ const conv2dOp = defineOp<Convolution>({
     conv2dInputGradient(dy, w, [x.shape[1], x.shape[2]], attributes),
     conv2dKernelGradient(x, dy, [w.shape[0], w.shape[1]], attributes),
   ],
-  explain: {
-    forward: "z[h, w, o] = Σ over the window: x[h + kh, w + kw, i] · k[kh, kw, i, o]",
-    derivative: "∂L/∂x = ∂L/∂z spread back through k; ∂L/∂k = Σ over all places of the window: x · ∂L/∂z",
-  },
-  cases: casesOf((x, w, _, convolution) => [x, w, convolution]),
 });
 
 const inputGradientOp = defineOp<ConvolutionGradient>({
@@ -156,11 +118,6 @@ const inputGradientOp = defineOp<ConvolutionGradient>({
     conv2d(dy, w, attributes),
     conv2dKernelGradient(dy, g, [w.shape[0], w.shape[1]], attributes),
   ],
-  explain: {
-    forward: "∂L/∂x[h, w, i] = Σ over the windows that saw x: ∂L/∂z · k",
-    derivative: "linear in ∂L/∂z and in k",
-  },
-  cases: casesOf((x, w, y, convolution) => [y, w, { ...convolution, size: [x[1], x[2]] }]),
 });
 
 const kernelGradientOp = defineOp<ConvolutionGradient>({
@@ -180,11 +137,6 @@ const kernelGradientOp = defineOp<ConvolutionGradient>({
     conv2dInputGradient(g, dy, [x.shape[1], x.shape[2]], attributes),
     conv2d(x, dy, attributes),
   ],
-  explain: {
-    forward: "∂L/∂k[kh, kw, i, o] = Σ over all places of the window: x[h + kh, w + kw, i] · ∂L/∂z[h, w, o]",
-    derivative: "linear in x and in ∂L/∂z",
-  },
-  cases: casesOf((x, w, y, convolution) => [x, y, { ...convolution, size: [w[0], w[1]] }]),
 });
 
 /** How a window goes over an image; a number is for both directions. */
@@ -276,3 +228,63 @@ export function conv2dTranspose(
   const flipped = transpose(toFloat(w), [0, 1, 3, 2]); // [KH, KW, O / groups, I]
   return conv2dInputGradient(toFloat(x), flipped, [along(0), along(1)], convolution);
 }
+
+/** What is said of these ops, and what they are tried with: for about.ts, and in no bundle that only computes. */
+export default (): AboutOps => {
+  const everywhere: Convolution = { stride: [1, 1], padding: sides(0, 0, 0, 0), dilation: [1, 1], groups: 1 };
+
+  const example = (x: Shape, w: Shape, how: Partial<Convolution> = {}) => ({ x, w, how: { ...everywhere, ...how } });
+
+  /** Convolutions of all kinds: what the cases of the three ops are made from. */
+  const examples = [
+    example([2, 4, 5, 2], [2, 3, 2, 3]),
+    example([1, 7, 8, 1], [3, 3, 1, 10]),
+    example([1, 6, 9, 3], [3, 3, 3, 17], { padding: sides(1, 1, 1, 1) }),
+    example([1, 5, 6, 4], [3, 2, 4, 9], { padding: sides(2, 0, 0, 2), dilation: [2, 2] }),
+    example([1, 8, 9, 3], [3, 3, 3, 8], { padding: sides(0, 1, 1, 1), stride: [2, 2] }),
+    example([2, 7, 7, 2], [2, 1, 2, 4], { stride: [3, 2] }),
+    example([1, 9, 11, 2], [3, 3, 2, 3], { padding: sides(2, 1, 3, 2), stride: [3, 2], dilation: [2, 3] }),
+    example([1, 5, 6, 6], [3, 3, 2, 12], { padding: sides(1, 1, 1, 1), groups: 3 }),
+    example([1, 6, 5, 4], [2, 2, 2, 2], { stride: [1, 2], groups: 2 }),
+    example([2, 5, 6, 5], [3, 3, 1, 5], { padding: sides(1, 1, 1, 1), groups: 5 }),
+    example([1, 7, 7, 9], [3, 3, 1, 9], { padding: sides(1, 1, 1, 1), stride: [2, 2], groups: 9 }),
+    example([1, 5, 5, 3], [3, 3, 1, 6], { groups: 3 }),
+    example([2, 3, 4, 5], [1, 1, 5, 9]),
+    example([1, 2, 1, 3], [1, 1, 3, 2], { padding: sides(2, 1, 0, 1), stride: [3, 2] }),
+    example([1, 1, 20, 3], [1, 5, 3, 4], { padding: sides(0, 0, 2, 2) }),
+    example([1, 4, 3, 2], [3, 3, 2, 3], { padding: sides(3, 3, 3, 3) }),
+    example([1, 13, 4, 12], [3, 3, 12, 6]),
+  ];
+
+  /** Cases of an op, from the examples: `use` gives its operands' shapes and attributes. */
+  const casesOf = (use: (x: Shape, w: Shape, y: Shape, convolution: Convolution) => [Shape, Shape, object]): Case[] =>
+    examples.map(({ x, w, how }) => {
+      const y = [x[0], ...placesOf("conv2d", [x[1], x[2]], [w[0], w[1]], how), w[3]];
+      const [first, second, attributes] = use(x, w, y, how);
+      return { inputs: [uniform(...first), uniform(...second)], attributes };
+    });
+
+  return {
+    conv2d: {
+      explain: {
+        forward: "z[h, w, o] = Σ over the window: x[h + kh, w + kw, i] · k[kh, kw, i, o]",
+        derivative: "∂L/∂x = ∂L/∂z spread back through k; ∂L/∂k = Σ over all places of the window: x · ∂L/∂z",
+      },
+      cases: casesOf((x, w, _, convolution) => [x, w, convolution]),
+    },
+    conv2dInputGradient: {
+      explain: {
+        forward: "∂L/∂x[h, w, i] = Σ over the windows that saw x: ∂L/∂z · k",
+        derivative: "linear in ∂L/∂z and in k",
+      },
+      cases: casesOf((x, w, y, convolution) => [y, w, { ...convolution, size: [x[1], x[2]] }]),
+    },
+    conv2dKernelGradient: {
+      explain: {
+        forward: "∂L/∂k[kh, kw, i, o] = Σ over all places of the window: x[h + kh, w + kw, i] · ∂L/∂z[h, w, o]",
+        derivative: "linear in x and in ∂L/∂z",
+      },
+      cases: casesOf((x, w, y, convolution) => [x, y, { ...convolution, size: [w[0], w[1]] }]),
+    },
+  };
+};

@@ -1,11 +1,10 @@
 /**
- * How to define an elementwise op: one scalar expression, its derivative as graph nodes, its cases. Operands broadcast;
+ * How to define an elementwise op: one scalar expression, and its derivative as graph nodes. Operands broadcast;
  * the gradients are summed back to the operands' shapes here, so that no op has to think of it.
  */
 import { constant, fillValue } from "../graph/leaf.ts";
 import type { Node } from "../graph/node.ts";
-import { applyOp, type BackwardContext, type Case, defineOp, type Explanation, type Op } from "../graph/op.ts";
-import type { Sample } from "../graph/samples.ts";
+import { type About, applyOp, type BackwardContext, defineOp, type Op } from "../graph/op.ts";
 import { compileScalar, inputScalar, type Scalar } from "../graph/scalar.ts";
 import { broadcastShapes } from "../graph/shape.ts";
 import { sumTo } from "./reduce.ts";
@@ -19,15 +18,13 @@ export type Unary = (x: Value) => Node;
 export type Binary = (a: Value, b: Value) => Node;
 export type Ternary = (a: Value, b: Value, c: Value) => Node;
 
-interface Elementwise<X extends Scalar[]> {
+interface Elementwise<X extends Scalar[]> extends About {
   /** y, as an expression of one element of each operand. */
   forward(...x: X): Scalar;
   /** ∂L/∂x for each operand, in the shape of y; undefined where the derivative is zero almost everywhere. */
   backward?(context: BackwardContext<object>): readonly (Node | undefined)[];
   /** A simpler node of the same meaning, if the operands allow one. */
   simplify?(inputs: readonly Node[]): Node | undefined;
-  explain?: Explanation;
-  cases: readonly (readonly Sample[])[];
 }
 
 /**
@@ -37,14 +34,14 @@ interface Elementwise<X extends Scalar[]> {
  * const cube = elementwise("cube", {
  *   forward: (x) => s.mul(x, s.mul(x, x)),
  *   backward: ({ inputs: [x], dy }) => [mul(dy, mul(3, mul(x, x)))],
- *   cases: [[uniform(2, 3)]],
+ *   explain: { forward: "y = x³", derivative: "∂y/∂x = 3x²" }, // if you like: what the explainer says of it
  * });
  */
 export function elementwise<X extends Scalar[]>(
   name: string,
   definition: Elementwise<X>,
 ): (...x: { [K in keyof X]: Value }) => Node {
-  const { forward, backward, simplify, explain, cases } = definition;
+  const { forward, backward, simplify, ...about } = definition;
   const scalar = forward(...(Array.from({ length: forward.length }, (_, i) => inputScalar(i)) as X));
   const shapeOf = (inputs: readonly Node[]) =>
     broadcastShapes(
@@ -66,8 +63,7 @@ export function elementwise<X extends Scalar[]>(
         ? constant(compileScalar(scalar, values.length)(...values), shapeOf(inputs))
         : simplify?.(inputs);
     },
-    explain,
-    cases: cases.map((inputs): Case<object> => ({ inputs })),
+    ...about,
   });
   return (...x) => applyOp(op, (x as Value[]).map(toNode), {});
 }

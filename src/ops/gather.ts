@@ -1,7 +1,7 @@
 /** Ops that look things up by index: gather, its backward scatterAdd, oneHot, argmax, and toIndex, which makes indices. */
 import { ShapeError } from "../errors.ts";
 import type { DType, Node } from "../graph/node.ts";
-import { applyOp, defineOp } from "../graph/op.ts";
+import { type AboutOps, applyOp, defineOp } from "../graph/op.ts";
 import { bytes, indices, uniform } from "../graph/samples.ts";
 import { checkAxis, type Shape, sameShape, showShape, sizeOf } from "../graph/shape.ts";
 
@@ -28,14 +28,6 @@ const gatherOp = defineOp({
     return { shape: [...index.shape, ...table.shape.slice(1)], dtype: table.dtype === "int" ? "int" : "float" };
   },
   backward: ({ inputs: [table, index], dy }) => [scatterAdd(dy, index, table.shape), undefined],
-  explain: { forward: "yᵢ = row of x number i", derivative: "∂L/∂x = the rows of ∂L/∂y, added where they came from" },
-  cases: [
-    { inputs: [uniform(5, 6), indices(5, 4)] },
-    { inputs: [uniform(5, 3, 2), indices(5, 4)] },
-    { inputs: [bytes(7, 21), indices(7, 5)] },
-    { inputs: [uniform(9), indices(9, 5)] },
-    { inputs: [indices(100, 9), indices(9, 5)] },
-  ],
 });
 
 /**
@@ -65,8 +57,6 @@ const scatterAddOp = defineOp<{ shape: Shape }>({
     return { shape, dtype: "float" };
   },
   backward: ({ inputs: [, index], dy }) => [gather(dy, index), undefined],
-  explain: { forward: "y[i] = Σ of the rows of x with index i", derivative: "∂L/∂x = the rows of ∂L/∂y" },
-  cases: [{ inputs: [uniform(4, 6), indices(5, 4)], attributes: { shape: [5, 6] } }],
 });
 
 /** Zeros of `shape` [N, …] to which each row of x [B, …] is added at the place that `index` [B] names. */
@@ -87,11 +77,6 @@ const oneHotOp = defineOp<{ classes: number }>({
     wantType("oneHot", index, "int");
     return { shape: [...index.shape, classes], dtype: "float" };
   },
-  explain: { forward: "yᵢⱼ = [j = labelᵢ]", derivative: "0" },
-  cases: [
-    { inputs: [indices(10, 7)], attributes: { classes: 10 } },
-    { inputs: [indices(3, 4)], attributes: { classes: 3 } },
-  ],
 });
 
 /** 1 at each label and 0 elsewhere: [B] of int → [B, classes]. A label outside the classes gives a row of zeros. */
@@ -109,11 +94,6 @@ const toIndexOp = defineOp<{ limit: number }>({
     wantType("toIndex", x, "float");
     return { shape: x.shape, dtype: "int" };
   },
-  explain: { forward: "y = ⌊x⌋, kept from 0 to n − 1", derivative: "0" },
-  cases: [
-    { inputs: [uniform(3, 5)], attributes: { limit: 2 } },
-    { inputs: [uniform(8)], attributes: { limit: 100 } },
-  ],
 });
 
 /** Floats as indices below `limit`: rounded towards 0, and kept from 0 to limit − 1, so that no look-up leaves its table. */
@@ -136,9 +116,43 @@ const argmaxOp = defineOp({
     checkAxis("argmax", x.shape);
     return { shape: x.shape.slice(0, -1), dtype: "int" };
   },
-  explain: { forward: "y = the place of the largest element", derivative: "0" },
-  cases: [{ inputs: [uniform(5, 10)] }, { inputs: [uniform(3, 4, 7)] }],
 });
 
 /** The index of the largest element along the last axis; the first, if several are. */
 export const argmax = (x: Node): Node => applyOp(argmaxOp, [x], {});
+
+/** What is said of these ops, and what they are tried with: for about.ts, and in no bundle that only computes. */
+export default (): AboutOps => ({
+  gather: {
+    explain: { forward: "yᵢ = row of x number i", derivative: "∂L/∂x = the rows of ∂L/∂y, added where they came from" },
+    cases: [
+      [uniform(5, 6), indices(5, 4)],
+      [uniform(5, 3, 2), indices(5, 4)],
+      [bytes(7, 21), indices(7, 5)],
+      [uniform(9), indices(9, 5)],
+      [indices(100, 9), indices(9, 5)],
+    ],
+  },
+  scatterAdd: {
+    explain: { forward: "y[i] = Σ of the rows of x with index i", derivative: "∂L/∂x = the rows of ∂L/∂y" },
+    cases: [{ inputs: [uniform(4, 6), indices(5, 4)], attributes: { shape: [5, 6] } }],
+  },
+  oneHot: {
+    explain: { forward: "yᵢⱼ = [j = labelᵢ]", derivative: "0" },
+    cases: [
+      { inputs: [indices(10, 7)], attributes: { classes: 10 } },
+      { inputs: [indices(3, 4)], attributes: { classes: 3 } },
+    ],
+  },
+  toIndex: {
+    explain: { forward: "y = ⌊x⌋, kept from 0 to n − 1", derivative: "0" },
+    cases: [
+      { inputs: [uniform(3, 5)], attributes: { limit: 2 } },
+      { inputs: [uniform(8)], attributes: { limit: 100 } },
+    ],
+  },
+  argmax: {
+    explain: { forward: "y = the place of the largest element", derivative: "0" },
+    cases: [[uniform(5, 10)], [uniform(3, 4, 7)]],
+  },
+});

@@ -1,7 +1,7 @@
 /** The matrix product, with either operand transposed on the way. */
 import { ShapeError } from "../errors.ts";
 import type { Node } from "../graph/node.ts";
-import { applyOp, checkNode, defineOp } from "../graph/op.ts";
+import { type AboutOps, applyOp, checkNode, defineOp } from "../graph/op.ts";
 import { uniform } from "../graph/samples.ts";
 import { type Shape, showShape } from "../graph/shape.ts";
 import { reshape } from "./shape.ts";
@@ -54,25 +54,6 @@ const matmulOp = defineOp<Transposes>({
       ? matmul(dy, a, { transposeA: true, transposeB: transposeA }) // dbᵀ = dyᵀ a
       : matmul(a, dy, { transposeA: !transposeA }), // db = aᵀ dy
   ],
-  explain: { forward: "zᵢⱼ = Σₖ xᵢₖ wₖⱼ", derivative: "∂L/∂x = ∂L/∂z · wᵀ, ∂L/∂w = xᵀ · ∂L/∂z" },
-  cases: [
-    [3, 4, 5],
-    [1, 7, 9],
-    [6, 8, 8],
-    [13, 17, 10],
-    [7, 33, 1],
-    [32, 20, 24],
-  ].flatMap(([m, k, n]) =>
-    [{}, { transposeA: true }, { transposeB: true }, { transposeA: true, transposeB: true }].map(
-      (attributes: Transposes) => ({
-        inputs: [
-          attributes.transposeA ? uniform(k, m) : uniform(m, k),
-          attributes.transposeB ? uniform(n, k) : uniform(k, n),
-        ],
-        attributes,
-      }),
-    ),
-  ),
 });
 
 /**
@@ -90,3 +71,28 @@ export function matmul(a: Node, b: Node, transposes: Transposes = {}): Node {
   const y = applyOp(matmulOp, [reshape(a, [-1, a.shape[a.shape.length - 1]]), b], transposes);
   return reshape(y, [...rows, y.shape[1]]);
 }
+
+/** What is said of these ops, and what they are tried with: for about.ts, and in no bundle that only computes. */
+export default (): AboutOps => ({
+  matmul: {
+    explain: { forward: "zᵢⱼ = Σₖ xᵢₖ wₖⱼ", derivative: "∂L/∂x = ∂L/∂z · wᵀ, ∂L/∂w = xᵀ · ∂L/∂z" },
+    cases: [
+      [3, 4, 5],
+      [1, 7, 9],
+      [6, 8, 8],
+      [13, 17, 10],
+      [7, 33, 1],
+      [32, 20, 24],
+    ].flatMap(([m, k, n]) =>
+      [{}, { transposeA: true }, { transposeB: true }, { transposeA: true, transposeB: true }].map(
+        (attributes: Transposes) => ({
+          inputs: [
+            attributes.transposeA ? uniform(k, m) : uniform(m, k),
+            attributes.transposeB ? uniform(n, k) : uniform(k, n),
+          ],
+          attributes,
+        }),
+      ),
+    ),
+  },
+});

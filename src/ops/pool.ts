@@ -4,7 +4,7 @@
  */
 import { ShapeError } from "../errors.ts";
 import type { Node } from "../graph/node.ts";
-import { type AnyArray, applyOp, type Case, defineOp, type Meaning } from "../graph/op.ts";
+import { type AboutOps, type AnyArray, applyOp, type Case, defineOp, type Meaning } from "../graph/op.ts";
 import { uniform } from "../graph/samples.ts";
 import type { Shape } from "../graph/shape.ts";
 import { toFloat } from "./functions.ts";
@@ -83,29 +83,6 @@ const resultShape =
     return { shape: [b, ...placesOf(op, [h, w], window, pooling), c], dtype: "float" as const };
   };
 
-const example = (x: Shape, window: Pair, stride: Pair, padding = sides(0, 0, 0, 0)) => ({
-  x,
-  pooling: { window, stride, padding, dilation: [1, 1] as const },
-});
-
-/** Poolings of all kinds: what the cases of the ops are made from. */
-const EXAMPLES = [
-  example([2, 4, 5, 3], [2, 2], [2, 2]),
-  example([1, 6, 4, 8], [2, 2], [2, 2]),
-  example([2, 7, 6, 5], [3, 3], [2, 2], sides(1, 1, 1, 0)),
-  example([1, 5, 6, 6], [3, 2], [1, 1], sides(1, 1, 0, 1)),
-  example([1, 7, 8, 1], [2, 2], [3, 3]),
-  example([1, 9, 10, 2], [5, 5], [3, 4], sides(2, 2, 0, 4)),
-  example([1, 5, 5, 4], [2, 2], [2, 2], sides(1, 0, 0, 1)),
-];
-
-const casesOf = <A>(use: (x: Shape, y: Shape, pooling: Pooling) => [Shape[], A]): Case<A>[] =>
-  EXAMPLES.map(({ x, pooling }) => {
-    const y = [x[0], ...placesOf("pool", [x[1], x[2]], pooling.window, pooling), x[3]];
-    const [shapes, attributes] = use(x, y, pooling);
-    return { inputs: shapes.map((shape) => uniform(...shape)), attributes };
-  });
-
 const maxPoolOp = defineOp<Pooling>({
   name: "maxPool2d",
   meaning: overWindows((y, place, cells, x) => {
@@ -113,11 +90,6 @@ const maxPoolOp = defineOp<Pooling>({
   }),
   shape: resultShape("maxPool2d"),
   backward: ({ inputs: [x], dy, attributes }) => [maxPool2dGradient(x, dy, attributes)],
-  explain: {
-    forward: "y = max of the window; the cell that holds it is the winner (the first, if several do)",
-    derivative: "∂L/∂x = ∂L/∂y at the winner, 0 at the window's other cells",
-  },
-  cases: casesOf((x, _, pooling) => [[x], pooling]),
 });
 
 const maxPoolGradientOp = defineOp<Pooling>({
@@ -127,11 +99,6 @@ const maxPoolGradientOp = defineOp<Pooling>({
   }, true),
   shape: ([x]) => ({ shape: x.shape, dtype: "float" }),
   backward: ({ inputs: [x], dy, attributes }) => [undefined, maxPool2dPick(x, dy, attributes)],
-  explain: {
-    forward: "∂L/∂x = Σ of ∂L/∂y over the windows that x won",
-    derivative: "each ∂L/∂y counts at its window's winner",
-  },
-  cases: casesOf((x, y, pooling) => [[x, y], pooling]),
 });
 
 const maxPoolPickOp = defineOp<Pooling>({
@@ -141,8 +108,6 @@ const maxPoolPickOp = defineOp<Pooling>({
   }),
   shape: resultShape("maxPool2dPick"),
   backward: ({ inputs: [x], dy, attributes }) => [undefined, maxPool2dGradient(x, dy, attributes)],
-  explain: { forward: "y = the element of g at the window's winner in x", derivative: "∂L/∂g = ∂L/∂y at the winner" },
-  cases: casesOf((x, _, pooling) => [[x, x], pooling]),
 });
 
 const averagePoolOp = defineOp<Pooling>({
@@ -152,11 +117,6 @@ const averagePoolOp = defineOp<Pooling>({
   }),
   shape: resultShape("averagePool2d"),
   backward: ({ inputs: [x], dy, attributes }) => [averagePool2dGradient(dy, [x.shape[1], x.shape[2]], attributes)],
-  explain: {
-    forward: "y = Σ of the window / the number of its cells inside the image",
-    derivative: "∂L/∂x = ∂L/∂y / that number, for each window that x is in",
-  },
-  cases: casesOf((x, _, pooling) => [[x], pooling]),
 });
 
 const averagePoolGradientOp = defineOp<Pooling & { readonly size: Pair }>({
@@ -166,11 +126,6 @@ const averagePoolGradientOp = defineOp<Pooling & { readonly size: Pair }>({
   }, true),
   shape: ([dy], { size }) => ({ shape: [dy.shape[0], ...size, dy.shape[3]], dtype: "float" }),
   backward: ({ dy, attributes: { size, ...pooling } }) => [applyOp(averagePoolOp, [dy], pooling)],
-  explain: {
-    forward: "∂L/∂x = Σ of ∂L/∂y / cells over the windows that x is in",
-    derivative: "linear in ∂L/∂y",
-  },
-  cases: casesOf((x, y, pooling) => [[y], { ...pooling, size: [x[1], x[2]] }]),
 });
 
 /** The window of a pooling, and how it goes over an image. */
@@ -221,3 +176,67 @@ export function upsample2d(x: Node, scale: number | Pair): Node {
   const repeated = broadcastTo(reshape(x, [b, h, 1, w, 1, c]), [b, h, sh, w, sw, c]);
   return reshape(repeated, [b, h * sh, w * sw, c]);
 }
+
+/** What is said of these ops, and what they are tried with: for about.ts, and in no bundle that only computes. */
+export default (): AboutOps => {
+  const example = (x: Shape, window: Pair, stride: Pair, padding = sides(0, 0, 0, 0)) => ({
+    x,
+    pooling: { window, stride, padding, dilation: [1, 1] as const },
+  });
+
+  /** Poolings of all kinds: what the cases of the ops are made from. */
+  const examples = [
+    example([2, 4, 5, 3], [2, 2], [2, 2]),
+    example([1, 6, 4, 8], [2, 2], [2, 2]),
+    example([2, 7, 6, 5], [3, 3], [2, 2], sides(1, 1, 1, 0)),
+    example([1, 5, 6, 6], [3, 2], [1, 1], sides(1, 1, 0, 1)),
+    example([1, 7, 8, 1], [2, 2], [3, 3]),
+    example([1, 9, 10, 2], [5, 5], [3, 4], sides(2, 2, 0, 4)),
+    example([1, 5, 5, 4], [2, 2], [2, 2], sides(1, 0, 0, 1)),
+  ];
+
+  const casesOf = (use: (x: Shape, y: Shape, pooling: Pooling) => [Shape[], object]): Case[] =>
+    examples.map(({ x, pooling }) => {
+      const y = [x[0], ...placesOf("pool", [x[1], x[2]], pooling.window, pooling), x[3]];
+      const [shapes, attributes] = use(x, y, pooling);
+      return { inputs: shapes.map((shape) => uniform(...shape)), attributes };
+    });
+
+  return {
+    maxPool2d: {
+      explain: {
+        forward: "y = max of the window; the cell that holds it is the winner (the first, if several do)",
+        derivative: "∂L/∂x = ∂L/∂y at the winner, 0 at the window's other cells",
+      },
+      cases: casesOf((x, _, pooling) => [[x], pooling]),
+    },
+    maxPool2dGradient: {
+      explain: {
+        forward: "∂L/∂x = Σ of ∂L/∂y over the windows that x won",
+        derivative: "each ∂L/∂y counts at its window's winner",
+      },
+      cases: casesOf((x, y, pooling) => [[x, y], pooling]),
+    },
+    maxPool2dPick: {
+      explain: {
+        forward: "y = the element of g at the window's winner in x",
+        derivative: "∂L/∂g = ∂L/∂y at the winner",
+      },
+      cases: casesOf((x, _, pooling) => [[x, x], pooling]),
+    },
+    averagePool2d: {
+      explain: {
+        forward: "y = Σ of the window / the number of its cells inside the image",
+        derivative: "∂L/∂x = ∂L/∂y / that number, for each window that x is in",
+      },
+      cases: casesOf((x, _, pooling) => [[x], pooling]),
+    },
+    averagePool2dGradient: {
+      explain: {
+        forward: "∂L/∂x = Σ of ∂L/∂y / cells over the windows that x is in",
+        derivative: "linear in ∂L/∂y",
+      },
+      cases: casesOf((x, y, pooling) => [[y], { ...pooling, size: [x[1], x[2]] }]),
+    },
+  };
+};

@@ -1,7 +1,7 @@
 /** Random numbers inside a plan: a pure function of a key, the number of the step, and the place in the array. */
 import { ShapeError } from "../errors.ts";
 import type { Node } from "../graph/node.ts";
-import { applyOp, defineOp } from "../graph/op.ts";
+import { type AboutOps, applyOp, defineOp } from "../graph/op.ts";
 import { indices } from "../graph/samples.ts";
 import type { Shape } from "../graph/shape.ts";
 import { threefry2x32 } from "../random.ts";
@@ -28,11 +28,6 @@ const randomUniformOp = defineOp<RandomAttributes>({
     }
     return { shape, dtype: "float" };
   },
-  explain: { forward: "y uniform in [0, 1)", derivative: "0" },
-  cases: [
-    { inputs: [indices(1000)], attributes: { shape: [3, 5], key: [1, 2] } },
-    { inputs: [indices(1000)], attributes: { shape: [4, 32], key: [0xdeadbeef, 7] } },
-  ],
 });
 
 /**
@@ -42,3 +37,14 @@ const randomUniformOp = defineOp<RandomAttributes>({
  */
 export const randomUniform = (step: Node, shape: Shape, key: readonly [number, number]): Node =>
   applyOp(randomUniformOp, [step], { shape, key });
+
+/** What is said of these ops, and what they are tried with: for about.ts, and in no bundle that only computes. */
+export default (): AboutOps => ({
+  randomUniform: {
+    explain: { forward: "y uniform in [0, 1)", derivative: "0" },
+    cases: [
+      { inputs: [indices(1000)], attributes: { shape: [3, 5], key: [1, 2] } },
+      { inputs: [indices(1000)], attributes: { shape: [4, 32], key: [0xdeadbeef, 7] } },
+    ],
+  },
+});

@@ -4,7 +4,7 @@
  */
 import { constant, fillValue } from "../graph/leaf.ts";
 import type { Node } from "../graph/node.ts";
-import { applyOp, checkNode, defineOp, type Op, type Tensor } from "../graph/op.ts";
+import { type AboutOps, applyOp, checkNode, defineOp, type Op, type Tensor } from "../graph/op.ts";
 import { uniform } from "../graph/samples.ts";
 import { normalizeAxes, padShape, type Shape, sameShape, sizeOf } from "../graph/shape.ts";
 import { div, equal, mul } from "./arithmetic.ts";
@@ -41,7 +41,7 @@ const reduceOp = (
   name: string,
   start: number,
   combine: (a: number, b: number) => number,
-  rest: Pick<Op<Run>, "backward" | "simplify" | "explain">,
+  rest: Pick<Op<Run>, "backward" | "simplify">,
 ): Op<Run> =>
   defineOp<Run>({
     name,
@@ -53,14 +53,6 @@ const reduceOp = (
     },
     shape: ([x], run) => ({ shape: withoutRun(x.shape, run), dtype: "float" }),
     ...rest,
-    cases: [
-      { inputs: [uniform(3, 5)], attributes: { from: 0, to: 1 } },
-      { inputs: [uniform(3, 5)], attributes: { from: 1, to: 2 } },
-      { inputs: [uniform(3, 5)], attributes: { from: 0, to: 2 } },
-      { inputs: [uniform(2, 3, 4)], attributes: { from: 1, to: 2 } },
-      { inputs: [uniform(33, 21)], attributes: { from: 0, to: 1 } },
-      { inputs: [uniform(19, 37)], attributes: { from: 1, to: 2 } },
-    ],
   });
 
 /** dy put back to the operand's rank, one along the reduced axes, ready to broadcast. */
@@ -72,7 +64,6 @@ const sumOp = reduceOp("sum", 0, (a, b) => a + b, {
     const value = fillValue(x);
     return value === undefined ? undefined : constant(value * view(x.shape, run).reduced, withoutRun(x.shape, run));
   },
-  explain: { forward: "y = Σ xᵢ", derivative: "∂y/∂xᵢ = 1" },
 });
 
 /** Where several elements are the largest, they share the gradient. */
@@ -82,7 +73,6 @@ const maxOp = reduceOp("max", Number.NEGATIVE_INFINITY, Math.max, {
     const count = spread(applyOp(sumOp, [largest], run), x, run);
     return [mul(spread(dy, x, run), div(largest, count))];
   },
-  explain: { forward: "y = max xᵢ", derivative: "∂y/∂xᵢ = [xᵢ = y]" },
 });
 
 /** Applies a reduction along any axes: one run of neighbours after the other, last first. */
@@ -126,3 +116,19 @@ export function sumTo(x: Node, shape: Shape): Node {
   const axes = [...x.shape.keys()].filter((axis) => padded[axis] === 1 && x.shape[axis] !== 1);
   return reshape(axes.length > 0 ? sum(x, axes) : x, shape);
 }
+
+/** What is said of these ops, and what they are tried with: for about.ts, and in no bundle that only computes. */
+export default (): AboutOps => {
+  const cases = [
+    { inputs: [uniform(3, 5)], attributes: { from: 0, to: 1 } },
+    { inputs: [uniform(3, 5)], attributes: { from: 1, to: 2 } },
+    { inputs: [uniform(3, 5)], attributes: { from: 0, to: 2 } },
+    { inputs: [uniform(2, 3, 4)], attributes: { from: 1, to: 2 } },
+    { inputs: [uniform(33, 21)], attributes: { from: 0, to: 1 } },
+    { inputs: [uniform(19, 37)], attributes: { from: 1, to: 2 } },
+  ];
+  return {
+    sum: { explain: { forward: "y = Σ xᵢ", derivative: "∂y/∂xᵢ = 1" }, cases },
+    max: { explain: { forward: "y = max xᵢ", derivative: "∂y/∂xᵢ = [xᵢ = y]" }, cases },
+  };
+};

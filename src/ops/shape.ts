@@ -4,7 +4,7 @@
 import { ShapeError } from "../errors.ts";
 import { constant, fillValue } from "../graph/leaf.ts";
 import type { Node } from "../graph/node.ts";
-import { type AnyArray, applyOp, defineOp } from "../graph/op.ts";
+import { type AboutOps, type AnyArray, applyOp, defineOp } from "../graph/op.ts";
 import { uniform } from "../graph/samples.ts";
 import { broadcastsTo, type Shape, sameShape, showShape, sizeOf, stridesOf } from "../graph/shape.ts";
 import { sumTo } from "./reduce.ts";
@@ -26,8 +26,6 @@ const reshapeOp = defineOp<{ shape: Shape }>({
     if (value !== undefined) return constant(value, shape, x.dtype);
     return sameShape(x.shape, shape) ? x : undefined;
   },
-  explain: { forward: "y = x under another shape", derivative: "∂y/∂x = 1, under the old shape" },
-  cases: [{ inputs: [uniform(2, 6)], attributes: { shape: [3, 4] } }],
 });
 
 /** The same elements in the same order under another shape; one length may be −1 and follows from the others. */
@@ -51,11 +49,6 @@ const broadcastToOp = defineOp<{ shape: Shape }>({
     if (value !== undefined) return constant(value, shape);
     return sameShape(x.shape, shape) && x.dtype === "float" ? x : undefined;
   },
-  explain: { forward: "y = x, repeated along the new axes", derivative: "∂L/∂x = Σ ∂L/∂y over the repeats" },
-  cases: [
-    { inputs: [uniform(3, 1)], attributes: { shape: [3, 5] } },
-    { inputs: [uniform(4)], attributes: { shape: [2, 3, 4] } },
-  ],
 });
 
 /** Repeats x along new axes and along axes of length 1. */
@@ -95,7 +88,12 @@ const transposeOp = defineOp<{ order: readonly number[] }>({
     },
   },
   shape: ([x], { order }) => {
-    if (!sameShape(order.toSorted((a, b) => a - b), [...x.shape.keys()])) {
+    if (
+      !sameShape(
+        order.toSorted((a, b) => a - b),
+        [...x.shape.keys()],
+      )
+    ) {
       throw new ShapeError(
         `transpose: the order ${showShape(order)} must name each axis of ${showShape(x.shape)} once.`,
       );
@@ -109,11 +107,6 @@ const transposeOp = defineOp<{ order: readonly number[] }>({
     ),
   ],
   simplify: ([x], { order }) => (order.every((axis, i) => axis === i) ? x : undefined),
-  explain: { forward: "y = x with its axes in another order", derivative: "∂L/∂x = ∂L/∂y with the axes put back" },
-  cases: [
-    { inputs: [uniform(3, 5)], attributes: { order: [1, 0] } },
-    { inputs: [uniform(2, 3, 4)], attributes: { order: [2, 0, 1] } },
-  ],
 });
 
 /** The axes of x in another order; reversed when no order is given. */
@@ -147,8 +140,6 @@ const sliceOp = defineOp<{ start: readonly number[]; size: Shape }>({
     ),
   ],
   simplify: ([x], { size }) => (sameShape(size, x.shape) ? x : undefined),
-  explain: { forward: "y = a box cut out of x", derivative: "∂L/∂x = ∂L/∂y inside the box, 0 outside" },
-  cases: [{ inputs: [uniform(4, 5)], attributes: { start: [1, 2], size: [2, 3] } }],
 });
 
 /** The box of `size` elements that begins at `start`. */
@@ -175,8 +166,6 @@ const padOp = defineOp<{ before: readonly number[]; after: readonly number[] }>(
   },
   backward: ({ inputs: [x], dy, attributes: { before } }) => [slice(dy, before, x.shape)],
   simplify: ([x], { before, after }) => ([...before, ...after].every((n) => n === 0) ? x : undefined),
-  explain: { forward: "y = x with zeros around it", derivative: "∂L/∂x = ∂L/∂y without the border" },
-  cases: [{ inputs: [uniform(2, 3)], attributes: { before: [1, 0], after: [0, 2] } }],
 });
 
 /** Puts zeros around x: so many before and after along each axis. */
@@ -217,15 +206,47 @@ const concatOp = defineOp<{ axis: number }>({
       return slice(dy, start, x.shape);
     });
   },
-  explain: {
-    forward: "y = the inputs one after the other",
-    derivative: "∂L/∂xᵢ = the part of ∂L/∂y that came from xᵢ",
-  },
-  cases: [
-    { inputs: [uniform(2, 3), uniform(2, 4)], attributes: { axis: 1 } },
-    { inputs: [uniform(2, 3), uniform(1, 3)], attributes: { axis: 0 } },
-  ],
 });
 
 /** Joins arrays along an axis. */
 export const concat = (inputs: readonly Node[], axis: number): Node => applyOp(concatOp, inputs, { axis });
+
+/** What is said of these ops, and what they are tried with: for about.ts, and in no bundle that only computes. */
+export default (): AboutOps => ({
+  reshape: {
+    explain: { forward: "y = x under another shape", derivative: "∂y/∂x = 1, under the old shape" },
+    cases: [{ inputs: [uniform(2, 6)], attributes: { shape: [3, 4] } }],
+  },
+  broadcastTo: {
+    explain: { forward: "y = x, repeated along the new axes", derivative: "∂L/∂x = Σ ∂L/∂y over the repeats" },
+    cases: [
+      { inputs: [uniform(3, 1)], attributes: { shape: [3, 5] } },
+      { inputs: [uniform(4)], attributes: { shape: [2, 3, 4] } },
+    ],
+  },
+  transpose: {
+    explain: { forward: "y = x with its axes in another order", derivative: "∂L/∂x = ∂L/∂y with the axes put back" },
+    cases: [
+      { inputs: [uniform(3, 5)], attributes: { order: [1, 0] } },
+      { inputs: [uniform(2, 3, 4)], attributes: { order: [2, 0, 1] } },
+    ],
+  },
+  slice: {
+    explain: { forward: "y = a box cut out of x", derivative: "∂L/∂x = ∂L/∂y inside the box, 0 outside" },
+    cases: [{ inputs: [uniform(4, 5)], attributes: { start: [1, 2], size: [2, 3] } }],
+  },
+  pad: {
+    explain: { forward: "y = x with zeros around it", derivative: "∂L/∂x = ∂L/∂y without the border" },
+    cases: [{ inputs: [uniform(2, 3)], attributes: { before: [1, 0], after: [0, 2] } }],
+  },
+  concat: {
+    explain: {
+      forward: "y = the inputs one after the other",
+      derivative: "∂L/∂xᵢ = the part of ∂L/∂y that came from xᵢ",
+    },
+    cases: [
+      { inputs: [uniform(2, 3), uniform(2, 4)], attributes: { axis: 1 } },
+      { inputs: [uniform(2, 3), uniform(1, 3)], attributes: { axis: 0 } },
+    ],
+  },
+});

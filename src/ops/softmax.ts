@@ -4,7 +4,7 @@
  */
 import { ShapeError } from "../errors.ts";
 import type { Node } from "../graph/node.ts";
-import { applyOp, defineOp } from "../graph/op.ts";
+import { type AboutOps, applyOp, defineOp } from "../graph/op.ts";
 import { uniform } from "../graph/samples.ts";
 import { checkAxis, sameShape, showShape } from "../graph/shape.ts";
 import { add, div, mul, neg, sub } from "./arithmetic.ts";
@@ -33,8 +33,6 @@ const softmaxOp = defineOp({
   },
   shape: lastAxis("softmax"),
   backward: ({ y, dy }) => [mul(y, sub(dy, sum(mul(dy, y), -1, true)))],
-  explain: { forward: "pᵢ = e^(zᵢ) / Σⱼ e^(zⱼ)", derivative: "∂pᵢ/∂zⱼ = pᵢ ([i = j] − pⱼ)" },
-  cases: [{ inputs: [uniform(3, 5)] }, { inputs: [uniform(2, 10)] }, { inputs: [uniform(2, 3, 4)] }],
 });
 
 /** Softmax over the last axis: positive numbers that add up to 1. */
@@ -51,8 +49,6 @@ const logSoftmaxOp = defineOp({
   },
   shape: lastAxis("logSoftmax"),
   backward: ({ inputs: [x], dy }) => [sub(dy, mul(softmax(x), sum(dy, -1, true)))],
-  explain: { forward: "yᵢ = zᵢ − ln Σⱼ e^(zⱼ)", derivative: "∂yᵢ/∂zⱼ = [i = j] − pⱼ" },
-  cases: [{ inputs: [uniform(3, 5)] }, { inputs: [uniform(2, 10)] }],
 });
 
 /** ln softmax(x) over the last axis, without ever taking the logarithm of 0. */
@@ -75,8 +71,6 @@ const softmaxCrossEntropyOp = defineOp({
     // Σ y is 1 for probabilities; kept so that the derivative is right for any weights.
     return [mul(weight, sub(mul(p, sum(y, -1, true)), y)), mul(weight, neg(logSoftmax(z)))];
   },
-  explain: { forward: "L = −Σᵢ yᵢ ln pᵢ, p = softmax(z)", derivative: "∂L/∂zᵢ = pᵢ − yᵢ" },
-  cases: [{ inputs: [uniform(3, 5), uniform(3, 5)] }, { inputs: [uniform(4, 10), uniform(4, 10)] }],
 });
 
 /** The cross-entropy of each row: logits [B, C] and target probabilities [B, C] → [B]. */
@@ -88,3 +82,22 @@ export function logSumExp(x: Node): Node {
   const largest = max(x, -1, true);
   return reshape(add(largest, log(sum(exp(sub(x, largest)), -1, true))), x.shape.slice(0, -1));
 }
+
+/** What is said of these ops, and what they are tried with: for about.ts, and in no bundle that only computes. */
+export default (): AboutOps => ({
+  softmax: {
+    explain: { forward: "pᵢ = e^(zᵢ) / Σⱼ e^(zⱼ)", derivative: "∂pᵢ/∂zⱼ = pᵢ ([i = j] − pⱼ)" },
+    cases: [[uniform(3, 5)], [uniform(2, 10)], [uniform(2, 3, 4)]],
+  },
+  logSoftmax: {
+    explain: { forward: "yᵢ = zᵢ − ln Σⱼ e^(zⱼ)", derivative: "∂yᵢ/∂zⱼ = [i = j] − pⱼ" },
+    cases: [[uniform(3, 5)], [uniform(2, 10)]],
+  },
+  softmaxCrossEntropy: {
+    explain: { forward: "L = −Σᵢ yᵢ ln pᵢ, p = softmax(z)", derivative: "∂L/∂zᵢ = pᵢ − yᵢ" },
+    cases: [
+      [uniform(3, 5), uniform(3, 5)],
+      [uniform(4, 10), uniform(4, 10)],
+    ],
+  },
+});

@@ -11,6 +11,7 @@ import { constant } from "../../src/graph/leaf.ts";
 import type { Node } from "../../src/graph/node.ts";
 import { type AnyArray, allOps } from "../../src/graph/op.ts";
 import { sizeOf } from "../../src/graph/shape.ts";
+import { casesOf } from "../../src/ops/about.ts";
 import { gradientsOf, mul, sum } from "../../src/ops/index.ts";
 import { makePlan } from "../../src/plan/plan.ts";
 import { RandomStream } from "../../src/random.ts";
@@ -39,7 +40,7 @@ if (detectFeatures().relaxedSimd) variants.push(["relaxed SIMD", wasm({ relaxedS
 
 describe.each(variants)("%s", (_, backend) => {
   for (const op of allOps().values()) {
-    test.each(op.cases.map((_, i) => i))(`${op.name}, case %i`, (index) => {
+    test.each(casesOf(op).map((_, i) => i))(`${op.name}, case %i`, (index) => {
       const { inputs, y, values } = buildCase(op, index);
       const outputs = [y];
       if (op.backward) {

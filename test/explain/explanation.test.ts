@@ -5,12 +5,18 @@ import {
   adam,
   batchNorm,
   conv2d,
+  defineActivation,
   dense,
+  elementwise,
   flatten,
   maxPool2d,
+  mul,
+  neg,
   RandomStream,
   rescale,
+  s,
   sequential,
+  tanh,
   trainStep,
 } from "chainrule";
 import { explain } from "chainrule/explain";
@@ -37,6 +43,22 @@ test("the description is plain: JSON gives it back as it is", () => {
   const description = step.toJSON();
   expect(JSON.parse(JSON.stringify(description))).toEqual(description);
   expect(JSON.parse(JSON.stringify(step.ops()))).toEqual(step.ops());
+});
+
+test("ops are told in the words of their files, and users' ops in their own", async () => {
+  const cubed = elementwise("cubedInWords", {
+    forward: (x) => s.mul(x, s.mul(x, x)),
+    backward: ({ inputs: [x], dy }) => [mul(dy, mul(3, mul(x, x)))],
+    explain: { forward: "a = z³", derivative: "∂a/∂z = 3z²" },
+  });
+  const silent = elementwise("silent", { forward: (x) => s.neg(x), backward: ({ dy }) => [neg(dy)] });
+  defineActivation("cubedInWords", (z) => tanh(silent(cubed(z))));
+  const model = sequential({ input: [1] }, [dense(1, { activation: "cubedInWords" })]);
+  const ops = (await explain(model, { x: [[1]], y: [1] }, { loss: "mse" })).ops();
+  const words = (name: string) => ops.find(({ op }) => op === name)!.words;
+  expect(words("tanh")).toEqual({ forward: "a = tanh z", derivative: "∂a/∂z = 1 − a²" });
+  expect(words("cubedInWords")).toEqual({ forward: "a = z³", derivative: "∂a/∂z = 3z²" });
+  expect(words("silent")).toBeUndefined();
 });
 
 test("explaining changes nothing, and what it shows is what a real step then does", async () => {

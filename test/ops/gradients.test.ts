@@ -6,8 +6,9 @@ import { describe, expect, test } from "vitest";
 import { reference } from "../../src/backends/reference/reference.ts";
 import { constant } from "../../src/graph/leaf.ts";
 import type { Node } from "../../src/graph/node.ts";
-import { type AnyArray, allOps } from "../../src/graph/op.ts";
+import { type AnyArray, allOps, type Op } from "../../src/graph/op.ts";
 import { sizeOf } from "../../src/graph/shape.ts";
+import { ABOUT, casesOf, explanationOf } from "../../src/ops/about.ts";
 import { add, gradientsOf, mul, sum } from "../../src/ops/index.ts";
 import { makePlan } from "../../src/plan/plan.ts";
 import { RandomStream } from "../../src/random.ts";
@@ -52,12 +53,15 @@ function relativeError(actual: ArrayLike<number>, expected: readonly number[]): 
 
 const ops = [...allOps().values()].filter((op) => op.meaning.kind !== "leaf");
 
-test("every op has cases", () => {
-  expect(ops.filter((op) => op.cases.length === 0).map((op) => op.name)).toEqual([]);
+test("every op has cases and an explanation", () => {
+  const namesWithout = (what: (op: Op) => unknown) => ops.filter((op) => !what(op)).map((op) => op.name);
+  expect(namesWithout((op) => casesOf(op).length)).toEqual([]);
+  expect(namesWithout(explanationOf)).toEqual([]);
+  expect([...ABOUT.keys()].filter((name) => !allOps().has(name))).toEqual([]);
 });
 
 describe.each(ops.map((op) => [op.name, op] as const))("%s", (_, op) => {
-  test.each(op.cases.map((_, i) => i))("case %i: the shape rule gives the shape that is computed", (index) => {
+  test.each(casesOf(op).map((_, i) => i))("case %i: the shape rule gives the shape that is computed", (index) => {
     const { inputs, y, values } = buildCase(op, index);
     const [result] = compute(inputs, [y])(values);
     expect(result.length).toBe(sizeOf(y.shape));
@@ -65,7 +69,7 @@ describe.each(ops.map((op) => [op.name, op] as const))("%s", (_, op) => {
   });
 
   if (!op.backward) return;
-  test.each(op.cases.map((_, i) => i))("case %i: the gradient equals central differences", (index) => {
+  test.each(casesOf(op).map((_, i) => i))("case %i: the gradient equals central differences", (index) => {
     const { inputs, y, values } = buildCase(op, index);
     const wrt = inputs.filter((x) => x.dtype === "float");
     const loss = weightedSum(y);

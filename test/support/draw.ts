@@ -1,11 +1,12 @@
 /** Draws the numbers that an op's cases describe. */
 
 import { input } from "../../src/graph/leaf.ts";
-import type { Node } from "../../src/graph/node.ts";
+import type { Attributes, Node } from "../../src/graph/node.ts";
 import type { AnyArray, Op } from "../../src/graph/op.ts";
 import { applyOp } from "../../src/graph/op.ts";
 import type { Sample } from "../../src/graph/samples.ts";
 import { sizeOf } from "../../src/graph/shape.ts";
+import { casesOf } from "../../src/ops/about.ts";
 import { RandomStream } from "../../src/random.ts";
 
 export function draw(sample: Sample, stream: RandomStream): AnyArray {
@@ -24,8 +25,13 @@ export function draw(sample: Sample, stream: RandomStream): AnyArray {
 
 /** The graph of one case: its inputs and the op applied to them, with numbers drawn from a stream of the op's name. */
 export function buildCase(op: Op, index: number): { inputs: Node[]; y: Node; values: AnyArray[] } {
-  const { inputs: samples, attributes } = op.cases[index];
+  const one = casesOf(op)[index];
+  const { inputs: samples, attributes } = "inputs" in one ? one : { inputs: one, attributes: {} };
   const stream = new RandomStream(index, op.name);
   const inputs = samples.map((sample, i) => input(`x${i}`, sample.shape, sample.dtype));
-  return { inputs, y: applyOp(op, inputs, attributes ?? {}), values: samples.map((sample) => draw(sample, stream)) };
+  return {
+    inputs,
+    y: applyOp(op, inputs, attributes as Attributes),
+    values: samples.map((sample) => draw(sample, stream)),
+  };
 }
