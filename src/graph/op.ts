@@ -55,7 +55,7 @@ export type Meaning<A> =
   | { readonly kind: "view" }
   /** Made of other ops, put in its place when the plan is made. */
   | { readonly kind: "composite"; readonly lower: (inputs: readonly Node[], attributes: A) => Node }
-  /** Computed by a kernel of each backend; `reference` defines what is correct. */
+  /** Computed by a kernel of each backend; `reference` defines what is correct. Its y begins as zeros. */
   | {
       readonly kind: "structural";
       readonly reference: (inputs: readonly Tensor[], y: Tensor, attributes: A) => void;

@@ -29,38 +29,39 @@ import { parseCall } from "./call.ts";
 export type Activation = (z: Node, parameter?: number) => Node;
 
 /** Those that are one function each. */
-const PLAIN = {
-  linear: (z) => z,
-  relu,
-  selu,
-  gelu,
-  geluTanh,
-  silu,
-  swish: silu,
-  mish,
-  softplus,
-  softsign,
-  tanh,
-  sigmoid,
-  hardSigmoid,
-  hardSwish,
-  softmax,
-  logSoftmax,
-} satisfies Record<string, Activation>;
+const PLAIN = new Map<string, Activation>(
+  Object.entries({
+    linear: (z) => z,
+    relu,
+    selu,
+    gelu,
+    geluTanh,
+    silu,
+    swish: silu,
+    mish,
+    softplus,
+    softsign,
+    tanh,
+    sigmoid,
+    hardSigmoid,
+    hardSwish,
+    softmax,
+    logSoftmax,
+  }),
+);
 
-const ACTIVATIONS = new Map<string, Activation>(Object.entries({ ...PLAIN, leakyRelu, elu }));
+const ACTIVATIONS = new Map<string, Activation>([...PLAIN, ["leakyRelu", leakyRelu], ["elu", elu]]);
 
 /** The ends of the range of those that have two; near them the derivative is almost 0. */
-const RANGES: Readonly<Record<string, readonly [number, number]>> = {
-  sigmoid: [0, 1],
-  hardSigmoid: [0, 1],
-  tanh: [-1, 1],
-  softsign: [-1, 1],
-};
+const RANGES = new Map<string, readonly [number, number]>([
+  ["sigmoid", [0, 1]],
+  ["hardSigmoid", [0, 1]],
+  ["tanh", [-1, 1]],
+  ["softsign", [-1, 1]],
+]);
 
 /** The range of an activation that is bounded on both sides; undefined for others. */
-export const activationRange = (name: string): readonly [number, number] | undefined =>
-  Object.hasOwn(RANGES, name) ? RANGES[name] : undefined;
+export const activationRange = (name: string): readonly [number, number] | undefined => RANGES.get(name);
 
 /** The names of all activations, own ones included. */
 export const activationNames = (): string[] => [...ACTIVATIONS.keys()];
@@ -86,9 +87,7 @@ export function activationNamed(text: string): (z: Node) => Node {
   if (!found) {
     throw unknownName("activation", text, activationNames(), ", or make your own known with defineActivation");
   }
-  if (parameter === undefined) return (z) => found(z);
-  if (Object.hasOwn(PLAIN, name) && found === PLAIN[name as keyof typeof PLAIN]) {
+  if (parameter !== undefined && PLAIN.get(name) === found)
     throw new ArgumentError(`The activation ${name} takes no number; "${text}" gives it one. Write "${name}".`);
-  }
-  return (z) => found(z, parameter);
+  return parameter === undefined ? (z) => found(z) : (z) => found(z, parameter);
 }

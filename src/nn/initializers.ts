@@ -13,9 +13,10 @@ export type Initializer = (shape: Shape, stream: RandomStream) => Float32Array;
 
 /** The inputs that one output sums, and the outputs that one input reaches. */
 export function fans(shape: Shape): { fanIn: number; fanOut: number } {
-  if (shape.length < 2) return { fanIn: sizeOf(shape), fanOut: sizeOf(shape) };
-  const field = sizeOf(shape.slice(0, -2));
-  return { fanIn: field * shape[shape.length - 2], fanOut: field * shape[shape.length - 1] };
+  const size = sizeOf(shape);
+  if (shape.length < 2) return { fanIn: size, fanOut: size };
+  const [inputs, outputs] = shape.slice(-2);
+  return { fanIn: size / outputs, fanOut: size / inputs };
 }
 
 const fill = (shape: Shape, value: () => number): Float32Array => Float32Array.from({ length: sizeOf(shape) }, value);

@@ -3,8 +3,7 @@
  * is applied. Values of parameters live elsewhere, with the model. A layer made of others holds them in its
  * configuration, under `layers`, so that any network remains plain JSON.
  */
-import { checkOptionNames } from "../checks.ts";
-import { ArgumentError } from "../errors.ts";
+import { checkOptionNames, unknownName } from "../checks.ts";
 import type { Node } from "../graph/node.ts";
 import type { Shape } from "../graph/shape.ts";
 import type { Initializer } from "./initializers.ts";
@@ -105,7 +104,5 @@ export const layerKinds = (): string[] => [...kinds.keys()];
 export function layerKind(kind: string): LayerKind<unknown> {
   const found = kinds.get(kind);
   if (found) return found;
-  throw new ArgumentError(
-    `There is no layer called "${kind}". Known are ${[...kinds.keys()].join(", ")}; make your own known with defineLayer before loading a model that has it.`,
-  );
+  throw unknownName("layer", kind, layerKinds(), ", or make your own known with defineLayer before you load it");
 }

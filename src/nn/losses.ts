@@ -76,11 +76,11 @@ function makeLoss<O extends object>(
 
 /** What a loss of pairs of numbers is of a sample: combined over the sample's own axes. */
 const ofPairs =
-  (name: string, loss: (y: Node, t: Node) => Node, combine = mean): Loss["perSample"] =>
+  (loss: (y: Node, t: Node) => Node, combine = mean): Loss["perSample"] =>
   (output, target) => {
     if (!sameShape(output.shape, target.shape)) {
       throw new ShapeError(
-        `${name}: the network gives ${showShape(output.shape.slice(1))} per sample, but the target has ${showShape(target.shape.slice(1))}. Make the last layer as wide as the target.`,
+        `The network gives ${showShape(output.shape.slice(1))} per sample, but the target has ${showShape(target.shape.slice(1))}. Make the last layer as wide as the target.`,
       );
     }
     const each = loss(output, target);
@@ -93,8 +93,7 @@ const elementwiseLoss = (
   loss: (y: Node, t: Node) => Node,
   combine?: typeof mean,
   about?: Partial<Loss>,
-): ((options?: Readonly<Record<string, never>>) => Loss) =>
-  makeLoss(name, {}, {}, () => ofPairs(name, loss, combine), about);
+): ((options?: Readonly<Record<string, never>>) => Loss) => makeLoss(name, {}, {}, () => ofPairs(loss, combine), about);
 
 const square = (x: Node): Node => mul(x, x);
 
@@ -115,7 +114,7 @@ export const meanAbsoluteError = elementwiseLoss("meanAbsoluteError", (y, t) => 
  * const run = model.fit(data, { loss: huber({ delta: 0.5 }) });
  */
 export const huber = makeLoss<{ delta?: number }>("huber", { delta: 1 }, { delta: ABOVE_0 }, ({ delta }) =>
-  ofPairs("huber", (y, t) => {
+  ofPairs((y, t) => {
     const d = abs(sub(y, t));
     const c = minimum(d, delta);
     return mul(c, sub(d, mul(0.5, c)));
@@ -147,10 +146,7 @@ const smooth = (target: Node, epsilon: number, classes: number): Node =>
  */
 export const binaryCrossEntropy = smoothed(
   "binaryCrossEntropy",
-  (epsilon) =>
-    ofPairs("binaryCrossEntropy", (z, t) =>
-      add(sub(maximum(z, 0), mul(z, smooth(t, epsilon, 2))), log1p(exp(neg(abs(z))))),
-    ),
+  (epsilon) => ofPairs((z, t) => add(sub(maximum(z, 0), mul(z, smooth(t, epsilon, 2))), log1p(exp(neg(abs(z)))))),
   { threshold: 0, activation: "sigmoid" },
 );
 
@@ -159,7 +155,7 @@ const inside = (p: Node): Node => minimum(maximum(p, 1e-7), 1 - 1e-7);
 
 /** −t ln p − (1 − t) ln(1 − p) on probabilities p, kept 1e-7 away from 0 and 1. Prefer the form on logits. */
 export const binaryCrossEntropyOnProbabilities = smoothed("binaryCrossEntropyOnProbabilities", (epsilon) =>
-  ofPairs("binaryCrossEntropyOnProbabilities", (p, t) => {
+  ofPairs((p, t) => {
     const [q, soft] = [inside(p), smooth(t, epsilon, 2)];
     return neg(add(mul(soft, log(q)), mul(sub(1, soft), log(sub(1, q)))));
   }),

@@ -16,13 +16,10 @@ export const chained = (count: number): Wiring => Array.from({ length: count }, 
 /** Sends x through: calls `apply` for each application, with the values it takes. */
 export function flowThrough(wiring: Wiring, x: Node, apply: (layer: number, inputs: readonly Node[]) => Node): Node {
   const values = [x];
-  for (const [layer, ...from] of wiring)
-    values.push(
-      apply(
-        layer,
-        from.map((i) => values[i]),
-      ),
-    );
+  for (const [layer, ...from] of wiring) {
+    const inputs = from.map((i) => values[i]);
+    values.push(apply(layer, inputs));
+  }
   return values[values.length - 1];
 }
 
@@ -61,17 +58,16 @@ export class Flow {
     const { layers, wiring } = this.#record;
     if (others.some((other) => other.#record !== this.#record))
       throw new ArgumentError("Values of two different networks cannot meet in one layer.");
-    const known = layers.indexOf(layer);
-    const index = known >= 0 ? known : layers.push(layer) - 1;
-    wiring.push([index, this.#value, ...others.map((other) => other.#value)]);
+    if (!layers.includes(layer)) layers.push(layer);
+    wiring.push([layers.indexOf(layer), this.#value, ...others.map((other) => other.#value)]);
     return new Flow(this.#record, wiring.length);
   }
 
-  /** Which value this is; what is not a value of `record` is a mistake. */
+  /** Which value of `record` this is; what no layer made of its input is a mistake. */
   static numberIn(record: Record, flow: unknown): number {
-    if (flow instanceof Flow && flow.#record === record) return flow.#value;
+    if (flow instanceof Flow && flow.#record === record && flow.#value > 0) return flow.#value;
     throw new ArgumentError(
-      "The function must return a value that it made from its argument, such as x.to(dense(1)); it returned something else.",
+      "A network needs a layer: the function must return a value that it made from its argument, such as x.to(dense(1)).",
     );
   }
 }
@@ -80,7 +76,6 @@ export class Flow {
 export function traceFlow(build: (x: Flow) => Flow): { layers: readonly Layer[]; wiring: Wiring } {
   const record: Record = { layers: [], wiring: [] };
   const output = Flow.numberIn(record, build(new Flow(record, 0)));
-  if (output === 0) throw new ArgumentError("The function returned its own argument; a network needs a layer.");
   // What comes after the output is not part of the network. Layers stand in the order of their first use.
   const wiring = record.wiring.slice(0, output);
   const used = Math.max(...wiring.map(([layer]) => layer)) + 1;

@@ -76,7 +76,6 @@ const conv2dOp = defineOp<Convolution>({
     kind: "structural",
     epilogue: () => 3,
     reference: ([x, w], y, convolution) => {
-      y.data.fill(0);
       eachProduct([x, w, y], convolution, (i, j, k) => {
         y.data[k] += x.data[i] * w.data[j];
       });
@@ -96,7 +95,6 @@ const inputGradientOp = defineOp<ConvolutionGradient>({
     kind: "structural",
     epilogue: () => 3,
     reference: ([dy, w], dx, convolution) => {
-      dx.data.fill(0);
       eachProduct([dx, w, dy], convolution, (i, j, k) => {
         dx.data[i] += dy.data[k] * w.data[j];
       });
@@ -125,7 +123,6 @@ const kernelGradientOp = defineOp<ConvolutionGradient>({
   meaning: {
     kind: "structural",
     reference: ([x, dy], dw, convolution) => {
-      dw.data.fill(0);
       eachProduct([x, dw, dy], convolution, (i, j, k) => {
         dw.data[j] += x.data[i] * dy.data[k];
       });

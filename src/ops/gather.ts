@@ -42,7 +42,6 @@ const scatterAddOp = defineOp<{ shape: Shape }>({
     kind: "structural",
     reference: ([x, index], y) => {
       const row = sizeOf(y.shape.slice(1));
-      y.data.fill(0);
       for (let i = 0; i < index.data.length; i++) {
         for (let j = 0; j < row; j++) y.data[index.data[i] * row + j] += x.data[i * row + j];
       }
@@ -67,7 +66,6 @@ const oneHotOp = defineOp<{ classes: number }>({
   meaning: {
     kind: "structural",
     reference: ([index], y, { classes }) => {
-      y.data.fill(0);
       for (let i = 0; i < index.data.length; i++) {
         if (index.data[i] >= 0 && index.data[i] < classes) y.data[i * classes + index.data[i]] = 1;
       }

@@ -65,7 +65,6 @@ const overWindows = <A extends Pooling>(
   reference: (operands, result, pooling) => {
     const [images, places] = isGradient ? [result, operands[operands.length - 1]] : [operands[0], result];
     const data = operands.map((x) => x.data);
-    result.data.fill(0);
     eachWindow(images.shape, places.shape, pooling, (place, cells) => visit(result.data, place, cells, ...data));
   },
 });

@@ -4,7 +4,7 @@
  */
 import { constant, fillValue } from "../graph/leaf.ts";
 import type { Node } from "../graph/node.ts";
-import { type AboutOps, applyOp, checkNode, defineOp, type Op, type Tensor } from "../graph/op.ts";
+import { type AboutOps, applyOp, checkNode, defineOp, type Op } from "../graph/op.ts";
 import { uniform } from "../graph/samples.ts";
 import { normalizeAxes, padShape, type Shape, sameShape, sizeOf } from "../graph/shape.ts";
 import { div, equal, mul } from "./arithmetic.ts";
@@ -21,21 +21,6 @@ const view = (shape: Shape, { from, to }: Run) => ({
 });
 
 const withoutRun = (shape: Shape, { from, to }: Run): Shape => [...shape.slice(0, from), ...shape.slice(to)];
-const withOnes = (shape: Shape, { from, to }: Run): Shape =>
-  shape.map((n, axis) => (axis >= from && axis < to ? 1 : n));
-
-function reference(start: number, combine: (a: number, b: number) => number) {
-  return ([x]: readonly Tensor[], y: Tensor, run: Run): void => {
-    const { outer, reduced, inner } = view(x.shape, run);
-    for (let o = 0; o < outer; o++) {
-      for (let i = 0; i < inner; i++) {
-        let value = start;
-        for (let r = 0; r < reduced; r++) value = combine(value, x.data[(o * reduced + r) * inner + i]);
-        y.data[o * inner + i] = value;
-      }
-    }
-  };
-}
 
 const reduceOp = (
   name: string,
@@ -47,7 +32,16 @@ const reduceOp = (
     name,
     meaning: {
       kind: "structural",
-      reference: reference(start, combine),
+      reference: ([x], y, run) => {
+        const { outer, reduced, inner } = view(x.shape, run);
+        for (let o = 0; o < outer; o++) {
+          for (let i = 0; i < inner; i++) {
+            let value = start;
+            for (let r = 0; r < reduced; r++) value = combine(value, x.data[(o * reduced + r) * inner + i]);
+            y.data[o * inner + i] = value;
+          }
+        }
+      },
       reduces: ([x], run) => view(x.shape, run),
       flops: ([x]) => sizeOf(x.shape),
     },
@@ -56,7 +50,8 @@ const reduceOp = (
   });
 
 /** dy put back to the operand's rank, one along the reduced axes, ready to broadcast. */
-const spread = (dy: Node, x: Node, run: Run): Node => reshape(dy, withOnes(x.shape, run));
+const spread = (dy: Node, { shape }: Node, { from, to }: Run): Node =>
+  reshape(dy, [...shape.slice(0, from), ...new Array<number>(to - from).fill(1), ...shape.slice(to)]);
 
 const sumOp = reduceOp("sum", 0, (a, b) => a + b, {
   backward: ({ inputs: [x], dy, attributes }) => [broadcastTo(spread(dy, x, attributes), x.shape)],
@@ -75,38 +70,37 @@ const maxOp = reduceOp("max", Number.NEGATIVE_INFINITY, Math.max, {
   },
 });
 
-/** Applies a reduction along any axes: one run of neighbours after the other, last first. */
-function reduce(op: Op<Run>, x: Node, axes: number | readonly number[] | undefined, keepDims: boolean): Node {
-  checkNode(`An operand of ${op.name}`, x);
-  const list = normalizeAxes(op.name, axes, x.shape.length);
-  let result = x;
-  for (let end = list.length; end > 0; ) {
-    let begin = end - 1;
-    while (begin > 0 && list[begin - 1] === list[begin] - 1) begin--;
-    result = applyOp(op, [result], { from: list[begin], to: list[end - 1] + 1 });
-    end = begin;
-  }
-  return keepDims
-    ? reshape(
-        result,
-        x.shape.map((n, axis) => (list.includes(axis) ? 1 : n)),
-      )
-    : result;
-}
+/** A reduction along any axes: one run of neighbours after the other, last first. */
+const along =
+  (op: Op<Run>) =>
+  (x: Node, axes?: number | readonly number[], keepDims = false): Node => {
+    checkNode(`An operand of ${op.name}`, x);
+    const list = normalizeAxes(op.name, axes, x.shape.length);
+    let result = x;
+    for (let end = list.length; end > 0; ) {
+      let begin = end - 1;
+      while (begin > 0 && list[begin - 1] === list[begin] - 1) begin--;
+      result = applyOp(op, [result], { from: list[begin], to: list[end - 1] + 1 });
+      end = begin;
+    }
+    if (!keepDims) return result;
+    return reshape(
+      result,
+      x.shape.map((n, axis) => (list.includes(axis) ? 1 : n)),
+    );
+  };
 
 /** The sum along some axes, or of everything. */
-export const sum = (x: Node, axes?: number | readonly number[], keepDims = false): Node =>
-  reduce(sumOp, x, axes, keepDims);
+export const sum = along(sumOp);
 
 /** The largest along some axes, or of all. */
-export const max = (x: Node, axes?: number | readonly number[], keepDims = false): Node =>
-  reduce(maxOp, x, axes, keepDims);
+export const max = along(maxOp);
 
 /** The mean along some axes, or of everything. */
 export function mean(x: Node, axes?: number | readonly number[], keepDims = false): Node {
   checkNode("An operand of mean", x);
-  const count = normalizeAxes("mean", axes, x.shape.length).reduce((n, axis) => n * x.shape[axis], 1);
-  return mul(sum(x, axes, keepDims), 1 / count);
+  const total = sum(x, axes, keepDims);
+  return mul(total, sizeOf(total.shape) / sizeOf(x.shape));
 }
 
 /** Sums x down to `shape`, which must broadcast to x's: the backward of broadcasting. */

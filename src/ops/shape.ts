@@ -151,7 +151,6 @@ const padOp = defineOp<{ before: readonly number[]; after: readonly number[] }>(
     kind: "structural",
     reference: ([x], y, { before }) => {
       const strides = stridesOf(y.shape);
-      y.data.fill(0);
       copyBox(x.shape, x.data, stridesOf(x.shape), y.data.subarray(offsetOf(before, strides)), strides);
     },
   },

@@ -94,14 +94,17 @@ export function branches(layers: readonly Layer[], given: LayerOptions & { reado
   );
 }
 
-const total = (xs: readonly Node[]): Node => xs.reduce((a, b) => add(a, b));
+const folded =
+  (merge: (a: Node, b: Node) => Node) =>
+  (xs: readonly Node[]): Node =>
+    xs.reduce((a, b) => merge(a, b));
 
 /** The ways in which several values become one. */
 const MERGES = {
-  add: total,
-  average: (xs) => mul(total(xs), 1 / xs.length),
-  multiply: (xs) => xs.reduce((a, b) => mul(a, b)),
-  maximum: (xs) => xs.reduce((a, b) => maximum(a, b)),
+  add: folded(add),
+  average: (xs) => mul(folded(add)(xs), 1 / xs.length),
+  multiply: folded(mul),
+  maximum: folded(maximum),
   concat: (xs) => concat(xs, xs[0].shape.length - 1),
 } as const satisfies Record<string, (xs: readonly Node[]) => Node>;
 
@@ -110,17 +113,10 @@ export type MergeName = keyof typeof MERGES;
 const makeMerge = defineLayer<{ readonly how: MergeName } & LayerOptions>("merge", {
   several: true,
   apply: ({ how }, { inputs }) => {
-    const [first, ...others] = inputs.map((x) => x.shape);
-    const fits = (shape: readonly number[]) =>
-      how === "concat"
-        ? shape.length === first.length && sameShape(shape.slice(0, -1), first.slice(0, -1))
-        : sameShape(shape, first);
-    if (!others.every(fits)) {
+    if (how !== "concat" && !inputs.every((x) => sameShape(x.shape, inputs[0].shape))) {
       const shapes = inputs.map((x) => showShape(x.shape.slice(1))).join(" and ");
       throw new ShapeError(
-        how === "concat"
-          ? `to be joined along the last axis, values must agree in all others; ${shapes} came.`
-          : `${how} needs values of one shape; ${shapes} came. Bring them into one, as with a projection.`,
+        `${how} needs values of one shape; ${shapes} came. Bring them into one, as with a projection.`,
       );
     }
     return MERGES[how](inputs);
