@@ -10,10 +10,13 @@ import { type Shape, sameShape, showShape, sizeOf } from "../graph/shape.ts";
 import { toFloat } from "./functions.ts";
 import { reshape, transpose } from "./shape.ts";
 import {
+  asRows,
   imageSizes,
   type PaddingOption,
   type Pair,
+  pixelsOf,
   placesOf,
+  type RowOptions,
   type Sliding,
   sides,
   spanOf,
@@ -54,6 +57,9 @@ function eachProduct(
   }
 }
 
+/** The height and width of kernels [KH, KW, I, O]. */
+const cellsOf = ({ shape }: Node): Pair => [shape[0], shape[1]];
+
 /** Two for each weight at each place of the window. */
 const flops = ([b, oh, ow]: Shape, w: Shape): number => 2 * b * oh * ow * sizeOf(w);
 
@@ -84,8 +90,8 @@ const conv2dOp = defineOp<Convolution>({
   },
   shape: ([x, w], convolution) => ({ shape: resultShape("conv2d", x, w, convolution), dtype: "float" }),
   backward: ({ inputs: [x, w], dy, attributes }) => [
-    conv2dInputGradient(dy, w, [x.shape[1], x.shape[2]], attributes),
-    conv2dKernelGradient(x, dy, [w.shape[0], w.shape[1]], attributes),
+    conv2dInputGradient(dy, w, pixelsOf(x), attributes),
+    conv2dKernelGradient(x, dy, cellsOf(w), attributes),
   ],
 });
 
@@ -114,7 +120,7 @@ const inputGradientOp = defineOp<ConvolutionGradient>({
   },
   backward: ({ inputs: [g, w], dy, attributes }) => [
     conv2d(dy, w, attributes),
-    conv2dKernelGradient(dy, g, [w.shape[0], w.shape[1]], attributes),
+    conv2dKernelGradient(dy, g, cellsOf(w), attributes),
   ],
 });
 
@@ -131,7 +137,7 @@ const kernelGradientOp = defineOp<ConvolutionGradient>({
   },
   shape: ([x, dy], { size, groups }) => ({ shape: [...size, x.shape[3] / groups, dy.shape[3]], dtype: "float" }),
   backward: ({ inputs: [x, g], dy, attributes }) => [
-    conv2dInputGradient(g, dy, [x.shape[1], x.shape[2]], attributes),
+    conv2dInputGradient(g, dy, pixelsOf(x), attributes),
     conv2d(x, dy, attributes),
   ],
 });
@@ -149,7 +155,7 @@ export interface ConvolutionOptions {
 }
 
 const writeOut = (options: ConvolutionOptions, size: Pair, w: Node): Convolution => ({
-  ...toSliding(options, size, [w.shape[0], w.shape[1]]),
+  ...toSliding(options, size, cellsOf(w)),
   groups: options.groups ?? 1,
 });
 
@@ -161,7 +167,7 @@ const writeOut = (options: ConvolutionOptions, size: Pair, w: Node): Convolution
  * const z = ops.conv2d(input("x", [64, 28, 28, 1]), variable("w", [3, 3, 1, 32]), { padding: "same" }); // [64, 28, 28, 32]
  */
 export function conv2d(x: Node, w: Node, options: ConvolutionOptions = {}): Node {
-  return applyOp(conv2dOp, [toFloat(x), toFloat(w)], writeOut(options, [x.shape[1], x.shape[2]], w));
+  return applyOp(conv2dOp, [toFloat(x), toFloat(w)], writeOut(options, pixelsOf(x), w));
 }
 
 /** ∂L/∂x of y = conv2d(x, w), from dy = ∂L/∂y [B, OH, OW, O]; `size` is the (H, W) of x. */
@@ -176,25 +182,14 @@ export const conv2dKernelGradient = (x: Node, dy: Node, size: Pair, convolution:
  * Convolves sequences [B, L, I] with kernels w [K, I / groups, O] → [B, OL, O]: a conv2d over images of one row.
  * `padding` may be one number, or the numbers before and after.
  */
-export function conv1d(
-  x: Node,
-  w: Node,
-  options: { stride?: number; padding?: "valid" | "same" | number | Pair; dilation?: number; groups?: number } = {},
-): Node {
+export function conv1d(x: Node, w: Node, options: RowOptions = {}): Node {
   if (x.shape.length !== 3 || w.shape.length !== 3) {
     throw new ShapeError(
       `conv1d: sequences must have shape [B, L, I] and kernels [K, I / groups, O]; ${showShape(x.shape)} and ${showShape(w.shape)} came.`,
     );
   }
-  const { stride = 1, padding = 0, dilation = 1, groups } = options;
-  const [b, length, inputs] = x.shape;
-  const y = conv2d(reshape(x, [b, 1, length, inputs]), reshape(w, [1, ...w.shape]), {
-    stride: [1, stride],
-    padding: typeof padding === "string" ? padding : [[0, 0], toPair(padding)],
-    dilation: [1, dilation],
-    groups,
-  });
-  return reshape(y, [b, y.shape[2], y.shape[3]]);
+  const kernel = reshape(w, [1, ...w.shape]);
+  return asRows(x, options, (images, how) => conv2d(images, kernel, how));
 }
 
 /**

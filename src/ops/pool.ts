@@ -13,6 +13,7 @@ import {
   imageSizes,
   type PaddingOption,
   type Pair,
+  pixelsOf,
   placesOf,
   type Sliding,
   sides,
@@ -115,7 +116,7 @@ const averagePoolOp = defineOp<Pooling>({
     y[place] = cells.reduce((sum, cell) => sum + x[cell], 0) / cells.length;
   }),
   shape: resultShape("averagePool2d"),
-  backward: ({ inputs: [x], dy, attributes }) => [averagePool2dGradient(dy, [x.shape[1], x.shape[2]], attributes)],
+  backward: ({ inputs: [x], dy, attributes }) => [averagePool2dGradient(dy, pixelsOf(x), attributes)],
 });
 
 const averagePoolGradientOp = defineOp<Pooling & { readonly size: Pair }>({
@@ -137,7 +138,7 @@ export interface PoolingOptions {
 
 function writeOut(x: Node, size: number | Pair, { stride = size, padding }: PoolingOptions): Pooling {
   const window = toPair(size);
-  return { window, ...toSliding({ stride, padding }, [x.shape[1], x.shape[2]], window) };
+  return { window, ...toSliding({ stride, padding }, pixelsOf(x), window) };
 }
 
 /**

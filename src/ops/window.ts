@@ -6,6 +6,7 @@ import { checkWhole } from "../checks.ts";
 import { ShapeError } from "../errors.ts";
 import type { Node } from "../graph/node.ts";
 import { showShape } from "../graph/shape.ts";
+import { reshape } from "./shape.ts";
 
 /** (height, width). */
 export type Pair = readonly [number, number];
@@ -45,12 +46,15 @@ export const toPadding = (padding: number | Pair | Padding): Padding => {
 /** The length that a window of `size` cells spans when its cells stand `dilation` apart. */
 export const spanOf = (size: number, dilation: number): number => (size - 1) * dilation + 1;
 
+/** A window's way in short. */
+interface SlidingOptions {
+  readonly stride?: number | Pair;
+  readonly padding?: PaddingOption;
+  readonly dilation?: number | Pair;
+}
+
 /** Writes options out for images of `size` and a window of `window` cells. */
-export function toSliding(
-  options: { stride?: number | Pair; padding?: PaddingOption; dilation?: number | Pair },
-  size: Pair,
-  window: Pair,
-): Sliding {
+export function toSliding(options: SlidingOptions, size: Pair, window: Pair): Sliding {
   const [stride, dilation] = [toPair(options.stride ?? 1), toPair(options.dilation ?? 1)];
   const { padding = "valid" } = options;
   const same = (axis: 0 | 1): Pair => {
@@ -82,6 +86,33 @@ export function placesOf(op: string, size: Pair, window: Pair, { stride, padding
   }
   return places;
 }
+
+/** What a window over sequences [B, L, C] may have: the short forms of one direction. */
+export interface RowOptions {
+  readonly stride?: number;
+  readonly padding?: "valid" | "same" | number | Pair;
+  readonly dilation?: number;
+  readonly groups?: number;
+}
+
+/** Does to sequences [B, L, C] what an op does to images: they are images of one row. */
+export function asRows(
+  x: Node,
+  { stride = 1, padding = 0, dilation = 1, groups }: RowOptions,
+  op: (images: Node, options: SlidingOptions & Pick<RowOptions, "groups">) => Node,
+): Node {
+  const [b, length, channels] = x.shape;
+  const y = op(reshape(x, [b, 1, length, channels]), {
+    stride: [1, stride],
+    padding: typeof padding === "string" ? padding : [[0, 0], toPair(padding) as Pair],
+    dilation: [1, dilation],
+    groups,
+  });
+  return reshape(y, [b, y.shape[2], y.shape[3]]);
+}
+
+/** The height and width of images [B, H, W, C]. */
+export const pixelsOf = ({ shape }: Node): Pair => [shape[1], shape[2]];
 
 /** The sizes of images [B, H, W, C]; throws if the node is not that. */
 export function imageSizes(op: string, { shape }: Pick<Node, "shape">): { b: number; h: number; w: number; c: number } {

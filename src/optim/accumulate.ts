@@ -11,8 +11,7 @@ import type { Optimizer, RuleContext } from "./optimizer.ts";
  * const optimizer = accumulate(adam({ learningRate: 1e-3 }), 4);
  */
 export function accumulate(optimizer: Optimizer, batches: number): Optimizer {
-  checkWhole("accumulate: ", { batches }, 1);
-  const { observe } = optimizer;
+  checkWhole("accumulate: the number of ", { batches }, 1);
   return {
     name: optimizer.name,
     config: { ...optimizer.config, accumulate: batches },
@@ -22,7 +21,7 @@ export function accumulate(optimizer: Optimizer, batches: number): Optimizer {
       ...optimizer.scalars(Math.ceil(step / batches), memory),
       steps: step % batches === 0 ? 1 : 0,
     }),
-    ...(observe && { observe }),
+    observe: optimizer.observe?.bind(optimizer),
     update: (parameters) => {
       const totals = parameters.map(({ dw, state }) => add(state.accumulated, dw));
       const inner = optimizer.update(

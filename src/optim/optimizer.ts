@@ -90,7 +90,6 @@ export function defineOptimizer({
   const { weightDecay = 0 } = options;
   checkNumbers(`${name}: `, { weightDecay }, FROM_0);
   const schedule = scheduleOf(name, options.learningRate);
-  const { observe } = schedule;
   const learningRate = typeof options.learningRate === "number" ? options.learningRate : schedule.config;
   return {
     name,
@@ -105,7 +104,7 @@ export function defineOptimizer({
       }
       return { learningRate: rate, ...scalars(step, rate) };
     },
-    ...(observe && { observe: (memory: ScheduleMemory | undefined, loss: number) => observe(memory, loss) }),
+    observe: schedule.observe?.bind(schedule),
     update: (parameters) => {
       const clipped = clipGradients(
         name,

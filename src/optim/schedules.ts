@@ -83,7 +83,7 @@ export function warmup(options: { steps: number; next: LearningRate }): Schedule
   return {
     config: { kind: "warmup", steps, next: then.config },
     at: (step, memory) => (step < steps ? (then.at(0, memory) * (step + 1)) / steps : then.at(step - steps, memory)),
-    ...(then.observe && { observe: then.observe }),
+    observe: then.observe?.bind(then),
   };
 }
 

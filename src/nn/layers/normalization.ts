@@ -9,14 +9,14 @@ import { add, div, mean, mul, sqrt, sub, toFloat } from "../../ops/index.ts";
 import { initializer } from "../initializers.ts";
 import { defineLayer, type Layer, type LayerContext, type LayerOptions, type ParameterSpec } from "../layer.ts";
 
-/** γ and β of the last axis. */
-const scaleAndShift = (input: Shape): ParameterSpec[] => {
-  const shape = input.slice(-1);
-  return [
-    { name: "gamma", shape, init: initializer("ones") },
-    { name: "beta", shape, init: initializer("zeros") },
-  ];
-};
+/** One number for each feature of the last axis: the parameters of these names, with their initial values. */
+const perFeature = (input: Shape, initial: Readonly<Record<string, number>>, trainable = true): ParameterSpec[] =>
+  Object.entries(initial).map(([name, value]) => ({
+    name,
+    shape: input.slice(-1),
+    init: initializer(value),
+    trainable,
+  }));
 
 /** Mean and variance over some axes; they keep their rank where `keepDims` says so. */
 function statistics(x: Node, axes: readonly number[], keepDims: boolean) {
@@ -45,12 +45,7 @@ const makeBatchNorm = defineLayer<BatchNormOptions>("batchNorm", {
   scales: true,
   parameters: (_, input) => {
     checkAxis("batchNorm", input);
-    const shape = input.slice(-1);
-    return [
-      ...scaleAndShift(input),
-      { name: "mean", shape, init: initializer("zeros"), trainable: false },
-      { name: "variance", shape, init: initializer("ones"), trainable: false },
-    ];
+    return [...perFeature(input, { gamma: 1, beta: 0 }), ...perFeature(input, { mean: 0, variance: 1 }, false)];
   },
   apply: ({ momentum = 0.9, epsilon = 1e-5 }, context) => {
     const { training, parameter, update, name } = context;
@@ -92,7 +87,7 @@ const makeLayerNorm = defineLayer<LayerNormOptions>("layerNorm", {
   scales: true,
   parameters: (_, input) => {
     checkAxis("layerNorm", input);
-    return scaleAndShift(input);
+    return perFeature(input, { gamma: 1, beta: 0 });
   },
   apply: ({ epsilon = 1e-5 }, context) => {
     const { centred, variance } = statistics(toFloat(context.x), [-1], true);

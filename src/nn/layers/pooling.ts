@@ -1,8 +1,8 @@
 /** Pooling of images and sequences: one number for each window, or for the whole of it, of each channel. */
 import { checkWhole } from "../../checks.ts";
 import type { Node } from "../../graph/node.ts";
-import { averagePool2d as averageOp, max, maxPool2d as maxOp, mean, reshape } from "../../ops/index.ts";
-import { type PaddingOption, type Pair, toPair } from "../../ops/window.ts";
+import { averagePool2d as averageOp, max, maxPool2d as maxOp, mean } from "../../ops/index.ts";
+import { asRows, type PaddingOption, type Pair, toPair } from "../../ops/window.ts";
 import { defineLayer, type Layer, type LayerOptions } from "../layer.ts";
 import { wantAxes } from "./reshape.ts";
 
@@ -35,13 +35,8 @@ function definePooling<S extends number | Pair, O extends LayerOptions>(
     apply: ({ size, ...options }, { x }) => {
       wantAxes(axes, kind, x.shape);
       if (axes === 2) return op(x, size, options);
-      const { stride = size, padding = 0 } = options;
-      const [b, length, channels] = x.shape;
-      const y = op(reshape(x, [b, 1, length, channels]), [1, size as number], {
-        stride: [1, stride as number],
-        padding: typeof padding === "string" ? padding : [[0, 0], toPair(padding as number | Pair)],
-      });
-      return reshape(y, [b, -1, channels]);
+      const { stride = size, padding } = options as Pool1dOptions;
+      return asRows(x, { stride: stride as number, padding }, (images, row) => op(images, [1, size as number], row));
     },
     describe: ({ size }) => (axes === 1 ? `${size}` : toPair(size).join("×")),
   });
