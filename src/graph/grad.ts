@@ -32,14 +32,14 @@ export function gradients<const W extends readonly Node[]>(algebra: Algebra, y: 
   const gradient = new Map<Node, Node>();
   gradient.set(y, dy ?? inPhase("backward", () => algebra.fill(1, y), y));
   for (const node of order.reverse()) {
+    const { op, inputs, attributes } = node;
     const dNode = gradient.get(node);
-    if (!dNode || !needed.has(node) || !node.op.backward) continue;
+    if (!dNode || !needed.has(node)) continue;
     inPhase(
       "backward",
       () => {
-        const dInputs = node.op.backward!({ inputs: node.inputs, attributes: node.attributes, y: node, dy: dNode });
-        for (const [i, dInput] of dInputs.entries()) {
-          const x = node.inputs[i];
+        for (const [i, dInput] of op.backward?.({ inputs, attributes, y: node, dy: dNode }).entries() ?? []) {
+          const x = inputs[i];
           if (!dInput || !needed.has(x)) continue;
           const sofar = gradient.get(x);
           gradient.set(x, sofar ? algebra.add(sofar, dInput) : dInput);

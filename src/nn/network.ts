@@ -293,19 +293,15 @@ export class Network {
       if (place.isNew) [place.isNew, place.inputShape, place.outputShape] = [false, shape, output.shape.slice(1)];
       return output;
     };
-    const output = atLayer(name, () => inScope(name, build));
-    pass.results.set(name, output);
-    return output;
-  }
-}
-
-/** Puts the layer's name before what goes wrong in it. */
-function atLayer<T>(name: string, build: () => T): T {
-  try {
-    return build();
-  } catch (error) {
-    if (!(error instanceof ChainruleError) || error.message.startsWith("Layer ")) throw error;
-    const Kind = error instanceof ShapeError ? ShapeError : ArgumentError;
-    throw new Kind(`Layer ${name}: ${error.message}`, { cause: error });
+    try {
+      const output = inScope(name, build);
+      pass.results.set(name, output);
+      return output;
+    } catch (error) {
+      // What goes wrong in a layer is said with its name.
+      if (!(error instanceof ChainruleError) || error.message.startsWith("Layer ")) throw error;
+      const Kind = error instanceof ShapeError ? ShapeError : ArgumentError;
+      throw new Kind(`Layer ${name}: ${error.message}`, { cause: error });
+    }
   }
 }

@@ -11,6 +11,7 @@ import { toFloat } from "./functions.ts";
 import { reshape, transpose } from "./shape.ts";
 import {
   asRows,
+  eachPlace,
   imageSizes,
   type PaddingOption,
   type Pair,
@@ -35,26 +36,19 @@ export type ConvolutionGradient = Convolution & { readonly size: Pair };
 /** Visits every product of y = conv2d(x, w): the places of its factors x and w, and of the y that it is added to. */
 function eachProduct(
   [{ shape: x }, { shape: w }, { shape: y }]: readonly Tensor[],
-  { stride, padding, dilation, groups }: Convolution,
+  convolution: Convolution,
   visit: (x: number, w: number, y: number) => void,
 ): void {
   const [kh, kw, inputs, outputs] = w;
-  const outputsPerGroup = outputs / groups;
-  for (let pixel = 0; pixel < y[0] * y[1] * y[2]; pixel++) {
-    const b = Math.floor(pixel / (y[1] * y[2]));
-    const oy = Math.floor(pixel / y[2]) % y[1];
-    const ox = pixel % y[2];
-    for (let tap = 0; tap < kh * kw; tap++) {
-      const iy = oy * stride[0] - padding[0][0] + Math.floor(tap / kw) * dilation[0];
-      const ix = ox * stride[1] - padding[1][0] + (tap % kw) * dilation[1];
-      if (iy < 0 || iy >= x[1] || ix < 0 || ix >= x[2]) continue;
-      const xStart = ((b * x[1] + iy) * x[2] + ix) * x[3];
+  const outputsPerGroup = outputs / convolution.groups;
+  eachPlace(x, y, [kh, kw], convolution, (place, cells) => {
+    for (const { cell, pixel } of cells) {
       for (let o = 0; o < outputs; o++) {
-        const xGroup = xStart + Math.floor(o / outputsPerGroup) * inputs;
-        for (let i = 0; i < inputs; i++) visit(xGroup + i, (tap * inputs + i) * outputs + o, pixel * outputs + o);
+        const first = pixel * x[3] + Math.floor(o / outputsPerGroup) * inputs;
+        for (let i = 0; i < inputs; i++) visit(first + i, (cell * inputs + i) * outputs + o, place * outputs + o);
       }
     }
-  }
+  });
 }
 
 /** The height and width of kernels [KH, KW, I, O]. */

@@ -53,10 +53,7 @@ export function elementwise<X extends Scalar[]>(
     name,
     meaning: { kind: "elementwise", scalar: () => scalar },
     shape: (inputs) => ({ shape: shapeOf(inputs), dtype: "float" }),
-    ...(backward && {
-      backward: (context: BackwardContext<object>) =>
-        backward(context).map((dx, i) => dx && sumTo(dx, context.inputs[i].shape)),
-    }),
+    backward: backward && ((context) => backward(context).map((dx, i) => dx && sumTo(dx, context.inputs[i].shape))),
     simplify: (inputs) => {
       const values = inputs.map(fillValue);
       return values.every((value) => value !== undefined)

@@ -3,7 +3,7 @@ import { ShapeError } from "../errors.ts";
 import type { Node } from "../graph/node.ts";
 import { type AboutOps, applyOp, checkNode, defineOp } from "../graph/op.ts";
 import { uniform } from "../graph/samples.ts";
-import { type Shape, showShape } from "../graph/shape.ts";
+import { type Shape, showShape, sizeOf } from "../graph/shape.ts";
 import { reshape } from "./shape.ts";
 
 /** transposeA: a is stored as [K, M]; transposeB: b is stored as [N, K]. */
@@ -15,6 +15,8 @@ export function matmulSizes(a: Shape, b: Shape, { transposeA, transposeB }: Tran
   const [n, kb] = transposeB ? b : [b[1], b[0]];
   return { m, n, k, kb };
 }
+
+const shown = ({ shape }: Node, transposed = false): string => showShape(shape) + (transposed ? "ᵀ" : "");
 
 const matmulOp = defineOp<Transposes>({
   name: "matmul",
@@ -33,15 +35,13 @@ const matmulOp = defineOp<Transposes>({
         }
       }
     },
-    flops: ([a], y, { transposeA }) => 2 * y[0] * y[1] * a.shape[transposeA ? 0 : 1],
+    flops: ([a], [, n]) => 2 * n * sizeOf(a.shape),
   },
   shape: ([a, b], transposes) => {
     const { m, n, k, kb } = matmulSizes(a.shape, b.shape, transposes);
     if (a.shape.length !== 2 || b.shape.length !== 2 || k !== kb) {
-      const show = (shape: Shape, transposed?: boolean) => showShape(shape) + (transposed ? "ᵀ" : "");
       throw new ShapeError(
-        `matmul: ${show(a.shape, transposes.transposeA)} · ${show(b.shape, transposes.transposeB)} does not fit: ` +
-          "both must be matrices, and the columns of the first as many as the rows of the second.",
+        `matmul: ${shown(a, transposes.transposeA)} · ${shown(b, transposes.transposeB)} does not fit: both must be matrices, and the columns of the first as many as the rows of the second.`,
       );
     }
     return { shape: [m, n], dtype: "float" };

@@ -10,6 +10,7 @@ import type { Shape } from "../graph/shape.ts";
 import { toFloat } from "./functions.ts";
 import { broadcastTo, reshape } from "./shape.ts";
 import {
+  eachPlace,
   imageSizes,
   type PaddingOption,
   type Pair,
@@ -26,36 +27,13 @@ export interface Pooling extends Sliding {
   readonly window: Pair;
 }
 
-/** Visits every window of every channel of images: the place of its result, and those of its cells inside the image. */
-function eachWindow(
-  [, h, w, c]: Shape,
-  [b, oh, ow]: Shape,
-  { window, stride, padding }: Pooling,
-  visit: (place: number, cells: readonly number[]) => void,
-): void {
-  for (let place = 0; place < b * oh * ow * c; place++) {
-    const channel = place % c;
-    const ox = Math.floor(place / c) % ow;
-    const oy = Math.floor(place / c / ow) % oh;
-    const image = Math.floor(place / c / ow / oh);
-    const cells: number[] = [];
-    for (let ky = 0; ky < window[0]; ky++) {
-      for (let kx = 0; kx < window[1]; kx++) {
-        const [iy, ix] = [oy * stride[0] - padding[0][0] + ky, ox * stride[1] - padding[1][0] + kx];
-        if (iy >= 0 && iy < h && ix >= 0 && ix < w) cells.push(((image * h + iy) * w + ix) * c + channel);
-      }
-    }
-    visit(place, cells);
-  }
-}
-
 /** The cell with the largest value: the first, if several are. */
 const winner = (x: AnyArray, cells: readonly number[]): number =>
   cells.reduce((best, cell) => (x[cell] > x[best] ? cell : best));
 
 /**
- * What an op over windows is: what it does with each, to the data of its result and with those of its operands. The
- * result of a gradient is images, and its last operand has the shape that pooling gives.
+ * What an op over windows is: what it does with each window of each channel, given the place of its result and those of
+ * its cells inside the image, to the data of its result and with those of its operands. The result of a gradient is images, and its last operand has the shape that pooling gives.
  */
 const overWindows = <A extends Pooling>(
   visit: (result: AnyArray, place: number, cells: readonly number[], ...operands: AnyArray[]) => void,
@@ -66,7 +44,13 @@ const overWindows = <A extends Pooling>(
   reference: (operands, result, pooling) => {
     const [images, places] = isGradient ? [result, operands[operands.length - 1]] : [operands[0], result];
     const data = operands.map((x) => x.data);
-    eachWindow(images.shape, places.shape, pooling, (place, cells) => visit(result.data, place, cells, ...data));
+    const channels = images.shape[3];
+    eachPlace(images.shape, places.shape, pooling.window, pooling, (place, cells) => {
+      for (let c = 0; c < channels; c++) {
+        const under = cells.map(({ pixel }) => pixel * channels + c);
+        visit(result.data, place * channels + c, under, ...data);
+      }
+    });
   },
 });
 

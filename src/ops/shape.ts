@@ -171,16 +171,19 @@ const padOp = defineOp<{ before: readonly number[]; after: readonly number[] }>(
 export const pad = (x: Node, before: readonly number[], after: readonly number[]): Node =>
   applyOp(padOp, [x], { before, after });
 
+/** How long arrays are together along an axis. */
+const lengthOf = (arrays: readonly { readonly shape: Shape }[], axis: number): number =>
+  arrays.reduce((sum, { shape }) => sum + shape[axis], 0);
+
 const concatOp = defineOp<{ axis: number }>({
   name: "concat",
   meaning: {
     kind: "structural",
     reference: (inputs, y, { axis }) => {
       const strides = stridesOf(y.shape);
-      let position = 0;
-      for (const x of inputs) {
-        copyBox(x.shape, x.data, stridesOf(x.shape), y.data.subarray(position * strides[axis]), strides);
-        position += x.shape[axis];
+      for (const [i, x] of inputs.entries()) {
+        const start = lengthOf(inputs.slice(0, i), axis) * strides[axis];
+        copyBox(x.shape, x.data, stridesOf(x.shape), y.data.subarray(start), strides);
       }
     },
   },
@@ -193,18 +196,15 @@ const concatOp = defineOp<{ axis: number }>({
       );
     }
     return {
-      shape: first.map((n, i) => (i === axis ? inputs.reduce((sum, x) => sum + x.shape[axis], 0) : n)),
+      shape: first.map((n, i) => (i === axis ? lengthOf(inputs, axis) : n)),
       dtype: inputs[0].dtype,
     };
   },
-  backward: ({ inputs, dy, attributes: { axis } }) => {
-    let position = 0;
-    return inputs.map((x) => {
-      const start = x.shape.map((_, i) => (i === axis ? position : 0));
-      position += x.shape[axis];
-      return slice(dy, start, x.shape);
-    });
-  },
+  backward: ({ inputs, dy, attributes: { axis } }) =>
+    inputs.map(({ shape }, k) => {
+      const start = shape.map((_, i) => (i === axis ? lengthOf(inputs.slice(0, k), axis) : 0));
+      return slice(dy, start, shape);
+    }),
 });
 
 /** Joins arrays along an axis. */

@@ -5,7 +5,7 @@
 import { checkWhole } from "../checks.ts";
 import { ShapeError } from "../errors.ts";
 import type { Node } from "../graph/node.ts";
-import { showShape } from "../graph/shape.ts";
+import { type Shape, showShape } from "../graph/shape.ts";
 import { reshape } from "./shape.ts";
 
 /** (height, width). */
@@ -73,18 +73,45 @@ export function toSliding(options: SlidingOptions, size: Pair, window: Pair): Sl
 export function placesOf(op: string, size: Pair, window: Pair, { stride, padding, dilation }: Sliding): Pair {
   checkWhole(`${op}: `, { stride, dilation }, 1);
   checkWhole(`${op}: `, { padding }, 0);
-  const along = (axis: 0 | 1): number => {
-    const free = size[axis] + padding[axis][0] + padding[axis][1] - spanOf(window[axis], dilation[axis]);
-    return Math.floor(free / stride[axis]) + 1;
-  };
+  const spans = window.map((cells, axis) => spanOf(cells, dilation[axis]));
+  const along = (axis: 0 | 1): number =>
+    Math.floor((size[axis] + padding[axis][0] + padding[axis][1] - spans[axis]) / stride[axis]) + 1;
   const places: Pair = [along(0), along(1)];
   if (Math.min(...places) < 1) {
     throw new ShapeError(
-      `${op}: a window of ${window.join(" × ")} cells (dilation ${dilation.join(" × ")}) does not fit on images of ${size.join(" × ")} with padding ${JSON.stringify(padding)}. ` +
+      `${op}: a window over ${spans.join(" × ")} pixels does not fit on images of ${size.join(" × ")} with padding ${JSON.stringify(padding)}. ` +
         'Use a smaller window, padding "same", or fewer layers that shrink the image before.',
     );
   }
   return places;
+}
+
+/** A cell of a window that lies inside the image: its number in the window, and the number of the pixel under it. */
+interface Cell {
+  readonly cell: number;
+  readonly pixel: number;
+}
+
+/** Visits the places of a window on images, in order, with the cells that are inside. Shapes [B, H, W, …], [B, OH, OW, …]. */
+export function eachPlace(
+  [, h, w]: Shape,
+  [b, oh, ow]: Shape,
+  window: Pair,
+  { stride, padding, dilation }: Sliding,
+  visit: (place: number, cells: readonly Cell[]) => void,
+): void {
+  for (let place = 0; place < b * oh * ow; place++) {
+    const image = Math.floor(place / (oh * ow));
+    const top = (Math.floor(place / ow) % oh) * stride[0] - padding[0][0];
+    const left = (place % ow) * stride[1] - padding[1][0];
+    const cells: Cell[] = [];
+    for (let cell = 0; cell < window[0] * window[1]; cell++) {
+      const y = top + Math.floor(cell / window[1]) * dilation[0];
+      const x = left + (cell % window[1]) * dilation[1];
+      if (y >= 0 && y < h && x >= 0 && x < w) cells.push({ cell, pixel: (image * h + y) * w + x });
+    }
+    visit(place, cells);
+  }
 }
 
 /** What a window over sequences [B, L, C] may have: the short forms of one direction. */

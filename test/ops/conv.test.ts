@@ -110,7 +110,7 @@ describe("shapes", () => {
     expect(() => ops.conv2d(x, input("w", [3, 3, 1, 8]))).toThrow("[3, 3, 1, 8] came for I = 3");
     expect(() => ops.conv2d(x, w, { stride: 0 })).toThrow("each of stride must be a whole number ≥ 1; 0 came");
     expect(() => ops.conv2d(x, input("w", [30, 3, 3, 8]))).toThrow(
-      "a window of 30 × 3 cells (dilation 1 × 1) does not fit",
+      "a window over 30 × 3 pixels does not fit on images of 28 × 27",
     );
     expect(() => ops.maxPool2d(x, 2, { padding: 2 })).toThrow("can lie wholly outside");
     expect(() => ops.conv2dTranspose(x, w, { stride: 2, outputPadding: 2 })).toThrow(
