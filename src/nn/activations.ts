@@ -88,6 +88,6 @@ export function activationNamed(text: string): (z: Node) => Node {
     throw unknownName("activation", text, activationNames(), ", or make your own known with defineActivation");
   }
   if (parameter !== undefined && PLAIN.get(name) === found)
-    throw new ArgumentError(`The activation ${name} takes no number; "${text}" gives it one. Write "${name}".`);
+    throw new ArgumentError(`The activation ${name} takes no number: write "${name}", not "${text}".`);
   return parameter === undefined ? (z) => found(z) : (z) => found(z, parameter);
 }

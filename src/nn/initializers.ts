@@ -163,5 +163,5 @@ export function initializer(text: InitializerName | number): Initializer {
 export function usualInit(activation: string): InitializerName {
   const { name } = parseCall(activation);
   if (name === "selu") return "lecun";
-  return /relu|elu|silu|swish|mish/i.test(name) ? "he" : "glorotUniform";
+  return /elu|silu|swish|mish/i.test(name) ? "he" : "glorotUniform";
 }

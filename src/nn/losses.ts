@@ -281,6 +281,6 @@ export function lossPerSample(loss: Loss, output: Node, target: Node): Node {
   const wanted = output.shape.slice(0, 1);
   if (sameShape(each.shape, wanted)) return each;
   throw new ShapeError(
-    `${who} must give one number per sample, of shape ${showShape(wanted)}; it gives ${showShape(each.shape)}. Reduce the sample's own axes with mean or sum over axis 1, but not the batch.`,
+    `${who} must give one number per sample, of shape ${showShape(wanted)}; it gives ${showShape(each.shape)}. Reduce all axes but the first with mean or sum.`,
   );
 }

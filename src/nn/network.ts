@@ -117,7 +117,7 @@ class Place implements NamedLayer {
         });
       } else if (!known || !sameShape(known.node.shape, shape)) {
         throw new ShapeError(
-          `it is used again on an input of shape ${showShape(input)}, for which its ${own} would have shape ${showShape(shape)}; from ${showShape(this.inputShape)} it has ${showShape(known?.node.shape ?? [])}. Parameters can be shared among inputs of like shapes.`,
+          `it is used again on an input of shape ${showShape(input)}, where its ${own} would have shape ${showShape(shape)}, not ${showShape(known?.node.shape ?? [])}. Only inputs of like shapes can share parameters.`,
         );
       }
     }

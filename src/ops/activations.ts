@@ -105,15 +105,18 @@ export const mish: Unary = elementwise("mish", {
 /** 1 where −3 < z < 3. */
 const inside = (z: Value): Node => mul(greater(z, -3), less(z, 3));
 
+/** (z + 3)/6 kept within 0 and 1. */
+const hardScalar = (z: Scalar): Scalar => s.mul(1 / 6, s.min(s.max(s.add(z, 3), 0), 6));
+
 /** The sigmoid in three straight pieces, (z + 3)/6 kept within 0 and 1: PyTorch's form. */
 export const hardSigmoid: Unary = elementwise("hardSigmoid", {
-  forward: (z) => s.mul(1 / 6, s.min(s.max(s.add(z, 3), 0), 6)),
+  forward: hardScalar,
   backward: ({ inputs: [z], dy }) => [mul(dy, mul(1 / 6, inside(z)))],
 });
 
 /** z · hardSigmoid(z) (Howard et al., 2019: MobileNetV3). */
 export const hardSwish: Unary = elementwise("hardSwish", {
-  forward: (z) => s.mul(z, s.mul(1 / 6, s.min(s.max(s.add(z, 3), 0), 6))),
+  forward: (z) => s.mul(z, hardScalar(z)),
   backward: ({ inputs: [z], dy }) => [
     mul(dy, add(minimum(maximum(mul(1 / 6, add(z, 3)), 0), 1), mul(mul(1 / 6, z), inside(z)))),
   ],
