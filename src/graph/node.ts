@@ -80,11 +80,8 @@ export function named(node: Node, name: string): Node {
 }
 
 /** The node's given name, or one made from its layer and op. */
-export function nameOf(node: Node): string {
-  const given = names.get(node);
-  if (given !== undefined) return given;
-  return node.scope ? `${node.scope}.${node.op.name}` : node.op.name;
-}
+export const nameOf = (node: Node): string =>
+  names.get(node) ?? (node.scope ? `${node.scope}.${node.op.name}` : node.op.name);
 
 export const hasName = (node: Node): boolean => names.has(node);
 
