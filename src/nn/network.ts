@@ -73,7 +73,7 @@ interface Pass extends ApplyOptions {
 }
 
 /** One layer in its place in the network. */
-class Place implements NamedLayer {
+class Place {
   readonly name: string;
   readonly kind: string;
   readonly config: LayerConfig;
@@ -81,7 +81,7 @@ class Place implements NamedLayer {
   readonly definition: LayerKind<unknown>;
   /** Its own parameters by their names within the layer. Known once the shape of the input is. */
   readonly own = new Map<string, Parameter & Pick<ParameterSpec, "penalty">>();
-  /** Of its first use, as the next two are. */
+  /** Until its first use, which gives it its shapes. */
   isNew = true;
   inputShape: Shape = [];
   outputShape: Shape = [];
@@ -101,8 +101,8 @@ class Place implements NamedLayer {
   /** Makes the parameters for an input shape; when the layer is used again, they must be the same. */
   prepare(input: Shape): void {
     const place = this;
-    for (const { name: own, shape, init, penalty, trainable } of this.definition.parameters?.(this.config, input) ??
-      []) {
+    const specs = this.definition.parameters?.(this.config, input) ?? [];
+    for (const { name: own, shape, init, penalty, trainable } of specs) {
       const known = this.own.get(own);
       if (this.isNew) {
         const name = `${this.name}.${own}`;
@@ -123,12 +123,22 @@ class Place implements NamedLayer {
     }
   }
 
-  get description(): string {
-    return this.definition.describe?.(this.config) ?? "";
-  }
-
   get parameters(): readonly Parameter[] {
     return [...this.own.values(), ...this.layers.flatMap((place) => place.parameters)];
+  }
+
+  describe(): NamedLayer {
+    const { name, kind, config, definition, inputShape, outputShape, parameters, layers } = this;
+    return {
+      name,
+      kind,
+      config,
+      inputShape,
+      outputShape,
+      parameters,
+      description: definition.describe?.(config) ?? "",
+      layers: layers.map((place) => place.describe()),
+    };
   }
 
   /** The layer as plain data, with what has been frozen since it was made. */
@@ -149,11 +159,12 @@ class Place implements NamedLayer {
 function placesOf(layers: readonly Layer[], prefix: string, frozen: boolean): Place[] {
   const names = layers.map(({ kind, config }, i) => {
     const number = layers.slice(0, i + 1).filter((layer) => layer.kind === kind).length;
-    return (config as LayerConfig).name ?? `${kind}_${number}`;
+    const { name = `${kind}_${number}` } = config as LayerConfig;
+    return name;
   });
   return layers.map((layer, i) => {
     const name = names[i];
-    if (!/^[^.\s]+$/.test(name) || names.indexOf(name) < i)
+    if (typeof name !== "string" || !/^[^.\s]+$/.test(name) || names.indexOf(name) < i)
       throw new ArgumentError(
         `A layer's name must be a word without dots that no other layer beside it has; ${show(name)} came.`,
       );
@@ -162,7 +173,8 @@ function placesOf(layers: readonly Layer[], prefix: string, frozen: boolean): Pl
 }
 
 /** All of these, each with those inside of it after it. */
-const withInner = (places: readonly Place[]): Place[] => places.flatMap((place) => [place, ...withInner(place.layers)]);
+const withInner = <T extends { readonly layers: readonly T[] }>(layers: readonly T[]): T[] =>
+  layers.flatMap((layer) => [layer, ...withInner(layer.layers)]);
 
 /**
  * A network as a graph: layers with names, shapes and initial values, which knows no training. `model.network` is one.
@@ -173,6 +185,7 @@ export class Network {
   /** The op that the output comes from, such as `softmax`. */
   readonly outputOp: string;
   readonly seed: number;
+  readonly layers: readonly NamedLayer[];
   /** Which layer is applied to what; one after the other if undefined. */
   readonly wiring: Wiring | undefined;
   readonly #places: readonly Place[];
@@ -188,10 +201,7 @@ export class Network {
     const { output } = this.apply(input("x", [1, ...inputShape]), { training: false });
     this.outputShape = output.shape.slice(1);
     this.outputOp = output.op.name;
-  }
-
-  get layers(): readonly NamedLayer[] {
-    return this.#places;
+    this.layers = this.#places.map((place) => place.describe());
   }
 
   /** Every parameter and state, in the order of the layers. */
@@ -205,7 +215,7 @@ export class Network {
 
   /** All layers, those inside of others after them. */
   get allLayers(): readonly NamedLayer[] {
-    return withInner(this.#places);
+    return withInner(this.layers);
   }
 
   /** The layers as plain data. */

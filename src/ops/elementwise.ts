@@ -43,6 +43,7 @@ export function elementwise<X extends Scalar[]>(
 ): (...x: { [K in keyof X]: Value }) => Node {
   const { forward, backward, simplify, ...about } = definition;
   const scalar = forward(...(Array.from({ length: forward.length }, (_, i) => inputScalar(i)) as X));
+  let evaluate: ((...x: number[]) => number) | undefined;
   const shapeOf = (inputs: readonly Node[]) =>
     broadcastShapes(
       name,
@@ -50,17 +51,17 @@ export function elementwise<X extends Scalar[]>(
     );
 
   const op: Op<object> = defineOp<object>({
+    ...about,
     name,
     meaning: { kind: "elementwise", scalar: () => scalar },
     shape: (inputs) => ({ shape: shapeOf(inputs), dtype: "float" }),
     backward: backward && ((context) => backward(context).map((dx, i) => dx && sumTo(dx, context.inputs[i].shape))),
     simplify: (inputs) => {
       const values = inputs.map(fillValue);
-      return values.every((value) => value !== undefined)
-        ? constant(compileScalar(scalar, values.length)(...values), shapeOf(inputs))
-        : simplify?.(inputs);
+      if (!values.every((value) => value !== undefined)) return simplify?.(inputs);
+      evaluate ??= compileScalar(scalar, values.length);
+      return constant(evaluate(...values), shapeOf(inputs));
     },
-    ...about,
   });
   return (...x) => applyOp(op, (x as Value[]).map(toNode), {});
 }

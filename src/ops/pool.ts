@@ -33,7 +33,8 @@ const winner = (x: AnyArray, cells: readonly number[]): number =>
 
 /**
  * What an op over windows is: what it does with each window of each channel, given the place of its result and those of
- * its cells inside the image, to the data of its result and with those of its operands. The result of a gradient is images, and its last operand has the shape that pooling gives.
+ * its cells inside the image, to the data of the result and with those of the operands. The result of a gradient has the
+ * images' shape, and its last operand that of what pooling gives.
  */
 const overWindows = <A extends Pooling>(
   visit: (result: AnyArray, place: number, cells: readonly number[], ...operands: AnyArray[]) => void,

@@ -185,6 +185,7 @@ test("names: kind and number, or one's own, and the way inside composites", () =
   const twice = () => sequential({ input: [4] }, [dense(2, { name: "a" }), dense(2, { name: "a" })]);
   expect(twice).toThrow(/"a"/);
   expect(() => sequential({ input: [4] }, [dense(2, { name: "a.b" })])).toThrow(/without dots/);
+  expect(() => sequential({ input: [4] }, [dense(2, { name: 5 as never })])).toThrow(/5 came/);
 });
 
 test("mistakes inside composites name the inner layer", () => {
