@@ -37,6 +37,7 @@ interface Elementwise<X extends Scalar[]> extends About {
  *   explain: { forward: "y = x³", derivative: "∂y/∂x = 3x²" }, // if you like: what the explainer says of it
  * });
  */
+/* @__NO_SIDE_EFFECTS__ */
 export function elementwise<X extends Scalar[]>(
   name: string,
   definition: Elementwise<X>,

@@ -22,6 +22,7 @@ const view = (shape: Shape, { from, to }: Run) => ({
 
 const withoutRun = (shape: Shape, { from, to }: Run): Shape => [...shape.slice(0, from), ...shape.slice(to)];
 
+/* @__NO_SIDE_EFFECTS__ */
 const reduceOp = (
   name: string,
   start: number,
