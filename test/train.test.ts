@@ -180,7 +180,7 @@ test.each([
       ],
       y: [0, 1],
     },
-    /row 1, column 2 is the text "a"/,
+    /row 1, column 2 is "a"/,
   ],
   [
     "too few labels",

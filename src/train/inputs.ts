@@ -2,9 +2,9 @@
  * What users hand over, made ready for the engine: any arrays go in, checked flat typed arrays come out. Every message
  * names the row and the column.
  */
-import { ArgumentError, DataError, ShapeError } from "../errors.ts";
+import { check, show } from "../checks.ts";
+import { DataError, ShapeError } from "../errors.ts";
 import { type Shape, showShape, sizeOf } from "../graph/shape.ts";
-import { inWords } from "./door.ts";
 
 /** Numbers as users have them: flat, or nested with one level per axis. Bytes stay bytes. */
 export type Numbers = ArrayLike<number> | readonly Numbers[];
@@ -47,7 +47,7 @@ function fromTyped(x: ArrayLike<number>): Float32Array | Uint8Array {
 }
 
 function flatten(x: Numbers, shape: Shape, what: string): Float32Array {
-  if (!Array.isArray(x)) throw new ArgumentError(`${what} must be an array or a typed array; ${inWords(x)} came.`);
+  check(Array.isArray(x), `${what} must be an array or a typed array`, x);
   const numbers: number[] = [];
   const take = (part: unknown, path: readonly number[]): void => {
     if (typeof part === "number") {
@@ -68,7 +68,7 @@ function flatten(x: Numbers, shape: Shape, what: string): Float32Array {
       for (let i = 0; i < list.length; i++) take(list[i], [...path, i]);
     } else {
       const column = path.length > 1 ? `, column ${path[path.length - 1] + 1}` : "";
-      throw new DataError(`${what}, row ${(path[0] ?? 0) + 1}${column} is ${inWords(part)}; a number was wanted.`, {
+      throw new DataError(`${what}, row ${(path[0] ?? 0) + 1}${column} is ${show(part)}; a number was wanted.`, {
         row: (path[0] ?? 0) + 1,
       });
     }

@@ -2,6 +2,7 @@
  * The form of a model file: safetensors with the parameters under their names and, in the metadata, the architecture as
  * JSON. Reading one checks everything and runs nothing that the file says.
  */
+import { isObject } from "../checks.ts";
 import { decodeSafetensors, encodeSafetensors } from "../data/safetensors.ts";
 import { DataError } from "../errors.ts";
 import { sameShape, showShape } from "../graph/shape.ts";
@@ -32,7 +33,6 @@ export function encodeModelFile({ architecture, tensors, details }: ModelFile): 
   return encodeSafetensors(tensors, { chainrule });
 }
 
-const isObject = (x: unknown): x is Record<string, unknown> => typeof x === "object" && x !== null && !Array.isArray(x);
 const isCounts = (x: unknown): x is number[] => Array.isArray(x) && x.every((n) => Number.isInteger(n) && n > 0);
 
 /** How deep layers may lie in layers. */
