@@ -31,35 +31,27 @@ export interface ShapedArray<A extends TypedArray = TypedArray> {
  * or not a number, or when the product is no exact integer.
  */
 export function countElements(shape: readonly unknown[]): number | undefined {
-  let count = 1;
-  let empty = false;
-  for (const length of shape) {
-    if (typeof length !== "number" || !Number.isSafeInteger(length) || length < 0) return undefined;
-    if (length === 0) empty = true;
-    else count *= length;
-    if (!Number.isSafeInteger(count)) return undefined;
-  }
-  return empty ? 0 : count;
+  const isLength = (length: unknown): length is number => Number.isSafeInteger(length) && (length as number) >= 0;
+  if (!shape.every(isLength)) return undefined;
+  const count = shape.reduce((product, length) => product * (length || 1), 1);
+  if (!Number.isSafeInteger(count)) return undefined;
+  return shape.includes(0) ? 0 : count;
 }
 
 /** One type of elements: the bytes of one, and how they are read from a file. */
 export interface ElementType<A extends TypedArray = TypedArray> {
   readonly size: number;
+  /** The name of the typed array that holds them as they are. */
+  readonly array?: string;
   read(bytes: Uint8Array, bigEndian?: boolean): A;
 }
 
-/** The types of elements that files hold, by the names NumPy gives them. Half floats are read as `Float32Array`. */
+/** The types of elements that files hold, by the names NumPy gives them; bf2 is bfloat16, which NumPy has not. */
 export const ELEMENT_TYPES = {
   f8: elementType(Float64Array),
   f4: elementType(Float32Array),
-  f2: {
-    size: 2,
-    read: (bytes: Uint8Array, bigEndian?: boolean) => halfToFloat(elements(Uint16Array, bytes, bigEndian)),
-  },
-  bf16: {
-    size: 2,
-    read: (bytes: Uint8Array, bigEndian?: boolean) => bfloatToFloat(elements(Uint16Array, bytes, bigEndian)),
-  },
+  f2: converted(halfToFloat),
+  bf2: converted(bfloatToFloat),
   i8: elementType(BigInt64Array),
   u8: elementType(BigUint64Array),
   i4: elementType(Int32Array),
@@ -73,25 +65,12 @@ export const ELEMENT_TYPES = {
 /** The name of a type of elements. */
 export type ElementName = keyof typeof ELEMENT_TYPES;
 
-const NAMES = new Map<string, ElementName>([
-  ["Float64Array", "f8"],
-  ["Float32Array", "f4"],
-  ["BigInt64Array", "i8"],
-  ["BigUint64Array", "u8"],
-  ["Int32Array", "i4"],
-  ["Uint32Array", "u4"],
-  ["Int16Array", "i2"],
-  ["Uint16Array", "u2"],
-  ["Int8Array", "i1"],
-  ["Uint8Array", "u1"],
-]);
-
 /** The type of the elements of an array that is to be written. Throws `ArgumentError` when it is no typed array of numbers. */
 export function elementName(data: TypedArray, what: string): ElementName {
-  const name = NAMES.get(Object.prototype.toString.call(data).slice(8, -1));
-  if (name === undefined)
-    throw new ArgumentError(`${what} is ${show(data)}; give a typed array (${[...NAMES.keys()].join(", ")}).`);
-  return name;
+  const array = Object.prototype.toString.call(data).slice(8, -1);
+  const found = Object.entries<ElementType>(ELEMENT_TYPES).find(([, type]) => type.array === array);
+  if (!found) throw new ArgumentError(`${what} is ${show(data)}; give a typed array of numbers, such as Float32Array.`);
+  return found[0] as ElementName;
 }
 
 interface ArrayKind<A extends TypedArray> {
@@ -99,10 +78,19 @@ interface ArrayKind<A extends TypedArray> {
   new (buffer: ArrayBuffer, offset: number, length: number): A;
 }
 
-function elementType<A extends TypedArray>(kind: ArrayKind<A>) {
+function elementType<A extends TypedArray>(kind: ArrayKind<A> & { readonly name: string }) {
   return {
     size: kind.BYTES_PER_ELEMENT,
+    array: kind.name,
     read: (bytes: Uint8Array, bigEndian?: boolean) => elements(kind, bytes, bigEndian),
+  };
+}
+
+/** Floats of 16 bits, which no typed array holds. */
+function converted(toFloat: (bits: Uint16Array) => Float32Array) {
+  return {
+    size: 2,
+    read: (bytes: Uint8Array, bigEndian?: boolean) => toFloat(elements(Uint16Array, bytes, bigEndian)),
   };
 }
 
@@ -126,8 +114,7 @@ function halfToFloat(bits: Uint16Array): Float32Array {
     const exponent = (bits[i] >>> 10) & 31;
     const fraction = bits[i] & 1023;
     if (exponent === 31) out[i] = fraction ? Number.NaN : sign * Number.POSITIVE_INFINITY;
-    else if (exponent === 0) out[i] = sign * fraction * 2 ** -24;
-    else out[i] = sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
+    else out[i] = sign * (exponent === 0 ? fraction * 2 ** -24 : (1024 + fraction) * 2 ** (exponent - 25));
   }
   return out;
 }
