@@ -1,7 +1,8 @@
 /** Picking rows out of examples: for batches, and for setting a part aside for validation. */
 
 import { BETWEEN_0_AND_1, checkNumbers } from "../checks.ts";
-import { split } from "../data/dataset.ts";
+import { splitRows } from "../data/dataset.ts";
+import type { Targets } from "./inputs.ts";
 import type { Examples } from "./trainer.ts";
 
 /** Some rows of an array of `count`, in the given order. */
@@ -21,7 +22,7 @@ export function takeExamples({ x, y, weights }: Examples, rows: ArrayLike<number
   const part = <A extends Float32Array | Uint8Array | Int32Array>(values: A): A => takeRows(values, x.count, rows);
   return {
     x: { values: part(x.values), count: rows.length },
-    y: y.kind === "classes" ? { kind: "classes", values: part(y.values) } : { kind: "values", values: part(y.values) },
+    y: { kind: y.kind, values: part(y.values) } as Targets,
     ...(weights && { weights: part(weights) }),
   };
 }
@@ -33,14 +34,7 @@ export function takeExamples({ x, y, weights }: Examples, rows: ArrayLike<number
 export function splitForValidation(examples: Examples, fraction: number, seed: number): [Examples, Examples] {
   checkNumbers("validation as a ", { fraction }, BETWEEN_0_AND_1);
   const { x, y } = examples;
-  // The split of row numbers: which rows go where.
-  const numbers = {
-    x: Int32Array.from({ length: x.count }, (_, i) => i),
-    y: y.kind === "classes" ? y.values : new Float32Array(x.count),
-    count: x.count,
-    inputShape: [1],
-    task: y.kind === "classes" ? ("classification" as const) : ("regression" as const),
-  };
-  const [kept, held] = split(numbers, [1 - fraction, fraction], { seed });
-  return [takeExamples(examples, kept.x), takeExamples(examples, held.x)];
+  const labels = y.kind === "classes" ? y.values : undefined;
+  const [kept, held] = splitRows(x.count, [1 - fraction, fraction], seed, labels);
+  return [takeExamples(examples, kept), takeExamples(examples, held)];
 }
