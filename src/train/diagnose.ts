@@ -8,7 +8,7 @@ import { isVariable } from "../graph/leaf.ts";
 import { type Node, nameOf } from "../graph/node.ts";
 import type { AnyArray } from "../graph/op.ts";
 import { makePlan } from "../plan/plan.ts";
-import type { TrainingGraph } from "./program.ts";
+import { inputsOf, type TrainingGraph } from "./program.ts";
 
 const PARTS: Readonly<Record<string, string>> = {
   forward: "in the forward pass",
@@ -24,7 +24,7 @@ export function diagnose(
   epoch: number,
   read: (node: Node) => AnyArray,
 ): DivergenceError {
-  const leaves = [...graph.inputs.batch, graph.inputs.step, ...Object.values(graph.inputs.scalars)];
+  const leaves = inputsOf(graph);
   const plan = makePlan({ inputs: leaves, outputs: [graph.loss], updates: graph.updates });
   const given = new Map(leaves.map((leaf, i) => [leaf, inputs[i]]));
   const nodes = plan.steps.flatMap((planStep) => planStep.nodes).sort((a, b) => a.id - b.id);

@@ -7,12 +7,12 @@ import { type CallbackOption, callbacksOf, type TrainingRun } from "./callbacks.
 import { encodeTraining, restoreTraining, type TrainingRecord } from "./checkpoint.ts";
 import { type ClassWeights, classWeigher } from "./class-weights.ts";
 import { checkFit } from "./door.ts";
-import { checkExamples, HealthCheck, type Warning, warnOnce } from "./health.ts";
+import { checkExamples, healthCheck, type Warning, warnOnce } from "./health.ts";
 import { History } from "./history.ts";
 import type { Data, Model } from "./model.ts";
 import { splitForValidation } from "./rows.ts";
 import { type BatchSource, epochReader } from "./source.ts";
-import { type Augment, Evaluator, type Scores, Trainer } from "./trainer.ts";
+import { type Augment, makeEvaluator, type Scores, Trainer } from "./trainer.ts";
 
 /** What one epoch brought: the loss and each metric under its name, over the training data as it was trained on. */
 export interface Epoch extends Scores {
@@ -185,9 +185,9 @@ export class Fit implements AsyncIterable<EpochReport>, PromiseLike<History> {
       ...(augment && { augment }),
       ...(reader && { read: async (epoch, signal) => weigh((await reader(epoch, signal)).examples) }),
     };
-    const trainer = new Trainer(model.session, model.network, examples, record);
-    let check: HealthCheck | undefined;
-    const evaluator = held && new Evaluator(model.session, model.network, held, loss, metrics);
+    const trainer = new Trainer(model, examples, record);
+    let check: ReturnType<typeof healthCheck> | undefined;
+    const evaluator = held && makeEvaluator(model, held, loss, metrics);
     const { name: lossName, options: lossOptions = {} } = lossOf(loss);
     if (lossName !== undefined) {
       model.details.loss = lossName;
@@ -217,7 +217,7 @@ export class Fit implements AsyncIterable<EpochReport>, PromiseLike<History> {
       };
       const warn = onWarning && warnOnce(onWarning);
       warn?.(checkExamples(model.network, examples));
-      check = warn && new HealthCheck(model, examples, loss);
+      check = warn && healthCheck(model, examples, loss);
       const total = examples.x.count;
       while (trainer.position.epoch < epochs && !stopped) {
         const start = performance.now();
@@ -231,7 +231,7 @@ export class Fit implements AsyncIterable<EpochReport>, PromiseLike<History> {
             epochs,
             step: Math.ceil(row / batchSize),
             steps: trainer.stepsPerEpoch,
-            scores: trainer.runningScores,
+            scores: trainer.scores,
             samplesPerSecond: speed(row),
           });
           const { everySeconds = 30 } = checkpoint ?? {};

@@ -6,12 +6,12 @@ import { reference } from "../backends/reference/reference.ts";
 import type { AnyArray } from "../graph/op.ts";
 import { type Shape, sizeOf, stridesOf } from "../graph/shape.ts";
 import type { LossOption } from "../nn/losses.ts";
-import { sgd } from "../optim/index.ts";
 import { makePlan } from "../plan/plan.ts";
 import { RandomStream } from "../random.ts";
 import type { Data, Model } from "./model.ts";
-import { givenBatch, optimizerStates, trainingGraph } from "./program.ts";
-import { breathe, objectiveOf } from "./trainer.ts";
+import { givenStep } from "./program.ts";
+import { arraysOf } from "./rows.ts";
+import { breathe } from "./trainer.ts";
 
 /** One element of a gradient beside its finite difference. */
 export interface ElementCheck {
@@ -131,17 +131,9 @@ export async function gradcheck(
   { loss = model.trainedLoss(), elements = 20, tolerance = 1e-6 }: GradcheckOptions = {},
 ): Promise<GradientReport> {
   const { network } = model;
-  const { x, y, weights } = model.examples(batch, loss);
-  const form = { targets: y.kind, pixels: x.values instanceof Uint8Array, weighted: weights !== undefined };
-  const optimizer = sgd();
-  const graph = trainingGraph(
-    network,
-    objectiveOf(network, loss, []),
-    optimizer,
-    optimizerStates(network, optimizer),
-    givenBatch(network, x.count, form),
-  );
-  const given: AnyArray[] = [x.values, y.values, ...(weights ? [weights] : []), Int32Array.of(0)];
+  const examples = model.examples(batch, loss);
+  const graph = givenStep(network, loss, examples);
+  const given: AnyArray[] = [...arraysOf(examples), Int32Array.of(0)];
   const session = reference("float64").open();
   const values = new Map(network.parameters.map(({ node }) => [node, Float64Array.from(model.session.read(node))]));
   for (const [node, array] of values) session.write(node, array);

@@ -22,7 +22,7 @@ import { decodeModelFile, encodeModelFile, type ModelFile, tensorOf } from "./mo
 import { forwardBatch, predictionPlan } from "./program.ts";
 import type { BatchSource } from "./source.ts";
 import { summaryTable } from "./summary.ts";
-import { Evaluator, type Examples, type Scores } from "./trainer.ts";
+import { type Examples, makeEvaluator, type Scores } from "./trainer.ts";
 
 /** Inputs and what the network should make of them. */
 export interface Data {
@@ -190,7 +190,7 @@ export class Model {
     checkData("evaluate", data);
     checkOptionNames("evaluate", options, ["loss", "metrics", "signal"]);
     const { loss = this.trainedLoss(), metrics = [], signal } = options;
-    const evaluator = new Evaluator(this.#session, this.network, this.examples(data, loss), loss, metrics);
+    const evaluator = makeEvaluator(this, this.examples(data, loss), loss, metrics);
     try {
       return await evaluator.run(signal);
     } finally {

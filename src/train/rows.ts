@@ -5,6 +5,13 @@ import { splitRows } from "../data/dataset.ts";
 import type { Targets } from "./inputs.ts";
 import type { Examples } from "./trainer.ts";
 
+/** The arrays of examples. */
+export const arraysOf = ({ x, y, weights }: Examples) => [x.values, y.values, ...(weights ? [weights] : [])];
+
+/** What batches must agree in, besides their size. */
+export const formOf = ({ x, y, weights }: Examples): string =>
+  `x of ${x.values.constructor.name}, y of ${y.kind}${weights ? ", weights" : ""}`;
+
 /** Some rows of an array of `count`, in the given order. */
 export function takeRows<A extends Float32Array | Uint8Array | Int32Array>(
   values: A,

@@ -5,6 +5,7 @@
 import { ArgumentError, DataError } from "../errors.ts";
 import type { Targets } from "./inputs.ts";
 import type { Data } from "./model.ts";
+import { formOf } from "./rows.ts";
 import { breathe, type Examples } from "./trainer.ts";
 
 /**
@@ -24,10 +25,6 @@ function joined<A extends Float32Array | Uint8Array | Int32Array>(parts: readonl
   }
   return all;
 }
-
-/** What all batches must agree in. */
-const formOf = ({ x, y, weights }: Examples): string =>
-  `x of ${x.values.constructor.name}, y of ${y.kind}${weights ? ", weights" : ""}`;
 
 /** Reads an epoch: the rows of all its batches together, and how many the first batch has. */
 export type EpochReader = (epoch: number, signal?: AbortSignal) => Promise<{ examples: Examples; batchSize: number }>;

@@ -26,7 +26,7 @@ async function recorded(recorder: Recorder) {
 /** The weights before each step, from the trainer itself. */
 async function weightsOfEachStep(): Promise<number[][]> {
   const model = net();
-  const trainer = new Trainer(model.session, model.network, model.examples(data, "crossEntropy"), options());
+  const trainer = new Trainer(model, model.examples(data, "crossEntropy"), options());
   const weights: number[][] = [];
   for (let epoch = 0; epoch < 3; epoch++) {
     while (trainer.nextRows.length > 0) {
