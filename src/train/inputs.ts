@@ -40,6 +40,15 @@ export function toUncheckedRows(x: Numbers, shape: Shape, what: string): Rows {
   return { values, count: values.length / size };
 }
 
+/** As many numbers as a shape has. */
+export function toArray(x: Numbers, shape: Shape, what: string): Float32Array | Uint8Array {
+  const { values } = toRows(x, shape.slice(1), what);
+  const size = sizeOf(shape);
+  if (values.length !== size)
+    throw new ShapeError(`${what} of shape ${showShape(shape)} has ${size} numbers; ${values.length} came.`);
+  return values;
+}
+
 function fromTyped(x: ArrayLike<number>): Float32Array | Uint8Array {
   if (x instanceof Float32Array || x instanceof Uint8Array) return x;
   if (x instanceof Uint8ClampedArray) return new Uint8Array(x.buffer, x.byteOffset, x.length);

@@ -63,24 +63,35 @@ const squaredError = (output: Node, target: Node): Node => {
   return mean(mul(d, d), 1);
 };
 
-/** The row's largest number's place. */
-const largest = (values: ArrayLike<number>, from: number, width: number): number => {
+/** The place of the largest of `width` numbers. */
+export function largest(values: ArrayLike<number>, from = 0, width: number = values.length): number {
   let best = 0;
   for (let i = 1; i < width; i++) if (values[from + i] > values[from + best]) best = i;
   return best;
-};
+}
+
+/** Each row's class: the place of its largest number; of a single one, whether it is above the threshold. */
+const decide = (values: ArrayLike<number>, width: number, threshold: number): Int32Array =>
+  Int32Array.from({ length: values.length / width }, (_, i) =>
+    width === 1 ? Number(values[i] > threshold) : largest(values, i * width, width),
+  );
+
+/** The right class of each of `count` rows. */
+export const classesOf = ({ kind, values }: Targets, count: number): Int32Array =>
+  kind === "classes" ? values : decide(values, values.length / count, 0.5);
 
 /** Right and predicted class of every row. */
 function decisions({ outputs, width, targets, loss: { threshold = 0.5 } }: Predictions) {
-  const count = outputs.length / width;
-  const predicted = new Int32Array(count);
-  const actual = new Int32Array(count);
-  for (let i = 0; i < count; i++) {
-    predicted[i] = width === 1 ? Number(outputs[i] > threshold) : largest(outputs, i * width, width);
-    if (targets.kind === "classes") actual[i] = targets.values[i];
-    else actual[i] = width === 1 ? Number(targets.values[i] > 0.5) : largest(targets.values, i * width, width);
-  }
-  return { actual, predicted, classes: Math.max(2, width) };
+  const predicted = decide(outputs, width, threshold);
+  return { actual: classesOf(targets, predicted.length), predicted, classes: Math.max(2, width) };
+}
+
+/** The probabilities that logits stand for. */
+export function softmaxOf(logits: Float32Array | Float64Array): number[] {
+  const top = Math.max(...logits);
+  const e = Array.from(logits, (z) => Math.exp(z - top));
+  const total = e.reduce((a, b) => a + b, 0);
+  return e.map((v) => v / total);
 }
 
 /**
@@ -161,12 +172,7 @@ function areaUnderCurve(scores: Float64Array, isClass: (row: number) => boolean)
 function comparable({ outputs, width, loss }: Predictions): ArrayLike<number> {
   if (loss.target !== "classes" || !takesLogits(loss)) return outputs;
   const scores = Float64Array.from(outputs);
-  for (let row = 0; row < scores.length; row += width) {
-    const part = scores.subarray(row, row + width);
-    const top = Math.max(...part);
-    const total = part.reduce((sum, z) => sum + Math.exp(z - top), 0);
-    for (let i = 0; i < width; i++) part[i] = Math.exp(part[i] - top) / total;
-  }
+  for (let row = 0; row < scores.length; row += width) scores.set(softmaxOf(scores.subarray(row, row + width)), row);
   return scores;
 }
 
@@ -176,10 +182,12 @@ const auc: WholeMetric = {
     const { width } = predictions;
     const { actual } = decisions(predictions);
     const all = comparable(predictions);
-    const scoresOf = (c: number) => Float64Array.from({ length: actual.length }, (_, i) => all[i * width + c]);
-    if (width <= 2) return areaUnderCurve(scoresOf(width - 1), (i) => actual[i] === 1);
-    const areas = Array.from({ length: width }, (_, c) => areaUnderCurve(scoresOf(c), (i) => actual[i] === c));
-    return areas.reduce((a, b) => a + b, 0) / width;
+    const columns = width <= 2 ? [width - 1] : [...Array(width).keys()];
+    const areas = columns.map((c) => {
+      const scores = Float64Array.from(actual, (_, i) => all[i * width + c]);
+      return areaUnderCurve(scores, (i) => actual[i] === (width === 1 ? 1 : c));
+    });
+    return areas.reduce((a, b) => a + b, 0) / areas.length;
   },
 };
 
@@ -216,11 +224,11 @@ const METRICS = new Map<string, Metric>(
   } satisfies Record<string, Metric>),
 );
 
-const ALIASES: Readonly<Record<string, string>> = {
-  mae: "meanAbsoluteError",
-  mse: "meanSquaredError",
-  rmse: "rootMeanSquaredError",
-};
+const ALIASES = new Map([
+  ["mae", "meanAbsoluteError"],
+  ["mse", "meanSquaredError"],
+  ["rmse", "rootMeanSquaredError"],
+]);
 
 /** The names of all metrics; `top3Accuracy` stands for any number. */
 export const metricNames = (): string[] => [...METRICS.keys(), "top3Accuracy"];
@@ -237,7 +245,7 @@ export function defineMetric(name: string, metric: Metric): void {
 }
 
 export function metricNamed(name: string): Metric {
-  const found = METRICS.get(Object.hasOwn(ALIASES, name) ? ALIASES[name] : name);
+  const found = METRICS.get(ALIASES.get(name) ?? name);
   if (found) return found;
   const [, k] = /^top([1-9]\d*)Accuracy$/.exec(name) ?? [];
   if (k !== undefined) return topAccuracy(Number(k));
