@@ -1,6 +1,8 @@
 /** The epochs of a run: a list that can show itself as a chart and be saved as CSV or JSON. */
-import { show } from "../checks.ts";
+
+import { show, unknownName } from "../checks.ts";
 import { ArgumentError } from "../errors.ts";
+import { files } from "./files.ts";
 import type { EpochReport } from "./fit.ts";
 
 /** Options of `history.chart`. */
@@ -12,8 +14,9 @@ export interface ChartOptions {
   readonly height?: number;
 }
 
-/** What an epoch tells besides its scores. */
-const ABOUT = new Set(["epoch", "seconds", "samplesPerSecond", "validation"]);
+/** The names of what an epoch measured. */
+export const scoreNames = ({ epoch, seconds, samplesPerSecond, validation, ...scores }: EpochReport): string[] =>
+  Object.keys({ ...validation, ...scores });
 
 /** What a run brought: an array of its epochs. */
 export class History extends Array<EpochReport> {
@@ -29,9 +32,7 @@ export class History extends Array<EpochReport> {
       { mark: "●", name: "training", values: this.map((epoch) => epoch[metric]) },
       { mark: "○", name: "validation", values: this.map((epoch) => epoch.validation?.[metric]) },
     ].filter(({ values }) => values.some((value) => value !== undefined));
-    if (this.length > 0 && series.length === 0) {
-      throw new ArgumentError(`There is no "${metric}" to show. The epochs have ${this.#scores().join(", ")}.`);
-    }
+    if (this.length > 0 && series.length === 0) throw unknownName("score", metric, scoreNames(this[0]));
     const all = series.flatMap(({ values }) => values.filter((v): v is number => Number.isFinite(v)));
     if (all.length === 0) return `${metric}: no epochs yet`;
     const [low, high] = [Math.min(...all), Math.max(...all)];
@@ -47,21 +48,12 @@ export class History extends Array<EpochReport> {
         grid[row][column] = mark;
       }
     }
-    const places = new Map([
-      [0, labels[0]],
-      [Math.floor((height - 1) / 2), labels[1]],
-      [height - 1, labels[2]],
-    ]);
+    const places = new Map([0, Math.floor((height - 1) / 2), height - 1].map((row, i) => [row, labels[i]]));
     const lines = grid.map((row, i) => `${(places.get(i) ?? "").padStart(margin)} ┤${row.join("")}`.trimEnd());
     const [first, last] = [String(this[0].epoch), String(this[this.length - 1].epoch)];
     const axis = `${" ".repeat(margin + 2)}${first}${last.padStart(Math.max(1, columns - first.length))}`;
     const legend = series.map(({ mark, name }) => `${mark} ${name}`).join("   ");
     return [`${metric}   ${legend}`, ...lines, axis].join("\n");
-  }
-
-  #scores(): string[] {
-    const names = this.flatMap((epoch) => [...Object.keys(epoch), ...Object.keys(epoch.validation ?? {})]);
-    return [...new Set(names)].filter((name) => !ABOUT.has(name));
   }
 
   /** A line per epoch; the validation's columns are called `validation.loss` and so on. */
@@ -85,7 +77,7 @@ export class History extends Array<EpochReport> {
     if (!ending)
       throw new ArgumentError(`A history is saved as .csv or .json; the name ${show(path)} ends in neither.`);
     const text = ending === ".csv" ? this.toCsv() : JSON.stringify(this, null, 2);
-    const { writeFileAtomically } = await import("../data/node/files.ts");
+    const { writeFileAtomically } = await files();
     await writeFileAtomically(path, new TextEncoder().encode(text));
   }
 }

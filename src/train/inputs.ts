@@ -31,10 +31,10 @@ export function toRows(x: Numbers, shape: Shape, what: string): Rows {
 export function toUncheckedRows(x: Numbers, shape: Shape, what: string): Rows {
   const size = sizeOf(shape);
   const values = isTyped(x) ? fromTyped(x) : flatten(x, shape, what);
-  if (values.length === 0) throw new DataError(`${what} is empty: at least one row of ${showShape(shape)} is needed.`);
+  if (values.length === 0) throw new DataError(`${what} is empty; give at least one row of ${showShape(shape)}.`);
   if (values.length % size !== 0) {
     throw new ShapeError(
-      `${what} has ${values.length} numbers, which is not a multiple of the ${size} that a row of shape ${showShape(shape)} has. Check the input shape, or the number of columns.`,
+      `${what} has ${values.length} numbers, no multiple of the ${size} in a row of shape ${showShape(shape)}. Check the input shape, or the number of columns.`,
     );
   }
   return { values, count: values.length / size };
@@ -59,34 +59,26 @@ function flatten(x: Numbers, shape: Shape, what: string): Float32Array {
   check(Array.isArray(x), `${what} must be an array or a typed array`, x);
   const numbers: number[] = [];
   const take = (part: unknown, path: readonly number[]): void => {
+    const row = (path[0] ?? 0) + 1;
     if (typeof part === "number") {
       numbers.push(part);
     } else if (Array.isArray(part) || isTyped(part)) {
-      const list = part as ArrayLike<unknown>;
-      const expected = shape[path.length - 1];
-      if (
-        path.length > 0 &&
-        path.length <= shape.length &&
-        list.length !== expected &&
-        size(shape, path.length - 1) !== list.length
-      ) {
+      // Within a row, as long as its axis, or flat from there on.
+      const axis = path.length - 1;
+      const wanted = shape[axis] ?? part.length;
+      if (axis >= 0 && part.length !== wanted && part.length !== sizeOf(shape.slice(axis)))
         throw new ShapeError(
-          `${what}, row ${path[0] + 1} has ${list.length} values; ${expected} were wanted, since the input shape is ${showShape(shape)}.`,
+          `${what}, row ${row} has ${part.length} values; ${wanted} were wanted, since the input shape is ${showShape(shape)}.`,
         );
-      }
-      for (let i = 0; i < list.length; i++) take(list[i], [...path, i]);
+      for (let i = 0; i < part.length; i++) take(part[i], [...path, i]);
     } else {
       const column = path.length > 1 ? `, column ${path[path.length - 1] + 1}` : "";
-      throw new DataError(`${what}, row ${(path[0] ?? 0) + 1}${column} is ${show(part)}; a number was wanted.`, {
-        row: (path[0] ?? 0) + 1,
-      });
+      throw new DataError(`${what}, row ${row}${column} is ${show(part)}; a number was wanted.`, { row });
     }
   };
   take(x, []);
   return Float32Array.from(numbers);
 }
-
-const size = (shape: Shape, from: number): number => sizeOf(shape.slice(from));
 
 export function checkFinite(values: Float32Array | Uint8Array, rowSize: number, what: string): void {
   if (values instanceof Uint8Array) return;
@@ -97,7 +89,7 @@ export function checkFinite(values: Float32Array | Uint8Array, rowSize: number, 
   if (index === bits.length) return;
   const [row, column] = [Math.floor(index / rowSize) + 1, (index % rowSize) + 1];
   throw new DataError(
-    `${what}, row ${row}, column ${column} is ${values[index]}; every value must be finite. Remove the row or fill the value in.`,
+    `${what}, row ${row}, column ${column} is ${values[index]}; give a finite number, or remove the row.`,
     { row, column },
   );
 }
@@ -118,9 +110,8 @@ export function toTargets(
   const width = sizeOf(outputShape);
   if (Array.isArray(y) && typeof y[0] === "string")
     throw new DataError(`${what} is text; toDataset of chainrule/data turns names into class numbers.`, { row: 1 });
-  const flat = isTyped(y) || (Array.isArray(y) && typeof y[0] === "number");
-  const length = flat ? (y as ArrayLike<number>).length : 0;
-  if (wants === "classes" && flat && length === count)
+  const isFlat = isTyped(y) || (Array.isArray(y) && typeof y[0] === "number");
+  if (wants === "classes" && isFlat && y.length === count)
     return { kind: "classes", values: labels(y as ArrayLike<number>, width, what) };
   const checkCount = (came: number): void => {
     if (came === count * width) return;
@@ -130,7 +121,7 @@ export function toTargets(
         : `${count * width} were wanted, since the network gives ${showShape(outputShape)} for each.${came === count ? " For classes take crossEntropy as the loss, or end the network with dense(1)." : ""}`;
     throw new ShapeError(`${what} has ${came} values for ${count} rows; ${wanted}`);
   };
-  if (flat) checkCount(length);
+  if (isFlat) checkCount(y.length);
   const { values } = toRows(y, outputShape, what);
   checkCount(values.length);
   return { kind: "values", values: Float32Array.from(values) };
@@ -149,12 +140,10 @@ export function toWeights(weights: ArrayLike<number>, count: number, what: strin
 
 function labels(y: ArrayLike<number>, classes: number, what: string): Int32Array {
   const values = Int32Array.from(y);
-  for (let i = 0; i < values.length; i++) {
-    if (values[i] === y[i] && values[i] >= 0 && values[i] < classes) continue;
-    throw new DataError(
-      `${what}, row ${i + 1} is ${y[i]}; class numbers from 0 to ${classes - 1} were wanted, since the network has ${classes} outputs. Count classes from 0, or widen the last layer.`,
-      { row: i + 1 },
-    );
-  }
-  return values;
+  const row = values.findIndex((value, i) => !(value === y[i] && value >= 0 && value < classes)) + 1;
+  if (row === 0) return values;
+  throw new DataError(
+    `${what}, row ${row} is ${y[row - 1]}; class numbers from 0 to ${classes - 1} were wanted, since the network has ${classes} outputs. Count classes from 0, or widen the last layer.`,
+    { row },
+  );
 }

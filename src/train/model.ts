@@ -1,6 +1,7 @@
 /**
  * The model that users hold: a network with its values, and what can be done with it: fit, evaluate, predict, save.
  */
+
 import type { Backend, Executable, Session } from "../backends/backend.ts";
 import { wasm } from "../backends/wasm/session.ts";
 import { checkOptionNames, unknownName } from "../checks.ts";
@@ -17,6 +18,7 @@ import { makePlan } from "../plan/plan.ts";
 import { RandomStream } from "../random.ts";
 import { cached } from "./cached.ts";
 import { checkData, checkModel, checkPath } from "./door.ts";
+import { files } from "./files.ts";
 import { Fit, type FitOptions } from "./fit.ts";
 import {
   checkFinite,
@@ -298,7 +300,7 @@ export class Model {
   /** Writes the model to a safetensors file, all of it or nothing. */
   async save(path: string): Promise<void> {
     checkPath("save", path);
-    const { writeFileAtomically } = await import("../data/node/files.ts");
+    const { writeFileAtomically } = await files();
     await writeFileAtomically(path, this.toBytes());
   }
 
@@ -371,6 +373,6 @@ export function fromBytes(bytes: Uint8Array, options: { backend?: Backend; file?
  */
 export async function load(path: string, options: { backend?: Backend } = {}): Promise<Model> {
   checkPath("load", path);
-  const { readFile } = await import("../data/node/files.ts");
+  const { readFile } = await files();
   return fromBytes(await readFile(path), { ...options, file: path });
 }
