@@ -199,9 +199,9 @@ export class Fit implements AsyncIterable<EpochReport>, PromiseLike<History> {
       /** Writes the checkpoint, if the last one is older than so many seconds. */
       const save = async (seconds: number): Promise<void> => {
         if (!checkpoint || performance.now() - savedAt < seconds * 1000) return;
-        const { writeFileAtomically } = await files();
+        const { writeFile } = await files();
         const keepPrevious = `${checkpoint.path}.previous`;
-        await writeFileAtomically(checkpoint.path, encodeTraining(model, trainer, record), { keepPrevious });
+        await writeFile(checkpoint.path, encodeTraining(model, trainer, record), { keepPrevious });
         savedAt = performance.now();
       };
       const warn = onWarning && warnOnce(onWarning);

@@ -77,7 +77,7 @@ export class History extends Array<EpochReport> {
     if (!ending)
       throw new ArgumentError(`A history is saved as .csv or .json; the name ${show(path)} ends in neither.`);
     const text = ending === ".csv" ? this.toCsv() : JSON.stringify(this, null, 2);
-    const { writeFileAtomically } = await files();
-    await writeFileAtomically(path, new TextEncoder().encode(text));
+    const { writeFile } = await files();
+    await writeFile(path, new TextEncoder().encode(text));
   }
 }

@@ -300,8 +300,8 @@ export class Model {
   /** Writes the model to a safetensors file, all of it or nothing. */
   async save(path: string): Promise<void> {
     checkPath("save", path);
-    const { writeFileAtomically } = await files();
-    await writeFileAtomically(path, this.toBytes());
+    const { writeFile } = await files();
+    await writeFile(path, this.toBytes());
   }
 
   /** Takes the parameters' values from a file of the same architecture. */
