@@ -3,7 +3,8 @@
  * JSON. Reading one checks everything and runs nothing that the file says.
  */
 import { isObject, show } from "../checks.ts";
-import { decodeSafetensors, encodeSafetensors } from "../data/safetensors.ts";
+import { elementType } from "../data/arrays.ts";
+import { encodeTensors, readHeader, readTensors } from "../data/tensor-file.ts";
 import { DataError } from "../errors.ts";
 import { sameShape, showShape } from "../graph/shape.ts";
 import type { Layer } from "../nn/layer.ts";
@@ -11,6 +12,8 @@ import { isWiring, type Wiring } from "../nn/wiring.ts";
 import { isLayer } from "./door.ts";
 
 const FORMAT = 1;
+/** The types of elements that a model file has. */
+const TYPES = new Map([["F32", elementType(Float32Array)]]);
 
 export interface Architecture {
   readonly input: readonly number[];
@@ -31,7 +34,8 @@ export interface ModelFile {
 
 export function encodeModelFile({ architecture, tensors, details }: ModelFile): Uint8Array {
   const chainrule = JSON.stringify({ format: FORMAT, ...architecture, details });
-  return encodeSafetensors(tensors, { chainrule });
+  const entries = [...tensors].map(([name, tensor]) => ({ ...tensor, name, dtype: "F32" }));
+  return encodeTensors(entries, { chainrule });
 }
 
 /** The error for a model file, or for bytes of one. */
@@ -61,21 +65,20 @@ const isArchitecture = (x: unknown): x is Architecture & Pick<ModelFile, "detail
   isObject(x.details);
 
 export function decodeModelFile(bytes: Uint8Array, file?: string): ModelFile {
-  const { tensors, metadata } = decodeSafetensors(bytes, file);
-  if (metadata.chainrule === undefined)
+  const header = readHeader(bytes, file);
+  const { chainrule } = header.metadata;
+  if (chainrule === undefined)
     throw modelError("it holds no architecture; only files that chainrule saved can be loaded as a model.", file);
   let json: unknown;
   try {
-    json = JSON.parse(metadata.chainrule);
+    json = JSON.parse(chainrule);
   } catch {}
   if (isObject(json) && json.format !== FORMAT)
     throw modelError(`it has format ${show(json.format)}; this version of chainrule reads format ${FORMAT}.`, file);
   if (!isArchitecture(json))
     throw modelError("its architecture is damaged: input, seed, layers, wiring or details are not as they were.", file);
-  for (const [name, { data }] of tensors)
-    if (!(data instanceof Float32Array)) throw modelError(`the tensor "${name}" is not of type F32.`, file);
   const { input, seed, layers, wiring, details } = json;
-  return { architecture: { input, seed, layers, wiring }, tensors: tensors as ModelFile["tensors"], details };
+  return { architecture: { input, seed, layers, wiring }, tensors: readTensors(header, TYPES), details };
 }
 
 /** The values of one tensor, whose shape must be the given one. */
