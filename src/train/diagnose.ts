@@ -10,12 +10,15 @@ import type { AnyArray } from "../graph/op.ts";
 import { makePlan } from "../plan/plan.ts";
 import { inputsOf, type TrainingGraph } from "./program.ts";
 
-/** @param read the value of a variable from before the step */
+/**
+ * @param place which step it is, in words
+ * @param read the value of a variable from before the step
+ */
 export function diagnose(
   graph: TrainingGraph,
   inputs: readonly AnyArray[],
+  place: string,
   step: number,
-  epoch: number,
   read: (node: Node) => AnyArray,
 ): DivergenceError {
   const leaves = inputsOf(graph);
@@ -33,7 +36,7 @@ export function diagnose(
     ? `The first value that is not finite came from ${where} (${culprit.phase}). ${likelyCause(culprit, value)}`
     : SMALLER;
   return new DivergenceError(
-    `Training stopped at step ${step} (epoch ${epoch}): the loss or a weight became ${bad}. ${came} The model keeps the weights from before this step.`,
+    `Training stopped at ${place}: the loss or a weight became ${bad}. ${came} The model keeps the weights from before this step.`,
     step,
     where,
   );

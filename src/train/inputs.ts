@@ -127,23 +127,26 @@ export function toTargets(
   return { kind: "values", values: Float32Array.from(values) };
 }
 
+/** Throws for the first row whose number does not fit. */
+function checkRows(numbers: readonly number[], fits: (x: number) => boolean, what: string, wanted: string): void {
+  const row = numbers.findIndex((x) => !fits(x)) + 1;
+  if (row > 0) throw new DataError(`${what}, row ${row} is ${numbers[row - 1]}; ${wanted}.`, { row });
+}
+
 /** One number ≥ 0 for each row. */
 export function toWeights(weights: ArrayLike<number>, count: number, what: string): Float32Array {
-  if (weights.length !== count) {
+  if (weights.length !== count)
     throw new ShapeError(`${what} has ${weights.length} numbers for ${count} rows; one was wanted for each.`);
-  }
-  const values = Float32Array.from(weights);
-  const row = values.findIndex((value) => !(value >= 0 && Number.isFinite(value))) + 1;
-  if (row > 0) throw new DataError(`${what}, row ${row} is ${weights[row - 1]}; a number ≥ 0 was wanted.`, { row });
-  return values;
+  checkRows(Array.from(weights), (x) => x >= 0 && Math.fround(x) < Infinity, what, "a number ≥ 0 was wanted");
+  return Float32Array.from(weights);
 }
 
 function labels(y: ArrayLike<number>, classes: number, what: string): Int32Array {
-  const values = Int32Array.from(y);
-  const row = values.findIndex((value, i) => !(value === y[i] && value >= 0 && value < classes)) + 1;
-  if (row === 0) return values;
-  throw new DataError(
-    `${what}, row ${row} is ${y[row - 1]}; class numbers from 0 to ${classes - 1} were wanted, since the network has ${classes} outputs. Count classes from 0, or widen the last layer.`,
-    { row },
+  checkRows(
+    Array.from(y),
+    (x) => Number.isInteger(x) && x >= 0 && x < classes,
+    what,
+    `class numbers from 0 to ${classes - 1} were wanted, since the network has ${classes} outputs. Count classes from 0, or widen the last layer`,
   );
+  return Int32Array.from(y);
 }

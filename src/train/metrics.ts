@@ -63,6 +63,8 @@ const squaredError = (output: Node, target: Node): Node => {
   return mean(mul(d, d), 1);
 };
 
+const total = (numbers: readonly number[]): number => numbers.reduce((a, b) => a + b, 0);
+
 /** The place of the largest of `width` numbers. */
 export function largest(values: ArrayLike<number>, from = 0, width: number = values.length): number {
   let best = 0;
@@ -90,8 +92,8 @@ function decisions({ outputs, width, targets, loss: { threshold = 0.5 } }: Predi
 export function softmaxOf(logits: Float32Array | Float64Array): number[] {
   const top = Math.max(...logits);
   const e = Array.from(logits, (z) => Math.exp(z - top));
-  const total = e.reduce((a, b) => a + b, 0);
-  return e.map((v) => v / total);
+  const sum = total(e);
+  return e.map((v) => v / sum);
 }
 
 /**
@@ -136,14 +138,14 @@ const perClass = (score: (counts: Counts) => number): WholeMetric => ({
   whole: (predictions) => {
     const { actual, predicted, classes } = decisions(predictions);
     const matrix = confusionMatrix(actual, predicted, classes);
-    const countsOf = (c: number): Counts => ({
-      hits: matrix[c][c],
-      taken: matrix.reduce((sum, row) => sum + row[c], 0),
-      there: matrix[c].reduce((sum, n) => sum + n, 0),
-    });
-    if (classes === 2) return score(countsOf(1));
-    const counts = matrix.map((_, c) => countsOf(c)).filter(({ taken, there }) => taken + there > 0);
-    return counts.reduce((sum, each) => sum + score(each), 0) / counts.length;
+    const counts = matrix.map((row, c) => ({
+      hits: row[c],
+      taken: total(matrix.map((other) => other[c])),
+      there: total(row),
+    }));
+    if (classes === 2) return score(counts[1]);
+    const scores = counts.filter(({ taken, there }) => taken + there > 0).map(score);
+    return total(scores) / scores.length;
   },
 });
 
@@ -187,7 +189,7 @@ const auc: WholeMetric = {
       const scores = Float64Array.from(actual, (_, i) => all[i * width + c]);
       return areaUnderCurve(scores, (i) => actual[i] === (width === 1 ? 1 : c));
     });
-    return areas.reduce((a, b) => a + b, 0) / areas.length;
+    return total(areas) / areas.length;
   },
 };
 

@@ -12,21 +12,14 @@ export const arraysOf = ({ x, y, weights }: Examples) => [x.values, y.values, ..
 export const formOf = ({ x, y, weights }: Examples): string =>
   `x of ${x.values.constructor.name}, y of ${y.kind}${weights ? ", weights" : ""}`;
 
-/** Some rows of an array of `count`, in the given order. */
-export function takeRows<A extends Float32Array | Uint8Array | Int32Array>(
-  values: A,
-  count: number,
-  rows: ArrayLike<number>,
-): A {
-  const width = values.length / count;
-  const taken = new (values.constructor as new (length: number) => A)(rows.length * width);
-  for (let i = 0; i < rows.length; i++) taken.set(values.subarray(rows[i] * width, (rows[i] + 1) * width), i * width);
-  return taken;
-}
-
 /** Some rows of examples, in the given order. */
 export function takeExamples({ x, y, weights }: Examples, rows: ArrayLike<number>): Examples {
-  const part = <A extends Float32Array | Uint8Array | Int32Array>(values: A): A => takeRows(values, x.count, rows);
+  const part = <A extends Float32Array | Uint8Array | Int32Array>(values: A): A => {
+    const width = values.length / x.count;
+    const taken = new (values.constructor as new (length: number) => A)(rows.length * width);
+    for (let i = 0; i < rows.length; i++) taken.set(values.subarray(rows[i] * width, (rows[i] + 1) * width), i * width);
+    return taken;
+  };
   return {
     x: { values: part(x.values), count: rows.length },
     y: { kind: y.kind, values: part(y.values) } as Targets,

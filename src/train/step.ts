@@ -1,13 +1,14 @@
 /** Training by hand: one step at a time, with the user's own loop around it. */
 import type { Executable } from "../backends/backend.ts";
 import { checkNumbers, checkOptionNames } from "../checks.ts";
-import { ArgumentError, DivergenceError } from "../errors.ts";
+import { ArgumentError } from "../errors.ts";
 import type { LossOption } from "../nn/losses.ts";
 import { adam, type Optimizer, type ScheduleMemory } from "../optim/index.ts";
 import { cached } from "./cached.ts";
+import { diagnose } from "./diagnose.ts";
 import { checkOptimizer } from "./door.ts";
 import type { Data, Model } from "./model.ts";
-import { givenStep, openStates, optimizerStates, trainingPlan } from "./program.ts";
+import { givenStep, openStates, optimizerStates, type TrainingGraph, trainingPlan } from "./program.ts";
 import { arraysOf, formOf } from "./rows.ts";
 
 /** Options of `trainStep`. */
@@ -54,7 +55,7 @@ export function trainStep(model: Model, options: TrainStepOptions): TrainStep {
   const { network, session } = model;
   const states = optimizerStates(network, optimizer);
   const arrays = openStates(session, states);
-  const executables = new Map<string, Executable>();
+  const programs = new Map<string, { graph: TrainingGraph; executable: Executable }>();
   let steps = 0;
   let schedule: ScheduleMemory | undefined;
   let freed = false;
@@ -62,18 +63,14 @@ export function trainStep(model: Model, options: TrainStepOptions): TrainStep {
   const step = async (batch: Data): Promise<StepResult> => {
     if (freed) throw new ArgumentError("This train step has been freed; make another one with trainStep.");
     const examples = model.examples(batch, loss);
-    const executable = cached(executables, `${examples.x.count} ${formOf(examples)}`, () => {
+    const { graph, executable } = cached(programs, `${examples.x.count} ${formOf(examples)}`, () => {
       const graph = givenStep(network, loss, examples, optimizer, states);
-      return session.compile(trainingPlan(graph, gradients ? graph.gradients : []));
+      return { graph, executable: session.compile(trainingPlan(graph, gradients ? graph.gradients : [])) };
     });
     const scalars = Object.values(optimizer.scalars(steps + 1, schedule)).map((value) => Float64Array.of(value));
-    const { outputs, completed } = await executable.run([...arraysOf(examples), Int32Array.of(steps), ...scalars]);
-    if (completed === 0) {
-      throw new DivergenceError(
-        `The loss of step ${steps + 1} is not a finite number. The model keeps the weights from before this step. Try a smaller learning rate.`,
-        steps + 1,
-      );
-    }
+    const inputs = [...arraysOf(examples), Int32Array.of(steps), ...scalars];
+    const { outputs, completed } = await executable.run(inputs);
+    if (completed === 0) throw diagnose(graph, inputs, `step ${steps + 1}`, steps + 1, (node) => session.read(node));
     steps++;
     const named = outputs.slice(1).map((values, i) => [states[i].parameter.name, values as Float32Array] as const);
     return { loss: outputs[0][0], gradients: Object.fromEntries(named) };
@@ -86,7 +83,7 @@ export function trainStep(model: Model, options: TrainStepOptions): TrainStep {
     free: () => {
       if (freed) return;
       freed = true;
-      for (const program of executables.values()) program.free();
+      for (const { executable } of programs.values()) executable.free();
       for (const node of arrays) session.free(node);
     },
   });

@@ -409,9 +409,10 @@ export class Trainer {
       if ((await this.#run(1)) && (await this.#keepSnapshot())) continue;
       this.#restore(before);
       const size = this.nextRows.length;
-      const inputs = this.#inputs(size, 1);
-      const read = (node: Node): AnyArray => this.#session.read(node);
-      throw diagnose(this.#program(size).graph, inputs, before.step + 1, before.epoch + 1, read);
+      const step = before.step + 1;
+      const place = `step ${step} (epoch ${before.epoch + 1})`;
+      const { graph } = this.#program(size);
+      throw diagnose(graph, this.#inputs(size, 1), place, step, (node) => this.#session.read(node));
     }
     throw new DivergenceError("The loss or a weight became NaN or infinite.", broken.step);
   }
