@@ -40,18 +40,18 @@ export class History extends Array<EpochReport> {
     const margin = Math.max(...labels.map((label) => label.length));
     const columns = Math.max(2, width - margin - 3);
     const grid = Array.from({ length: height }, () => new Array<string>(columns).fill(" "));
+    const place = (share: number, size: number): number => Math.round((share || 0) * (size - 1)); // of 0 / 0, too
     for (const { mark, values } of series) {
       for (const [i, value] of values.entries()) {
         if (value === undefined || !Number.isFinite(value)) continue;
-        const column = this.length === 1 ? 0 : Math.round((i / (this.length - 1)) * (columns - 1));
-        const row = high === low ? height - 1 : Math.round(((high - value) / (high - low)) * (height - 1));
-        grid[row][column] = mark;
+        const row = height - 1 - place((value - low) / (high - low), height);
+        grid[row][place(i / (this.length - 1), columns)] = mark;
       }
     }
     const places = new Map([0, Math.floor((height - 1) / 2), height - 1].map((row, i) => [row, labels[i]]));
     const lines = grid.map((row, i) => `${(places.get(i) ?? "").padStart(margin)} ┤${row.join("")}`.trimEnd());
-    const [first, last] = [String(this[0].epoch), String(this[this.length - 1].epoch)];
-    const axis = `${" ".repeat(margin + 2)}${first}${last.padStart(Math.max(1, columns - first.length))}`;
+    const [first, last] = [0, -1].map((i) => `${this.at(i)?.epoch}`);
+    const axis = `${" ".repeat(margin + 2)}${first}${last.padStart(columns - first.length)}`;
     const legend = series.map(({ mark, name }) => `${mark} ${name}`).join("   ");
     return [`${metric}   ${legend}`, ...lines, axis].join("\n");
   }

@@ -113,17 +113,15 @@ export function toTargets(
   const isFlat = isTyped(y) || (Array.isArray(y) && typeof y[0] === "number");
   if (wants === "classes" && isFlat && y.length === count)
     return { kind: "classes", values: labels(y as ArrayLike<number>, width, what) };
-  const checkCount = (came: number): void => {
-    if (came === count * width) return;
+  const { values } = toUncheckedRows(y, isFlat ? [] : outputShape, what);
+  if (values.length !== count * width) {
     const wanted =
       wants === "classes"
         ? `one class number, or one row of ${width} probabilities, was wanted for each.`
-        : `${count * width} were wanted, since the network gives ${showShape(outputShape)} for each.${came === count ? " For classes take crossEntropy as the loss, or end the network with dense(1)." : ""}`;
-    throw new ShapeError(`${what} has ${came} values for ${count} rows; ${wanted}`);
-  };
-  if (isFlat) checkCount(y.length);
-  const { values } = toRows(y, outputShape, what);
-  checkCount(values.length);
+        : `${count * width} were wanted, since the network gives ${showShape(outputShape)} for each.${values.length === count ? " For classes take crossEntropy as the loss, or end the network with dense(1)." : ""}`;
+    throw new ShapeError(`${what} has ${values.length} values for ${count} rows; ${wanted}`);
+  }
+  checkFinite(values, width, what);
   return { kind: "values", values: Float32Array.from(values) };
 }
 

@@ -58,10 +58,11 @@ const topAccuracy = (k: number): SampleMetric => ({
   },
 });
 
-const squaredError = (output: Node, target: Node): Node => {
-  const d = sub(flat(output), flat(target));
-  return mean(mul(d, d), 1);
-};
+/** The mean over a row's outputs of a function of their errors. */
+const ofErrors = (f: (d: Node) => Node): SampleMetric => ({
+  perSample: (output, target) => mean(f(sub(flat(output), flat(target))), 1),
+});
+const meanSquaredError = ofErrors((d) => mul(d, d));
 
 const total = (numbers: readonly number[]): number => numbers.reduce((a, b) => a + b, 0);
 
@@ -178,17 +179,20 @@ function comparable({ outputs, width, loss }: Predictions): ArrayLike<number> {
   return scores;
 }
 
+/** Every row's number in a column. */
+const columnOf = (values: ArrayLike<number>, width: number, c: number): Float64Array =>
+  Float64Array.from({ length: values.length / width }, (_, i) => values[i * width + c]);
+
 /** The area under the ROC curve; with more than two classes the mean over each against the rest. */
 const auc: WholeMetric = {
   whole: (predictions) => {
     const { width } = predictions;
     const { actual } = decisions(predictions);
-    const all = comparable(predictions);
+    const scores = comparable(predictions);
     const columns = width <= 2 ? [width - 1] : [...Array(width).keys()];
-    const areas = columns.map((c) => {
-      const scores = Float64Array.from(actual, (_, i) => all[i * width + c]);
-      return areaUnderCurve(scores, (i) => actual[i] === (width === 1 ? 1 : c));
-    });
+    const areas = columns.map((c) =>
+      areaUnderCurve(columnOf(scores, width, c), (i) => actual[i] === (width === 1 ? 1 : c)),
+    );
     return total(areas) / areas.length;
   },
 };
@@ -196,19 +200,14 @@ const auc: WholeMetric = {
 /** 1 − Σ(y − t)² / Σ(t − t̄)², the mean over outputs: 1 is perfect, 0 as good as always saying the mean. */
 const r2: WholeMetric = {
   whole: ({ outputs, width, targets: { values } }) => {
-    const count = outputs.length / width;
-    let total = 0;
-    for (let c = 0; c < width; c++) {
-      let average = 0;
-      for (let i = c; i < values.length; i += width) average += values[i] / count;
-      let [residual, spread] = [0, 0];
-      for (let i = c; i < values.length; i += width) {
-        residual += (values[i] - outputs[i]) ** 2;
-        spread += (values[i] - average) ** 2;
-      }
-      total += spread > 0 ? 1 - residual / spread : Number(residual === 0);
-    }
-    return total / width;
+    const scores = Array.from({ length: width }, (_, c) => {
+      const [y, t] = [outputs, values].map((array) => columnOf(array, width, c));
+      const average = t.reduce((sum, value) => sum + value / t.length, 0);
+      const residual = t.reduce((sum, value, i) => sum + (value - y[i]) ** 2, 0);
+      const spread = t.reduce((sum, value) => sum + (value - average) ** 2, 0);
+      return spread > 0 ? 1 - residual / spread : Number(residual === 0);
+    });
+    return total(scores) / width;
   },
 };
 
@@ -219,9 +218,9 @@ const METRICS = new Map<string, Metric>(
     recall: perClass(({ hits, there }) => ratio(hits, there)),
     f1: perClass(({ hits, taken, there }) => ratio(2 * hits, taken + there)),
     auc,
-    meanAbsoluteError: { perSample: (output, target) => mean(abs(sub(flat(output), flat(target))), 1) },
-    meanSquaredError: { perSample: squaredError },
-    rootMeanSquaredError: { perSample: squaredError, finish: Math.sqrt },
+    meanAbsoluteError: ofErrors(abs),
+    meanSquaredError,
+    rootMeanSquaredError: { ...meanSquaredError, finish: Math.sqrt },
     r2,
   } satisfies Record<string, Metric>),
 );

@@ -12,20 +12,49 @@ export const arraysOf = ({ x, y, weights }: Examples) => [x.values, y.values, ..
 export const formOf = ({ x, y, weights }: Examples): string =>
   `x of ${x.values.constructor.name}, y of ${y.kind}${weights ? ", weights" : ""}`;
 
-/** Some rows of examples, in the given order. */
-export function takeExamples({ x, y, weights }: Examples, rows: ArrayLike<number>): Examples {
-  const part = <A extends Float32Array | Uint8Array | Int32Array>(values: A): A => {
-    const width = values.length / x.count;
-    const taken = new (values.constructor as new (length: number) => A)(rows.length * width);
-    for (let i = 0; i < rows.length; i++) taken.set(values.subarray(rows[i] * width, (rows[i] + 1) * width), i * width);
-    return taken;
-  };
+type Values = Float32Array | Uint8Array | Int32Array;
+
+/** Examples of the same form with `count` rows; `make` gives each of their arrays, from the old one and its number. */
+function withArrays({ x, y, weights }: Examples, count: number, make: <A extends Values>(old: A, i: number) => A) {
   return {
-    x: { values: part(x.values), count: rows.length },
-    y: { kind: y.kind, values: part(y.values) } as Targets,
-    ...(weights && { weights: part(weights) }),
+    x: { values: make(x.values, 0), count },
+    y: { kind: y.kind, values: make(y.values, 1) } as Targets,
+    ...(weights && { weights: make(weights, 2) }),
   };
 }
+
+/** An array of the same type. */
+const blank = <A extends Values>(like: A, length: number): A =>
+  new (like.constructor as new (length: number) => A)(length);
+
+/** Some rows of examples, in the given order. */
+export const takeExamples = (examples: Examples, rows: ArrayLike<number>): Examples =>
+  withArrays(examples, rows.length, (values) => {
+    const width = values.length / examples.x.count;
+    const taken = blank(values, rows.length * width);
+    for (let i = 0; i < rows.length; i++) taken.set(values.subarray(rows[i] * width, (rows[i] + 1) * width), i * width);
+    return taken;
+  });
+
+/** Examples of the same form one after the other. */
+export const joinExamples = (parts: readonly Examples[]): Examples =>
+  withArrays(
+    parts[0],
+    parts.reduce((sum, { x }) => sum + x.count, 0),
+    (values, i) => {
+      const arrays = parts.map((part) => arraysOf(part)[i]);
+      const all = blank(
+        values,
+        arrays.reduce((sum, { length }) => sum + length, 0),
+      );
+      let at = 0;
+      for (const array of arrays) {
+        all.set(array, at);
+        at += array.length;
+      }
+      return all;
+    },
+  );
 
 /**
  * Splits examples into those to train on and a fraction to validate with, drawn by the seed; class numbers keep their

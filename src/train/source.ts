@@ -3,9 +3,8 @@
  * are read, trained on in their order, and forgotten; those of the first stay, for checks and the checkpoint.
  */
 import { ArgumentError, DataError } from "../errors.ts";
-import type { Targets } from "./inputs.ts";
 import type { Data } from "./model.ts";
-import { formOf } from "./rows.ts";
+import { formOf, joinExamples } from "./rows.ts";
 import { breathe, type Examples } from "./trainer.ts";
 
 /**
@@ -13,18 +12,6 @@ import { breathe, type Examples } from "./trainer.ts";
  * in; it ends with the same bits if they are the same.
  */
 export type BatchSource = (epoch: number) => Iterable<Data> | AsyncIterable<Data>;
-
-/** Arrays one after the other. */
-function joined<A extends Float32Array | Uint8Array | Int32Array>(parts: readonly A[]): A {
-  const length = parts.reduce((sum, part) => sum + part.length, 0);
-  const all = new (parts[0].constructor as new (length: number) => A)(length);
-  let at = 0;
-  for (const part of parts) {
-    all.set(part, at);
-    at += part.length;
-  }
-  return all;
-}
 
 /** Reads an epoch: the rows of all its batches together, and how many the first batch has. */
 export type EpochReader = (epoch: number, signal?: AbortSignal) => Promise<{ examples: Examples; batchSize: number }>;
@@ -54,13 +41,6 @@ export function epochReader(
     }
     if (parts.length === 0)
       throw new DataError(`The function that gives fit its batches gave none for epoch ${epoch + 1}.`);
-    const [{ x, y, weights }] = parts;
-    const values = joined(parts.map((part) => part.x.values));
-    const examples = {
-      x: { values, count: parts.reduce((sum, part) => sum + part.x.count, 0) },
-      y: { kind: y.kind, values: joined(parts.map((part) => part.y.values)) } as Targets,
-      ...(weights && { weights: joined(parts.map((part) => part.weights!)) }),
-    };
-    return { examples, batchSize: x.count };
+    return { examples: joinExamples(parts), batchSize: parts[0].x.count };
   };
 }
