@@ -10,7 +10,7 @@ import type { FitObserver, RunningFit } from "../train/fit.ts";
 import type { Targets } from "../train/inputs.ts";
 import { fromBytes, type Model } from "../train/model.ts";
 import { takeExamples } from "../train/rows.ts";
-import { type Examples, type Position, Trainer } from "../train/trainer.ts";
+import { type Examples, makeTrainer, type Position, type Trainer } from "../train/trainer.ts";
 import { explain } from "./explain.ts";
 import type { Explanation } from "./explanation.ts";
 
@@ -205,7 +205,7 @@ export class Recorder implements FitObserver {
 
   #openReplay({ model: original, record }: RunningFit): Replay {
     const model = fromBytes(this.#bytes!, { backend: original.backend });
-    const trainer = new Trainer(model, record.examples, record);
+    const trainer = makeTrainer(model, record.examples, record);
     const first = this.#copies[0];
     for (const [i, node] of nodesOf({ model, trainer }).entries()) model.session.write(node, first.arrays[i]);
     trainer.seek(first.position);

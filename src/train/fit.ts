@@ -13,7 +13,7 @@ import { History } from "./history.ts";
 import type { Data, Model } from "./model.ts";
 import { splitForValidation } from "./rows.ts";
 import { type BatchSource, epochReader } from "./source.ts";
-import { type Augment, makeEvaluator, type Scores, Trainer } from "./trainer.ts";
+import { type Augment, makeEvaluator, makeTrainer, type Scores, type Trainer } from "./trainer.ts";
 
 /** What one epoch brought: the loss and each metric under its name, over the training data as it was trained on. */
 export interface Epoch extends Scores {
@@ -175,7 +175,7 @@ export class Fit implements AsyncIterable<EpochReport>, PromiseLike<History> {
       augment: options.augment,
       read: reader && (async (epoch, signal) => weigh((await reader(epoch, signal)).examples)),
     };
-    const trainer = new Trainer(model, examples, record);
+    const trainer = makeTrainer(model, examples, record);
     let check: ReturnType<typeof healthCheck> | undefined;
     const evaluator = held && makeEvaluator(model, held, loss, metrics);
     const { name: lossName, options: lossOptions = {} } = lossOf(loss);
@@ -220,7 +220,7 @@ export class Fit implements AsyncIterable<EpochReport>, PromiseLike<History> {
             epochs,
             step: Math.ceil(trainer.position.row / batchSize),
             steps: trainer.stepsPerEpoch,
-            scores: trainer.scores,
+            scores: trainer.runningScores,
             samplesPerSecond: samplesPerSecond(),
           });
           await save(checkpoint?.everySeconds ?? 30);

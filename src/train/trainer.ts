@@ -26,7 +26,6 @@ import {
   gatheredBatch,
   leavesOf,
   type Objective,
-  type OptimizerState,
   objectiveOf,
   openStates,
   optimizerStates,
@@ -184,128 +183,71 @@ export function makeEvaluator(
   return { run, free };
 }
 
-export class Trainer {
-  readonly #session: Session;
-  readonly #network: Network;
-  readonly #options: TrainerOptions;
-  readonly #objective: Objective;
-  readonly #count: number;
+/** A training run inside the engine. */
+export type Trainer = ReturnType<typeof makeTrainer>;
+
+export function makeTrainer({ session, network }: Model, examples: Examples, options: TrainerOptions) {
+  const { augment, read, batchSize, loss, metrics, optimizer } = options;
+  checkNumbers("fit: ", { batchSize }, whole(1));
+  const objective = objectiveOf(network, loss, metrics);
+  const states = optimizerStates(network, optimizer);
+  if (states.length === 0) {
+    throw new ArgumentError(
+      "The network has nothing to train: give it a layer with parameters, such as dense, or unfreeze one.",
+    );
+  }
+  const { count } = examples.x;
+  const data = uploadExamples(session, network, examples);
+  const stateNodes = openStates(session, states);
   /** The rows of x as they were given, for `augment`. */
-  #x: Rows;
+  let given = examples.x;
   /** The epoch whose rows are in the engine, where they differ. */
-  #present: number | undefined;
-  readonly #programs = new Map<number, { graph: TrainingGraph; executable: Executable }>();
-  /** The examples in the engine. */
-  readonly data: DataLeaves;
-  readonly states: readonly OptimizerState[];
-  readonly #stateNodes: readonly Node[];
-  #position: Position;
-  #order: { epoch: number; rows: Uint32Array } | undefined;
+  let present: number | undefined;
+  let position: Position = { step: 0, epoch: 0, row: 0, sums: noSums(objective) };
+  let order: { epoch: number; rows: Uint32Array } | undefined;
   /** Where the run stood when its arrays were last copied. */
-  #snapshot: { at: number; position: Position } | undefined;
-  readonly #copies = new Map<Node, Node>();
-  #copying: Executable | undefined;
-  #series = 1;
+  let snapshot: { at: number; position: Position } | undefined;
+  const copies = new Map<Node, Node>();
+  let copying: Executable | undefined;
+  let series = 1;
+  const programs = new Map<number, { graph: TrainingGraph; executable: Executable }>();
 
-  constructor({ session, network }: Model, examples: Examples, options: TrainerOptions) {
-    const { batchSize, loss, metrics, optimizer } = options;
-    checkNumbers("fit: ", { batchSize }, whole(1));
-    this.#session = session;
-    this.#network = network;
-    this.#options = options;
-    this.#objective = objectiveOf(network, loss, metrics);
-    this.#count = examples.x.count;
-    this.#x = examples.x;
-    this.states = optimizerStates(network, optimizer);
-    if (this.states.length === 0) {
-      throw new ArgumentError(
-        "The network has nothing to train: give it a layer with parameters, such as dense, or unfreeze one.",
-      );
-    }
-    this.data = uploadExamples(session, network, examples);
-    this.#stateNodes = openStates(session, this.states);
-    this.#position = { step: 0, epoch: 0, row: 0, sums: noSums(this.#objective) };
-  }
-
-  get position(): Position {
-    return this.#position;
-  }
-
-  /** Steps per epoch; the last one may have a smaller batch. */
-  get stepsPerEpoch(): number {
-    return Math.ceil(this.#count / this.#options.batchSize);
-  }
-
-  /** Goes on from a position; the arrays must have been put back before. */
-  seek(position: Position): void {
-    this.#position = position;
-    this.#snapshot = undefined;
-  }
-
-  /** The next `count` rows of the epoch. */
-  #rows(count: number): Uint32Array {
-    const { epoch, row } = this.#position;
+  /** The next rows of the epoch, `most` of them where there are so many. */
+  const nextRows = (most = batchSize): Uint32Array => {
+    const { epoch, row } = position;
     // In an order that is the same for the same seed, whatever was done before.
-    if (this.#order?.epoch !== epoch) {
-      const stream = new RandomStream(this.#network.seed, `shuffle ${epoch}`);
-      const rows = this.#options.read ? new Uint32Array(this.#count).map((_, i) => i) : stream.permutation(this.#count);
-      this.#order = { epoch, rows };
+    if (order?.epoch !== epoch) {
+      const stream = new RandomStream(network.seed, `shuffle ${epoch}`);
+      order = { epoch, rows: read ? new Uint32Array(count).map((_, i) => i) : stream.permutation(count) };
     }
-    return this.#order.rows.subarray(row, row + count);
-  }
+    return order.rows.subarray(row, row + most);
+  };
 
-  /** The rows of the data that the next step learns from; none at the end of an epoch. */
-  get nextRows(): Uint32Array {
-    return this.#rows(this.#options.batchSize);
-  }
-
-  #program(size: number) {
-    return cached(this.#programs, size, () => {
-      const batch = gatheredBatch(this.data, size);
-      const graph = trainingGraph(this.#network, this.#objective, this.#options.optimizer, this.states, batch);
-      return { graph, executable: this.#session.compile(trainingPlan(graph)) };
+  const program = (size: number) =>
+    cached(programs, size, () => {
+      const graph = trainingGraph(network, objective, optimizer, states, gatheredBatch(data, size));
+      return { graph, executable: session.compile(trainingPlan(graph)) };
     });
-  }
 
-  /** The inputs of the next `count` steps. */
-  #inputs(size: number, count: number): AnyArray[] {
-    const { step, schedule } = this.#position;
-    const steps = Int32Array.from({ length: count }, (_, i) => step + i);
-    const scalars = Array.from(steps, (done) => this.#options.optimizer.scalars(done + 1, schedule));
+  /** The inputs of the next steps. */
+  const inputsOfSteps = (size: number, steps: number): AnyArray[] => {
+    const numbers = Int32Array.from({ length: steps }, (_, i) => position.step + i);
+    const scalars = Array.from(numbers, (done) => optimizer.scalars(done + 1, position.schedule));
     return [
-      new Int32Array(this.#rows(size * count)),
-      steps,
+      new Int32Array(nextRows(size * steps)),
+      numbers,
       ...Object.keys(scalars[0]).map((name) => Float64Array.from(scalars, (values) => values[name])),
     ];
-  }
+  };
 
-  /** Brings the rows of the current epoch into the engine, where they differ from epoch to epoch. */
-  async bringRows(signal?: AbortSignal): Promise<void> {
-    const { augment, read } = this.#options;
-    const { epoch } = this.#position;
-    if (!(augment || read) || this.#present === epoch) return;
-    // The trainer was given the rows of the first epoch.
-    if (read && (this.#present ?? 0) !== epoch) {
-      const examples = await read(epoch, signal);
-      if (examples.x.count !== this.#count)
-        throw new DataError(
-          `Epoch ${epoch + 1} was given ${examples.x.count} rows, the first ${this.#count}; all must have as many. stepsPerEpoch ends an epoch after so many batches.`,
-        );
-      writeExamples(this.#session, this.data, examples);
-      if (augment) this.#x = examples.x;
-    }
-    if (augment) await this.#augment(augment, signal);
-    this.#present = epoch;
-  }
-
-  async #augment(augment: Augment, signal?: AbortSignal): Promise<void> {
-    const { epoch } = this.#position;
-    const { values, count } = this.#x;
+  /** Writes the rows of x as `augment` varies them. */
+  const vary = async (augment: Augment, signal?: AbortSignal): Promise<void> => {
+    const { values } = given;
     const width = values.length / count;
     const varied = values.slice();
     let since = performance.now();
     for (let i = 0; i < count; i++) {
-      const row = augment(values.subarray(i * width, (i + 1) * width), epoch, i);
+      const row = augment(values.subarray(i * width, (i + 1) * width), position.epoch, i);
       if (row.length !== width)
         throw new ArgumentError(`augment gave ${row.length} numbers for row ${i + 1}; ${width} were wanted.`);
       varied.set(row, i * width);
@@ -314,114 +256,153 @@ export class Trainer {
       signal?.throwIfAborted();
       since = performance.now();
     }
-    this.#session.write(this.data.x, varied);
-  }
+    session.write(data.x, varied);
+  };
+
+  /** Brings the rows of the current epoch into the engine, where they differ from epoch to epoch. */
+  const bringRows = async (signal?: AbortSignal): Promise<void> => {
+    const { epoch } = position;
+    if (!(augment || read) || present === epoch) return;
+    // The trainer was given the rows of the first epoch.
+    if (read && (present ?? 0) !== epoch) {
+      const examples = await read(epoch, signal);
+      if (examples.x.count !== count)
+        throw new DataError(
+          `Epoch ${epoch + 1} was given ${examples.x.count} rows, the first ${count}; all must have as many. stepsPerEpoch ends an epoch after so many batches.`,
+        );
+      writeExamples(session, data, examples);
+      if (augment) given = examples.x;
+    }
+    if (augment) await vary(augment, signal);
+    present = epoch;
+  };
 
   /** Runs up to `limit` steps of the current epoch, all with batches of one size; says whether all were good. */
-  async #run(limit: number): Promise<boolean> {
-    const { step, row, sums } = this.#position;
-    const [size, count] = nextBatches(this.#count - row, this.#options.batchSize, limit);
-    const { outputs, completed } = await this.#program(size).executable.run(this.#inputs(size, count), count);
-    this.#position = {
-      ...this.#position,
+  const run = async (limit: number): Promise<boolean> => {
+    const { step, row, sums } = position;
+    const [size, steps] = nextBatches(count - row, batchSize, limit);
+    const { outputs, completed } = await program(size).executable.run(inputsOfSteps(size, steps), steps);
+    position = {
+      ...position,
       step: step + completed,
       row: row + completed * size,
-      sums: sums.map((sum, i) =>
-        Array.from(outputs[i].slice(0, completed)).reduce((all, value) => all + value * size, sum),
-      ),
+      sums: sums.map((sum, i) => Array.from(outputs[i].slice(0, completed)).reduce((all, x) => all + x * size, sum)),
     };
-    return completed === count;
-  }
+    return completed === steps;
+  };
 
   /** Runs up to `limit` steps of the current epoch, all with batches of one size. */
-  async advance(limit: number): Promise<void> {
-    await this.bringRows();
-    if (!(await this.#run(limit))) await this.#diverged();
-  }
+  const advance = async (limit: number): Promise<void> => {
+    await bringRows();
+    if (!(await run(limit))) await diverged();
+  };
+
+  /** The scores so far in the current epoch. */
+  const scores = (): Scores => scoresOf(position.sums, Math.max(1, position.row), objective);
 
   /**
    * Runs to the end of the current epoch and gives its scores. `beginEpoch` goes on to the next one.
    * @param progress called after each series of steps
    */
-  async finishEpoch(signal: AbortSignal | undefined, progress?: () => void | Promise<void>): Promise<Scores> {
-    await this.bringRows(signal);
-    while (this.#position.row < this.#count) {
+  const finishEpoch = async (signal?: AbortSignal, progress?: () => void | Promise<void>): Promise<Scores> => {
+    await bringRows(signal);
+    while (position.row < count) {
       signal?.throwIfAborted();
-      if (!(this.#snapshot && performance.now() - this.#snapshot.at < SNAPSHOT_INTERVAL)) await this.#keepSnapshot();
-      const before = this.#position.step;
+      if (!(snapshot && performance.now() - snapshot.at < SNAPSHOT_INTERVAL)) await keepSnapshot();
+      const before = position.step;
       const start = performance.now();
-      await this.advance(this.#series);
-      this.#series = seriesLength(this.#position.step - before, performance.now() - start);
+      await advance(series);
+      series = seriesLength(position.step - before, performance.now() - start);
       await progress?.();
       await breathe();
     }
-    if (!(await this.#keepSnapshot())) await this.#diverged();
-    return this.scores;
-  }
+    if (!(await keepSnapshot())) await diverged();
+    return scores();
+  };
 
   /** Closes a finished epoch: the schedule takes notice of its loss. */
-  beginEpoch(loss: number): void {
-    const { step, epoch, schedule } = this.#position;
-    const next = this.#options.optimizer.observe?.(schedule, loss);
-    this.#position = { step, epoch: epoch + 1, row: 0, sums: noSums(this.#objective), ...(next && { schedule: next }) };
+  const beginEpoch = (loss: number): void => {
+    const { step, epoch } = position;
+    const schedule = optimizer.observe?.(position.schedule, loss);
+    position = { step, epoch: epoch + 1, row: 0, sums: noSums(objective), ...(schedule && { schedule }) };
     // No replay across this line: the schedule has taken notice of a loss. The copies are of this very moment.
-    if (this.#snapshot) this.#snapshot.position = this.#position;
-  }
-
-  /** The scores so far in the current epoch. */
-  get scores(): Scores {
-    return scoresOf(this.#position.sums, Math.max(1, this.#position.row), this.#objective);
-  }
+    if (snapshot) snapshot.position = position;
+  };
 
   /** Copies the arrays, inside the engine, unless an element is NaN or infinite: 0 · x is 0 for all others. */
-  async #keepSnapshot(): Promise<boolean> {
-    if (!this.#copying) {
-      const arrays = [...this.#network.parameters.map(({ node }) => node), ...this.#stateNodes];
+  const keepSnapshot = async (): Promise<boolean> => {
+    if (!copying) {
+      const arrays = [...network.parameters.map(({ node }) => node), ...stateNodes];
       const updates = arrays.map((value) => ({ variable: variable(`copy of ${nameOf(value)}`, value.shape), value }));
       for (const { variable: copy, value } of updates) {
-        this.#session.write(copy, new Float32Array(sizeOf(copy.shape)));
-        this.#copies.set(value, copy);
+        session.write(copy, new Float32Array(sizeOf(copy.shape)));
+        copies.set(value, copy);
       }
       const zero = arrays.map((node) => sum(mul(node, 0))).reduce((a, b) => add(a, b));
-      this.#copying = this.#session.compile(makePlan({ inputs: [], outputs: [zero], updates, guard: zero }));
+      copying = session.compile(makePlan({ inputs: [], outputs: [zero], updates, guard: zero }));
     }
-    const { completed } = await this.#copying.run([]);
-    if (completed > 0) this.#snapshot = { at: performance.now(), position: this.#position };
+    const { completed } = await copying.run([]);
+    if (completed > 0) snapshot = { at: performance.now(), position };
     return completed > 0;
-  }
+  };
 
   /** Goes back to the last copy, or only to a position if there is none. */
-  #restore(position: Position): void {
-    this.#position = this.#snapshot?.position ?? position;
-    if (this.#snapshot) for (const [node, copy] of this.#copies) this.#session.write(node, this.#session.read(copy));
-  }
+  const restore = (before: Position): void => {
+    position = snapshot?.position ?? before;
+    if (snapshot) for (const [node, copy] of copies) session.write(node, session.read(copy));
+  };
 
   /**
    * Goes back to the last good weights, repeats the steps one by one to the one that broke, and says what broke there.
    * Always throws; the model keeps the weights from before that step.
    */
-  async #diverged(): Promise<never> {
-    const broken = this.#position;
-    this.#restore(broken);
+  const diverged = async (): Promise<never> => {
+    const broken = position;
+    restore(broken);
     // There are no rows where there was no copy to go back to: broken from the beginning.
-    while (this.#position.step <= broken.step && this.nextRows.length > 0) {
-      const before = this.#position;
-      if ((await this.#run(1)) && (await this.#keepSnapshot())) continue;
-      this.#restore(before);
-      const size = this.nextRows.length;
+    while (position.step <= broken.step && nextRows().length > 0) {
+      const before = position;
+      if ((await run(1)) && (await keepSnapshot())) continue;
+      restore(before);
+      const size = nextRows().length;
       const step = before.step + 1;
       const place = `step ${step} (epoch ${before.epoch + 1})`;
-      const { graph } = this.#program(size);
-      throw diagnose(graph, this.#inputs(size, 1), place, step, (node) => this.#session.read(node));
+      throw diagnose(program(size).graph, inputsOfSteps(size, 1), place, step, (node) => session.read(node));
     }
     throw new DivergenceError("The loss or a weight became NaN or infinite.", broken.step);
-  }
+  };
 
-  /** Gives back the engine's memory. The parameters stay. */
-  free(): void {
-    for (const { executable } of this.#programs.values()) executable.free();
-    this.#copying?.free();
-    for (const node of [...this.#stateNodes, ...this.#copies.values()]) this.#session.free(node);
-    freeExamples(this.#session, this.data);
-  }
+  return {
+    states,
+    /** The examples in the engine. */
+    data,
+    /** Steps per epoch; the last one may have a smaller batch. */
+    stepsPerEpoch: Math.ceil(count / batchSize),
+    get position(): Position {
+      return position;
+    },
+    /** The rows of the data that the next step learns from; none at the end of an epoch. */
+    get nextRows(): Uint32Array {
+      return nextRows();
+    },
+    get runningScores(): Scores {
+      return scores();
+    },
+    /** Goes on from a position; the arrays must have been put back before. */
+    seek(next: Position): void {
+      position = next;
+      snapshot = undefined;
+    },
+    bringRows,
+    advance,
+    finishEpoch,
+    beginEpoch,
+    /** Gives back the engine's memory. The parameters stay. */
+    free(): void {
+      for (const { executable } of programs.values()) executable.free();
+      copying?.free();
+      for (const node of [...stateNodes, ...copies.values()]) session.free(node);
+      freeExamples(session, data);
+    },
+  };
 }
