@@ -9,6 +9,7 @@ import { makePlan } from "../../plan/plan.ts";
 import { RandomStream } from "../../random.ts";
 import type { ImmediateSession } from "../backend.ts";
 import { reference } from "../reference/reference.ts";
+import { isEarlyV8 } from "./features.ts";
 
 const FLAG = "--experimental-wasm-revectorize";
 
@@ -22,9 +23,10 @@ function setFlag(): string | undefined {
     if (!v8 || !child || !globalThis.process.versions?.v8) {
       state = "only Node can set V8's flag";
     } else if (
+      isEarlyV8() ||
       !child.execFileSync(globalThis.process.execPath, ["--v8-options"], { encoding: "utf8" }).includes(FLAG)
     ) {
-      state = `this V8 (${globalThis.process.versions.v8}) has no 256-bit re-vectorisation; Node 24 has`;
+      state = `this V8 (${globalThis.process.versions.v8}) has no 256-bit vectors worth using; Node 24 has`;
     } else {
       v8.setFlagsFromString(FLAG);
       state = "on";
