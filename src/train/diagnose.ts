@@ -53,6 +53,6 @@ function likelyCause(node: Node, value: (node: Node) => AnyArray): string {
     return "It is a division by 0: add a small number to the divisor.";
   const large = node.inputs.filter((x) => value(x).some((v) => Math.abs(v) > 1e3));
   return large.length > 0 && !large.some(isVariable)
-    ? "Its input is very large: scale the features to about −1 … 1 (normalize() or rescale() as the first layer), or lower the learning rate."
+    ? "Its input is very large: put normalize(statistics) or rescale(…) first, or lower the learning rate."
     : SMALLER;
 }

@@ -205,7 +205,7 @@ function report(parameters: readonly ParameterCheck[], loss: number, tolerance: 
           ? `All gradients agree with finite differences (relative error at most ${(worst?.error ?? 0).toExponential(1)}).`
           : verdicts.includes("WRONG")
             ? `The gradient of ${worst!.parameter} is not the derivative of the loss. If an op or layer is your own, suspect its backward first.`
-            : `Not all could be measured: the loss, ${number(loss)}, rounds such differences away or bends too sharply. Check on rows like those of the training, scaled.`,
+            : `Not all could be measured: the loss, ${number(loss)}, rounds such differences away or bends too sharply. Check on scaled rows.`,
       ].join("\n"),
   };
 }

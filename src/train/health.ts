@@ -55,6 +55,8 @@ const LARGE_INPUT = 30;
 const listed = (names: readonly (string | number)[]): string =>
   names.slice(0, 5).join(", ") + (names.length > 5 ? ` and ${names.length - 5} more` : "");
 
+const rounded = (x: number, digits: number): number => Number(x.toPrecision(digits));
+
 const warning = (kind: WarningKind, where: string, message: string): Warning => ({ kind, where, message });
 
 /** What can be seen in the data alone. */
@@ -82,12 +84,12 @@ export function checkExamples(network: Network, { x: { values, count } }: Exampl
   // Pixels at the border of an image are often constant, and rightly so.
   if (constant.length > 0 && isTable && constant.length < width / 2) {
     const where = `column ${listed(constant)}`;
-    const message = `x has the same value in all ${count} rows of ${where}, which teaches nothing. Leave it out, or check how it was read.`;
+    const message = `x has the same value in all ${count} rows of ${where}. Leave it out, or check how it was read.`;
     warnings.push(warning("constantFeature", where, message));
   }
   if (largest > LARGE_INPUT && !scaled) {
     const where = isTable ? `column ${column}` : "x";
-    const message = `x reaches ${Number(largest.toPrecision(4))}${isTable ? ` (${where})` : ""}; networks learn well from about −1 to 1. Put normalize(statistics) or rescale(1/${Number(largest.toPrecision(3))}) first.`;
+    const message = `x reaches ${rounded(largest, 4)}${isTable ? ` (${where})` : ""}; networks learn well from about −1 to 1. Put normalize(statistics) or rescale(1/${rounded(largest, 3)}) first.`;
     warnings.push(warning("unscaledInput", where, message));
   }
   return warnings;
@@ -147,7 +149,7 @@ function activationProbes(layer: NamedLayer, named: ReadonlyMap<string, Node>, o
     judge(values) {
       const dead = [...values.keys()].filter((unit) => values[unit] === 0);
       if (dead.length < DEAD_SHARE * values.length) return undefined;
-      const message = `${dead.length} of the ${values.length} units of ${name} give 0 for all ${a.shape[0]} rows looked at (${listed(dead)}), so they learn nothing. Try a smaller learning rate, init "he", a bias of 0.1, or leakyRelu.`;
+      const message = `${dead.length} of the ${values.length} units of ${name} give 0 for all ${a.shape[0]} rows (${listed(dead)}), so they learn nothing. Lower the learning rate, or use init "he", a bias of 0.1, or leakyRelu.`;
       return warning("deadUnits", name, message);
     },
   };
@@ -159,7 +161,7 @@ function activationProbes(layer: NamedLayer, named: ReadonlyMap<string, Node>, o
     node: mean(add(less(a, low + margin), greater(a, high - margin))),
     judge([share]) {
       if (share < SATURATED_SHARE) return undefined;
-      const message = `${Math.round(100 * share)} % of the values of ${name} lie at the ends of ${activationOf(layer)}'s range, where its derivative is almost 0. Scale the input, begin with smaller weights (init "glorotUniform"), put batchNorm before the activation, or use relu.`;
+      const message = `${Math.round(100 * share)} % of the values of ${name} lie at the ends of ${activationOf(layer)}'s range, where its derivative is almost 0. Scale the input, begin with smaller weights (init "glorotUniform"), put batchNorm before it, or use relu.`;
       return warning("saturatedActivation", name, message);
     },
   };
@@ -174,12 +176,12 @@ function judgeGradients(gradients: readonly { name: string; shape: Shape; size: 
   const largest = kernels.reduce((so, next) => (next.size > so.size ? next : so));
   const total = Math.hypot(...gradients.map(({ shape, size }) => size * Math.sqrt(sizeOf(shape))));
   if (!(total <= EXPLODED)) {
-    const message = `All gradients together have length ${Number(total.toPrecision(3))}; steps that large overshoot. Scale inputs and targets, clip (globalClipNorm: 1), begin with smaller weights, or lower the learning rate.`;
+    const message = `All gradients together have length ${rounded(total, 3)}; such steps overshoot. Scale inputs and targets, clip (globalClipNorm: 1), begin with smaller weights, or lower the learning rate.`;
     return warning("explodingGradient", largest.name, message);
   }
   const vanished = kernels.filter(({ size }) => size < VANISHED * largest.size).map(({ name }) => name);
   if (vanished.length === 0) return undefined;
-  const message = `The gradient of ${listed(vanished)} is less than ${VANISHED} of another layer's, so these weights hardly move. Use relu (with init "he") instead of sigmoid or tanh, batchNorm, residual connections, or fewer layers.`;
+  const message = `The gradient of ${listed(vanished)} is less than ${VANISHED} of another layer's, so these weights hardly move. Use relu (with init "he"), batchNorm, residual, or fewer layers.`;
   return warning("vanishingGradient", vanished[0], message);
 }
 
@@ -220,7 +222,7 @@ function constantLoss({ x: { count }, y: { kind, values } }: Examples, loss: Los
 function notLearning(examples: Examples, loss: LossOption, now: number): Warning | undefined {
   const best = examples.weights ? undefined : constantLoss(examples, loss);
   if (best === undefined || best < 1e-6 || now < 0.95 * best) return undefined;
-  const message = `The loss is ${Number(now.toPrecision(4))}; always giving the same answer would reach ${Number(best.toPrecision(4))}. Check that the rows of x and y belong together, try another learning rate (findLearningRate), or a larger network.`;
+  const message = `The loss is ${rounded(now, 4)}; always giving the same answer would reach ${rounded(best, 4)}. Check that the rows of x and y belong together, try another learning rate (findLearningRate) or a larger network.`;
   return warning("notLearning", "loss", message);
 }
 

@@ -1,7 +1,6 @@
 /** The epochs of a run: a list that can show itself as a chart and be saved as CSV or JSON. */
 
-import { show, unknownName } from "../checks.ts";
-import { ArgumentError } from "../errors.ts";
+import { check, unknownName } from "../checks.ts";
 import { files } from "./files.ts";
 import type { EpochReport } from "./fit.ts";
 
@@ -74,8 +73,7 @@ export class History extends Array<EpochReport> {
   /** Writes the history to a file, all of it or nothing: CSV or JSON, by the ending of its name. */
   async save(path: string): Promise<void> {
     const [ending] = /\.(csv|json)$/.exec(path) ?? [];
-    if (!ending)
-      throw new ArgumentError(`A history is saved as .csv or .json; the name ${show(path)} ends in neither.`);
+    check(ending !== undefined, "A history is saved as .csv or .json", path);
     const text = ending === ".csv" ? this.toCsv() : JSON.stringify(this, null, 2);
     const { writeFile } = await files();
     await writeFile(path, new TextEncoder().encode(text));

@@ -2,7 +2,8 @@
  * Data that come batch by batch from a function, such as an async generator, anew for each epoch. The batches of an epoch
  * are read, trained on in their order, and forgotten; those of the first stay, for checks and the checkpoint.
  */
-import { ArgumentError, DataError } from "../errors.ts";
+import { check } from "../checks.ts";
+import { DataError } from "../errors.ts";
 import type { Data } from "./model.ts";
 import { formOf, joinExamples } from "./rows.ts";
 import { breathe, type Examples } from "./trainer.ts";
@@ -16,21 +17,24 @@ export type BatchSource = (epoch: number) => Iterable<Data> | AsyncIterable<Data
 /** Reads an epoch: the rows of all its batches together, and how many the first batch has. */
 export type EpochReader = (epoch: number, signal?: AbortSignal) => Promise<{ examples: Examples; batchSize: number }>;
 
-/** Makes a reader of at most `limit` batches of each epoch; `check` makes users' arrays ready. */
+/** Makes a reader of at most `limit` batches of each epoch; `prepare` makes users' arrays ready. */
 export function epochReader(
   source: BatchSource,
   limit: number | undefined,
-  check: (batch: Data, what: string) => Examples,
+  prepare: (batch: Data, what: string) => Examples,
 ): EpochReader {
   let form: string | undefined;
   return async (epoch, signal) => {
     const batches = source(epoch);
-    if (!(typeof batches === "object" && (Symbol.iterator in batches || Symbol.asyncIterator in batches)))
-      throw new ArgumentError("The function that gives fit its batches must be a generator, or return an iterable.");
+    check(
+      typeof batches === "object" && (Symbol.iterator in batches || Symbol.asyncIterator in batches),
+      "The function that gives fit its batches must be a generator, or return an iterable",
+      batches,
+    );
     const parts: Examples[] = [];
     for await (const batch of batches) {
       const what = `epoch ${epoch + 1}, batch ${parts.length + 1}: `;
-      const part = check(batch, what);
+      const part = prepare(batch, what);
       const now = formOf(part);
       form ??= now;
       if (now !== form) throw new DataError(`${what}${now} came; ${form} was wanted, as in the first batch.`);
