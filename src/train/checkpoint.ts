@@ -9,7 +9,7 @@ import { type Loss, lossOf } from "../nn/losses.ts";
 import type { Callback, TrainingRun } from "./callbacks.ts";
 import { files } from "./files.ts";
 import type { Model } from "./model.ts";
-import { decodeModelFile, tensorOf } from "./model-file.ts";
+import { decodeModelFile, type Floats, tensorOf } from "./model-file.ts";
 import { arraysOf } from "./rows.ts";
 import type { Examples, Position, Trainer, TrainerOptions } from "./trainer.ts";
 
@@ -59,9 +59,9 @@ const stateArrays = (trainer: Trainer) =>
 const callbackPrefix = (name: string): string => `callback.${name}.`;
 
 export function encodeTraining(model: Model, trainer: Trainer, record: TrainingRecord): Uint8Array {
-  const tensors = new Map<string, { shape: readonly number[]; data: Float32Array }>();
+  const tensors = new Map<string, { shape: readonly number[]; data: Floats }>();
   for (const { node, name } of stateArrays(trainer))
-    tensors.set(name, { shape: node.shape, data: model.session.read(node) as Float32Array });
+    tensors.set(name, { shape: node.shape, data: model.session.read(node) as Floats });
   const memories: Record<string, unknown> = {};
   for (const { name, save } of record.callbacks) {
     const memory = save?.();
@@ -111,7 +111,7 @@ export async function restoreTraining(
     const prefix = callbackPrefix(name);
     const arrays = [...file.tensors]
       .filter(([key]) => key.startsWith(prefix))
-      .map(([key, { data }]) => [key.slice(prefix.length), data] as const);
+      .map(([key, { data }]) => [key.slice(prefix.length), data as Float32Array] as const);
     restore({ values, arrays: new Map(arrays) }, run);
   }
 }

@@ -3,7 +3,7 @@
  * JSON. Reading one checks everything and runs nothing that the file says.
  */
 import { isObject, show } from "../checks.ts";
-import { elementType } from "../data/arrays.ts";
+import { type ElementType, elementType } from "../data/arrays.ts";
 import { encodeTensors, readHeader, readTensors } from "../data/tensor-file.ts";
 import { DataError } from "../errors.ts";
 import { sameShape, showShape } from "../graph/shape.ts";
@@ -12,8 +12,11 @@ import { isWiring, type Wiring } from "../nn/wiring.ts";
 import { isLayer } from "./door.ts";
 
 const FORMAT = 1;
-/** The types of elements that a model file has. */
-const TYPES = new Map([["F32", elementType(Float32Array)]]);
+/** The types of elements that a model file has: F64 where a backend computes in double precision. */
+const TYPES = new Map<string, ElementType<Floats>>([
+  ["F32", elementType(Float32Array)],
+  ["F64", elementType(Float64Array)],
+]);
 
 export interface Architecture {
   readonly input: readonly number[];
@@ -23,18 +26,25 @@ export interface Architecture {
   readonly wiring?: Wiring;
 }
 
+/** Values, in single precision or in double. */
+export type Floats = Float32Array | Float64Array;
+
 /** What a model file holds. */
 export interface ModelFile {
   readonly architecture: Architecture;
   /** Values by parameter name; a checkpoint has the optimiser's state here too. */
-  readonly tensors: ReadonlyMap<string, { readonly shape: readonly number[]; readonly data: Float32Array }>;
+  readonly tensors: ReadonlyMap<string, { readonly shape: readonly number[]; readonly data: Floats }>;
   /** Plain JSON that travels with the model: class names, columns, the loss it was trained with. */
   readonly details: Readonly<Record<string, unknown>>;
 }
 
 export function encodeModelFile({ architecture, tensors, details }: ModelFile): Uint8Array {
   const chainrule = JSON.stringify({ format: FORMAT, ...architecture, details });
-  const entries = [...tensors].map(([name, tensor]) => ({ ...tensor, name, dtype: "F32" }));
+  const entries = [...tensors].map(([name, tensor]) => ({
+    ...tensor,
+    name,
+    dtype: `F${8 * tensor.data.BYTES_PER_ELEMENT}`,
+  }));
   return encodeTensors(entries, { chainrule });
 }
 
@@ -82,7 +92,7 @@ export function decodeModelFile(bytes: Uint8Array, file?: string): ModelFile {
 }
 
 /** The values of one tensor, whose shape must be the given one. */
-export function tensorOf(model: ModelFile, name: string, shape: readonly number[], file?: string): Float32Array {
+export function tensorOf(model: ModelFile, name: string, shape: readonly number[], file?: string): Floats {
   const found = model.tensors.get(name);
   if (found && sameShape(found.shape, shape)) return found.data;
   const came = found ? showShape(found.shape) : "none";
