@@ -4,16 +4,30 @@
  */
 import { ArgumentError } from "./errors.ts";
 
+/** Whether `value` is an object as JSON has them: neither null nor an array. */
+export const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
+
+const listed = (parts: readonly string[]): string => parts.slice(0, 8).join(", ") + (parts.length > 8 ? ", …" : "");
+
 /** A short text for any value, safe for values of any size or depth; text stands in quotes. */
 export function show(value: unknown): string {
   if (typeof value === "string") return JSON.stringify(value.length > 60 ? `${value.slice(0, 57)}…` : value);
-  if (Array.isArray(value)) {
-    if (value.some((item) => typeof item === "object")) return `an array of ${value.length}`;
-    return value.length > 8 ? `[${value.slice(0, 8).map(show).join(", ")}, …]` : `[${value.map(show).join(", ")}]`;
+  if (typeof value === "function") return `a function${value.name && ` (${value.name}, not called?)`}`;
+  if (ArrayBuffer.isView(value)) return `a ${value.constructor.name}`;
+  if (isObject(value)) {
+    const inner = Object.entries(value).map(([k, v]) => `${k.slice(0, 30)}: ${typeof v === "object" ? "…" : show(v)}`);
+    return `{${listed(inner)}}`;
   }
-  if (typeof value === "function") return "a function";
-  if (typeof value === "object" && value !== null) return "an object";
-  return String(value);
+  if (!Array.isArray(value)) return String(value);
+  return value.some((item) => typeof item === "object")
+    ? `an array of ${value.length}`
+    : `[${listed(value.map(show))}]`;
+}
+
+/** Throws unless what came fits; `wanted` says what does. */
+export function check(fits: boolean, wanted: string, came: unknown): asserts fits {
+  if (!fits) throw new ArgumentError(`${wanted}; ${show(came)} came.`);
 }
 
 /** How many letters must be changed, added or left out to make one word of the other (Levenshtein, 1966). */
@@ -29,30 +43,24 @@ function distance(a: string, b: string): number {
   return row[b.length];
 }
 
-/** The name that was probably meant by one that does not exist, as a sentence; empty if none is near. */
-function meant(name: string, known: readonly string[]): string {
-  const [near] = known
-    .map((option) => ({ option, far: distance(name.toLowerCase(), option.toLowerCase()) }))
+/** The error for a name that does not exist, with the one that was probably meant; `more` ends the list of those that do. */
+function noSuch(begin: string, name: unknown, known: readonly string[], more = ""): ArgumentError {
+  const text = String(name).toLowerCase();
+  const [{ near, far } = { near: "", far: text.length }] = known
+    .map((option) => ({ near: option, far: distance(text, option.toLowerCase()) }))
     .sort((a, b) => a.far - b.far);
-  return near?.far <= Math.min(3, name.length / 2) ? `Did you mean "${near.option}"? ` : "";
+  const meant = far <= Math.min(3, text.length / 2) ? ` Did you mean "${near}"?` : "";
+  return new ArgumentError(`${begin} ${show(name)}.${meant} Known are ${known.join(", ") || "none"}${more}.`);
 }
 
-/** The error for a name that does not exist; `more` ends its list of those that do. */
-export const unknownName = (what: string, name: string, known: readonly string[], more = ""): ArgumentError =>
-  new ArgumentError(
-    `There is no ${what} called ${show(name)}. ${meant(String(name), known)}Choose one of ${known.join(", ")}${more}.`,
-  );
+export const unknownName = (what: string, name: string, known: readonly string[], more?: string): ArgumentError =>
+  noSuch(`There is no ${what} called`, name, known, more);
 
 /** Throws for options that do not exist, naming the one that was probably meant. */
 export function checkOptionNames(what: string, options: unknown, known: readonly string[]): void {
-  if (typeof options !== "object" || options === null || Array.isArray(options))
-    throw new ArgumentError(`${what} takes its options as { ${known[0] ?? ""}: … }; ${show(options)} came.`);
-  for (const name of Object.keys(options)) {
-    if (known.includes(name)) continue;
-    throw new ArgumentError(
-      `${what} has no option "${name}". ${meant(name, known)}Known are ${known.join(", ") || "none"}.`,
-    );
-  }
+  check(isObject(options), `${what} takes its options as { ${known[0] ?? ""}: … }`, options);
+  for (const name of Object.keys(options))
+    if (!known.includes(name)) throw noSuch(`${what} has no option`, name, known);
 }
 
 /** Which numbers fit, and how that is said. */
@@ -69,10 +77,8 @@ export const whole = (least: number): Rule => [
 
 /** Throws for values that are not numbers, or do not fit; `what` is whose they are, such as `adam: `. */
 export function checkNumbers(what: string, values: Readonly<Record<string, unknown>>, [fits, wanted]: Rule): void {
-  for (const [name, value] of Object.entries(values)) {
-    if (typeof value !== "number" || !fits(value))
-      throw new ArgumentError(`${what}${name} must be ${wanted}; ${show(value)} came.`);
-  }
+  for (const [name, value] of Object.entries(values))
+    check(typeof value === "number" && fits(value), `${what}${name} must be ${wanted}`, value);
 }
 
 /**

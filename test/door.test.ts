@@ -35,11 +35,15 @@ test.each([
   [
     "no data",
     () => model().fit(wrong(undefined), { loss: "crossEntropy" }),
-    /fit takes its data as \{ x, y \}.*nothing came/,
+    /fit takes its data as \{ x, y \}.*undefined came/,
   ],
-  ["rows without targets", () => model().fit(wrong([[0, 1]]), { loss: "crossEntropy" }), /\{ x, y \}.*an array came/],
-  ["no options", () => model().fit(data, wrong(undefined)), /fit needs a loss.*nothing came.*crossEntropy/],
-  ["no loss", () => model().fit(data, wrong({ epochs: 2 })), /fit needs a loss.*an object with epochs came/],
+  [
+    "rows without targets",
+    () => model().fit(wrong([[0, 1]]), { loss: "crossEntropy" }),
+    /\{ x, y \}.*an array of 1 came/,
+  ],
+  ["no options", () => model().fit(data, wrong(undefined)), /fit needs a loss.*crossEntropy.*undefined came/],
+  ["no loss", () => model().fit(data, wrong({ epochs: 2 })), /fit needs a loss.*\{epochs: 2\} came/],
   [
     "an option misspelt",
     () => model().fit(data, wrong({ loss: "crossEntropy", batchsize: 4 })),
@@ -53,7 +57,7 @@ test.each([
   [
     "amounts for augment",
     () => model().fit(data, wrong({ loss: "crossEntropy", augment: { shift: 1 } })),
-    /augment must be a function.*augmentImage.*an object with shift came/,
+    /augment must be a function.*augmentImage.*\{shift: 1\} came/,
   ],
   [
     "a checkpoint's path alone",
@@ -63,7 +67,7 @@ test.each([
   [
     "a checkpoint without a path",
     () => model().fit(data, wrong({ loss: "crossEntropy", checkpoint: {} })),
-    /checkpoint takes the path of a file.*nothing came/,
+    /checkpoint takes the path of a file.*undefined came/,
   ],
   [
     "a loss that gives NaN",
@@ -106,7 +110,7 @@ test.each([
   [
     "an optimiser by name",
     () => model().fit(data, wrong({ loss: "crossEntropy", optimizer: "adamm" })),
-    /such as adam\(.*the text "adamm" came/,
+    /such as adam\(.*"adamm" came/,
   ],
   [
     "an optimiser not called",
@@ -119,19 +123,19 @@ test.each([
 });
 
 test.each([
-  ["layers first", () => sequential(wrong([dense(2)]), wrong(undefined)), /shape of one sample.*an array came/],
+  ["layers first", () => sequential(wrong([dense(2)]), wrong(undefined)), /shape of one sample.*an array of 1 came/],
   [
     "a number for the shape",
     () => sequential(wrong({ input: 2 }), [dense(2)]),
-    /\{ input: \[784\] \}; input is the number 2/,
+    /\{ input: \[784\] \}; \{input: 2\} came/,
   ],
-  ["no layers", () => sequential({ input: [2] }, wrong(undefined)), /layers are a list.*nothing came/],
+  ["no layers", () => sequential({ input: [2] }, wrong(undefined)), /layers are a list.*undefined came/],
   [
     "a layer not called",
     () => sequential({ input: [2] }, [wrong(flatten)]),
     /Layer 1 must be.*a function \(flatten, not called\?\)/,
   ],
-  ["a layer by name", () => sequential({ input: [2] }, [dense(2), wrong("relu")]), /Layer 2 must be.*the text "relu"/],
+  ["a layer by name", () => sequential({ input: [2] }, [dense(2), wrong("relu")]), /Layer 2 must be.*"relu"/],
   [
     "an unknown option",
     () => sequential(wrong({ input: [2], sed: 1 }), [dense(2)]),
@@ -143,7 +147,7 @@ test.each([
 });
 
 test("trainStep and evaluate have the same door", async () => {
-  expect(() => trainStep(model(), { loss: "crossEntropy", optimizer: wrong("sgd") })).toThrow(/the text "sgd" came/);
+  expect(() => trainStep(model(), { loss: "crossEntropy", optimizer: wrong("sgd") })).toThrow(/"sgd" came/);
   await expect(model().evaluate(wrong([[0, 1]]), { loss: "crossEntropy" })).rejects.toThrow(
     /evaluate takes its data as \{ x, y \}/,
   );

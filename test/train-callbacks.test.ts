@@ -64,7 +64,7 @@ test("it can watch any score, knows which way is better, and says what there is"
       epochs: 3,
       callbacks: [earlyStopping({ monitor, patience: 0 })],
     });
-  await expect(run("acuracy")).rejects.toThrow(/no "acuracy" to monitor.*loss, accuracy|accuracy, loss/);
+  await expect(run("acuracy")).rejects.toThrow(/no score called "acuracy".*accuracy, loss; add it to metrics/);
   const history = await run("accuracy");
   const gains = history.map(({ accuracy }) => accuracy);
   // It ended with the first epoch that was no better than the best before, or with the last one.
@@ -169,7 +169,7 @@ test("a history draws itself and is saved as CSV and JSON", async () => {
   expect(Math.max(...lines.map((line) => line.length))).toBeLessThanOrEqual(50);
   expect(lines.slice(1, -1).join("").match(/[●○]/g)!.length).toBeGreaterThan(15);
   expect(history.chart({ metric: "accuracy" })).toContain("accuracy");
-  expect(() => history.chart({ metric: "f1" })).toThrow(/no "f1".*accuracy, loss/);
+  expect(() => history.chart({ metric: "f1" })).toThrow(/no score called "f1".*accuracy, loss/);
   expect(new History().chart()).toMatch(/no epochs/);
 
   const path = await directory();

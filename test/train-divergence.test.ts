@@ -2,7 +2,16 @@
 import { mkdtemp } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type Data, dense, type FitOptions, type LearningRate, reduceOnPlateau, sequential, sgd } from "chainrule";
+import {
+  type Data,
+  dense,
+  type FitOptions,
+  type LearningRate,
+  reduceOnPlateau,
+  sequential,
+  sgd,
+  trainStep,
+} from "chainrule";
 import { expect, test } from "vitest";
 import { circle } from "./support/data.ts";
 
@@ -60,4 +69,20 @@ test.each<
   expect(broken.error).toMatchObject({ name: "DivergenceError", step });
   expect(kept.error).toBeUndefined();
   expect(broken.weights).toEqual(kept.weights);
+});
+
+test("in trainStep, the op that broke is named, and the weights stay", async () => {
+  const model = net();
+  const step = trainStep(model, { loss: "crossEntropy", optimizer: sgd({ learningRate: until(2, 1e60) }) });
+  await step(data);
+  await step(data); // its update breaks the weights, which the next step's loss shows
+  const before = weights(model);
+  await expect(step(data)).rejects.toMatchObject({
+    name: "DivergenceError",
+    step: 3,
+    where: expect.stringMatching(/^dense_1/),
+    message: expect.stringMatching(/^Training stopped at step 3: .*came from dense_1/),
+  });
+  expect(weights(model)).toEqual(before);
+  step.free();
 });

@@ -94,6 +94,21 @@ test("save, load: the same predictions bit for bit", async () => {
   expect(bytesOf(fromBytes(model.toBytes()))).toBe(bytesOf(model));
 });
 
+test("a model in double precision is saved, loaded and resumed with all of its bits", async () => {
+  const net = () => sequential({ input: [2], seed: 1, backend: reference("float64") }, [dense(4), dense(3)]);
+  const [whole, first, resumed] = [net(), net(), net()];
+  await whole.fit(spiral(30), { ...options, epochs: 2 });
+  const path = join(await mkdtemp(join(tmpdir(), "chainrule-")), "run.checkpoint");
+  await first.fit(spiral(30), { ...options, epochs: 1, checkpoint: { path } });
+  await resumed.fit(spiral(30), { ...options, epochs: 2, resume: path });
+  expect(bytesOf(resumed)).toBe(bytesOf(whole));
+  const again = fromBytes(whole.toBytes(), { backend: reference("float64") });
+  expect(again.weight("dense_1.kernel")).toEqual(whole.weight("dense_1.kernel"));
+  expect(fromBytes(whole.toBytes()).weight("dense_1.kernel")).toEqual(
+    Float32Array.from(whole.weight("dense_1.kernel")),
+  );
+});
+
 test("a batch of N gives what N single rows give", async () => {
   const { x } = spiral(21);
   const model = smallNet();
@@ -180,7 +195,7 @@ test.each([
       ],
       y: [0, 1],
     },
-    /row 1, column 2 is the text "a"/,
+    /row 1, column 2 is "a"/,
   ],
   [
     "too few labels",

@@ -171,26 +171,36 @@ export function split(dataset: Dataset, given: number | readonly number[], optio
       `The fractions are ${show(given)}; give numbers above 0 that sum to at most 1, such as [0.8, 0.2].`,
     );
 
-  let order = [...new RandomStream(seed, "split").permutation(dataset.count)];
-  if (stratify && dataset.task === "classification") order = order.sort((a, b) => dataset.y[a] - dataset.y[b]);
+  const labels = stratify && dataset.task === "classification" ? dataset.y : undefined;
+  return splitRows(dataset.count, fractions, seed, labels).map((rows) => take(dataset, rows));
+}
 
+/**
+ * The numbers of the rows of each part of a split, in their order; each part has its share of every label, if there are
+ * labels.
+ */
+export function splitRows(
+  count: number,
+  fractions: readonly number[],
+  seed: number,
+  labels?: ArrayLike<number>,
+): number[][] {
+  const order = [...new RandomStream(seed, "split").permutation(count)];
+  if (labels) order.sort((a, b) => labels[a] - labels[b]);
   // Row by row, the part that is furthest behind its share takes it. Rows of one class stand together, so this keeps
   // the shares of each class as well as of the whole. The last share is of the rows left out.
-  const shares = [...fractions, Math.max(0, 1 - sum)];
+  const shares = [...fractions, Math.max(0, 1 - fractions.reduce((sum, fraction) => sum + fraction, 0))];
   const parts: number[][] = shares.map(() => []);
   order.forEach((row, i) => {
     const behind = shares.map((share, k) => share * (i + 1) - parts[k].length);
     parts[behind.indexOf(Math.max(...behind))].push(row);
   });
-  return parts.slice(0, fractions.length).map((rows, k) => {
-    if (rows.length === 0)
+  return fractions.map((fraction, k) => {
+    if (parts[k].length === 0)
       throw new DataError(
-        `A part of ${fractions[k]} of ${dataset.count} rows would be empty; give more rows, or a larger fraction.`,
+        `A part of ${fraction} of ${count} rows would be empty; give more rows, or a larger fraction.`,
       );
-    return take(
-      dataset,
-      rows.sort((a, b) => a - b),
-    );
+    return parts[k].sort((a, b) => a - b);
   });
 }
 

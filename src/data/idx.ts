@@ -3,7 +3,8 @@
  * and number of axes, the lengths, and the elements, all with the most significant byte first; plain or gzipped.
  * It works on bytes; node/idx.ts finds the files in a directory.
  */
-import { countElements, ELEMENT_TYPES, type ElementType, type NumberArray, type ShapedArray } from "./arrays.ts";
+import { countElements, type ElementType, type NumberArray, type ShapedArray } from "./arrays.ts";
+import { ELEMENT_TYPES } from "./element-types.ts";
 import { dataError } from "./fail.ts";
 import { type InflateError, inflate, isGzip } from "./inflate.ts";
 

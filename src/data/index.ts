@@ -37,7 +37,7 @@ export {
   toGrey,
 } from "./images.ts";
 export { decodeNpy, decodeNpz, encodeNpy, npzToDatasets } from "./npy.ts";
-export { decodeSafetensors, encodeSafetensors, type SafetensorsFile, type StoredTensor } from "./safetensors.ts";
+export { decodeSafetensors, encodeSafetensors, type SafetensorsFile } from "./safetensors.ts";
 export { type ColumnKind, type ColumnSchema, type MissingPolicy, parseSchema, type TableSchema } from "./schema.ts";
 export {
   type EncodedTable,
@@ -48,4 +48,5 @@ export {
   readTable,
   type TableOptions,
 } from "./table.ts";
+export type { StoredTensor } from "./tensor-file.ts";
 export { circles, curve, iris, moons, spirals, type ToyOptions, xor } from "./toy.ts";

@@ -2,8 +2,9 @@
  * What the data part of chainrule does with files and directories: exported as `chainrule/data/node`. What runs
  * anywhere is in index.ts. No logic.
  */
-export { checkWritable, readFile, type WriteOptions, writeFileAtomically } from "./node/files.ts";
+export { checkWritable, readFile, type WriteOptions } from "./node/files.ts";
 export { mnist, readIdx, readIdxDirectory, type TrainAndTest } from "./node/idx.ts";
 export { type ImageFolderOptions, readImage, readImageFolder } from "./node/images.ts";
 export { readNpy, readNpz } from "./node/npy.ts";
 export { type DecimalOptions, decimalPoints, encodeCsv, readCsv } from "./node/table.ts";
+export { writeFileAtomically } from "./node/write.ts";

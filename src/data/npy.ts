@@ -4,16 +4,10 @@
  * could name code to run. It works on bytes; node/npy.ts reads files.
  */
 import { ArgumentError } from "../errors.ts";
-import {
-  countElements,
-  ELEMENT_TYPES,
-  type ElementName,
-  elementName,
-  type ShapedArray,
-  type TypedArray,
-} from "./arrays.ts";
+import { countElements, type ShapedArray, type TypedArray } from "./arrays.ts";
 import { crc32 } from "./crc32.ts";
 import type { Dataset } from "./dataset.ts";
+import { ELEMENT_TYPES, type ElementName, elementName } from "./element-types.ts";
 import { dataError, list, show } from "./fail.ts";
 import { arraysToDataset, type NamedArray } from "./from-arrays.ts";
 import { type InflateError, inflate, MAX_UNPACKED } from "./inflate.ts";

@@ -4,7 +4,7 @@ import { type Node, nameOf } from "../graph/node.ts";
 import type { AnyArray } from "../graph/op.ts";
 import { makePlan } from "../plan/plan.ts";
 import type { Model } from "../train/model.ts";
-import type { OptimizerState, TrainingGraph } from "../train/program.ts";
+import { inputsOf, type OptimizerState, type TrainingGraph } from "../train/program.ts";
 
 /** What the engine that trains says of the same step, in single precision. */
 export interface EngineValues {
@@ -24,7 +24,7 @@ export async function runEngine(
 ): Promise<EngineValues> {
   const isParameter = new Set(network.parameters.map(({ node }) => node));
   const own = states.flatMap(({ state }) => Object.values(state));
-  const inputs = [...graph.inputs.batch, graph.inputs.step, ...Object.values(graph.inputs.scalars)];
+  const inputs = inputsOf(graph);
   const next = graph.updates.filter(({ variable }) => isParameter.has(variable));
   for (const node of own) session.write(node, given.get(node)!);
   const outputs = [graph.loss, ...graph.gradients, ...next.map(({ value }) => value)];

@@ -12,14 +12,8 @@ import { gradientsOf } from "../ops/index.ts";
 import { adam, type Optimizer } from "../optim/index.ts";
 import type { ScheduleMemory } from "../optim/schedules.ts";
 import type { Data, Model } from "../train/model.ts";
-import {
-  givenBatch,
-  type OptimizerState,
-  optimizerStates,
-  type TrainingGraph,
-  trainingGraph,
-} from "../train/program.ts";
-import { objectiveOf } from "../train/trainer.ts";
+import { givenStep, type OptimizerState, optimizerStates, type TrainingGraph } from "../train/program.ts";
+import { arraysOf } from "../train/rows.ts";
 import { type EngineValues, runEngine } from "./engine.ts";
 import type { Formula } from "./formula/formula.ts";
 import { bindings } from "./names.ts";
@@ -73,22 +67,15 @@ export async function open(model: Model, data: Data, options: ExplainOptions): P
   const examples = model.examples(data, loss);
   const batchSize = examples.x.count;
   const { network, session } = model;
-  const batch = givenBatch(network, batchSize, {
-    targets: examples.y.kind,
-    pixels: examples.x.values instanceof Uint8Array,
-    weighted: examples.weights !== undefined,
-  });
   const states = optimizerStates(network, optimizer);
-  const built = trainingGraph(network, objectiveOf(network, loss, []), optimizer, states, batch);
+  const built = givenStep(network, loss, examples, optimizer, states);
   // A loss that does the network's last activation itself takes what comes before it.
   const isTaken = topologicalOrder([built.loss]).includes(built.output);
   const graph = isTaken ? built : { ...built, output: built.output.inputs[0] };
   const scalars = optimizer.scalars(step, schedule);
 
   const given = new Map<Node, AnyArray>([
-    [graph.x, examples.x.values],
-    [graph.y, examples.y.values],
-    ...(batch.weights && examples.weights ? [[batch.weights, examples.weights] as const] : []),
+    ...arraysOf(examples).map((values, i) => [graph.inputs.batch[i], values] as const),
     [graph.inputs.step, Int32Array.of(step - 1)],
     ...Object.entries(graph.inputs.scalars).map(([name, node]) => [node, Float64Array.of(scalars[name])] as const),
     ...stateValues(states, state),

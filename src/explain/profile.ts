@@ -4,15 +4,21 @@
  */
 import { ArgumentError } from "../errors.ts";
 import { nameOf, type Phase } from "../graph/node.ts";
-import { sizeOf } from "../graph/shape.ts";
 import type { LossOption } from "../nn/losses.ts";
 import type { Optimizer } from "../optim/index.ts";
 import { bytesOf } from "../plan/allocate.ts";
 import { stepFlops } from "../plan/plan.ts";
 import { type ClassWeights, classWeigher } from "../train/class-weights.ts";
 import type { Data, Model } from "../train/model.ts";
-import { gatheredBatch, optimizerStates, trainingGraph, trainingPlan } from "../train/program.ts";
-import { freeExamples, objectiveOf, uploadExamples } from "../train/trainer.ts";
+import {
+  gatheredBatch,
+  objectiveOf,
+  openStates,
+  optimizerStates,
+  trainingGraph,
+  trainingPlan,
+} from "../train/program.ts";
+import { freeExamples, uploadExamples } from "../train/trainer.ts";
 
 /** One step of the plan. */
 export interface StepCost {
@@ -55,8 +61,7 @@ export async function profileTraining(model: Model, data: Data, options: Profile
   const size = Math.min(batchSize, examples.x.count);
   const variables = uploadExamples(session, network, examples);
   const states = optimizerStates(network, optimizer);
-  const arrays = states.flatMap(({ state }) => Object.values(state));
-  for (const node of arrays) session.write(node, new Float32Array(sizeOf(node.shape)));
+  const arrays = openStates(session, states);
   const batch = gatheredBatch(variables, size);
   const graph = trainingGraph(network, objectiveOf(network, loss, metrics), optimizer, states, batch);
   const plan = trainingPlan(graph);

@@ -3,11 +3,14 @@
  * optimiser's state now and then, thinned out so that memory stays within a limit; every step in between is trained
  * again, with the same bits, from the copy before it.
  */
+import type { Session } from "../backends/backend.ts";
 import { ArgumentError } from "../errors.ts";
 import type { Node } from "../graph/node.ts";
 import type { FitObserver, RunningFit } from "../train/fit.ts";
+import type { Targets } from "../train/inputs.ts";
 import { fromBytes, type Model } from "../train/model.ts";
-import { type Position, Trainer } from "../train/trainer.ts";
+import { takeExamples } from "../train/rows.ts";
+import { type Examples, makeTrainer, type Position, type Trainer } from "../train/trainer.ts";
 import { explain } from "./explain.ts";
 import type { Explanation } from "./explanation.ts";
 
@@ -44,6 +47,18 @@ const nodesOf = ({ model, trainer }: { model: Model; trainer: Trainer }): Node[]
   ...model.network.parameters.map(({ node }) => node),
   ...trainer.states.flatMap(({ state }) => Object.values(state)),
 ];
+
+/** The rows that the next step learns from, as it gets them. */
+async function nextExamples(session: Session, trainer: Trainer): Promise<Examples> {
+  await trainer.bringRows();
+  const { x, y, weights } = trainer.data;
+  const all = {
+    x: { values: session.read(x) as Float32Array, count: x.shape[0] },
+    y: { kind: y.dtype === "int" ? "classes" : "values", values: session.read(y) } as Targets,
+    ...(weights && { weights: session.read(weights) as Float32Array }),
+  };
+  return takeExamples(all, trainer.nextRows);
+}
 
 /**
  * Records the run it is given to as `observer`.
@@ -146,7 +161,7 @@ export class Recorder implements FitObserver {
     }
     const { model, trainer } = await this.#rewind(run, step - 1);
     const { loss, optimizer } = run.record;
-    const { x, y, weights } = await trainer.nextExamples();
+    const { x, y, weights } = await nextExamples(model.session, trainer);
     const state = trainer.states.flatMap(({ parameter, state }) =>
       Object.entries(state).map(([name, node]) => [`${name}.${parameter.name}`, model.session.read(node)] as const),
     );
@@ -190,7 +205,7 @@ export class Recorder implements FitObserver {
 
   #openReplay({ model: original, record }: RunningFit): Replay {
     const model = fromBytes(this.#bytes!, { backend: original.backend });
-    const trainer = new Trainer(model.session, model.network, record.examples, record);
+    const trainer = makeTrainer(model, record.examples, record);
     const first = this.#copies[0];
     for (const [i, node] of nodesOf({ model, trainer }).entries()) model.session.write(node, first.arrays[i]);
     trainer.seek(first.position);

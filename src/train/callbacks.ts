@@ -2,9 +2,10 @@
  * What can watch a training run and end it: callbacks, among them early stopping. One that remembers something between
  * epochs says so, and a checkpoint keeps it.
  */
-import { checkNumbers, checkOptionNames, FROM_0, whole } from "../checks.ts";
+import { checkNumbers, checkOptionNames, FROM_0, unknownName, whole } from "../checks.ts";
 import { ArgumentError } from "../errors.ts";
 import type { EpochReport } from "./fit.ts";
+import { scoreNames } from "./history.ts";
 import type { Model } from "./model.ts";
 import type { Scores } from "./trainer.ts";
 
@@ -72,11 +73,9 @@ const modeOf = (name: string): "min" | "max" => (/loss|error|mae|mse|entropy|div
 /** A score of an epoch: of the validation data if there are any. */
 export function monitored(epoch: EpochReport, name: string): number {
   const scores: Scores = epoch.validation ?? epoch;
-  if (name in scores && typeof scores[name] === "number") return scores[name];
-  const { epoch: _, seconds, samplesPerSecond, validation, ...known } = epoch;
-  throw new ArgumentError(
-    `There is no "${name}" to monitor. This run measures ${Object.keys(validation ?? known).join(", ")}; add it to metrics.`,
-  );
+  const names = scoreNames(epoch);
+  if (names.includes(name)) return scores[name];
+  throw unknownName("score", name, names, "; add it to metrics");
 }
 
 /**

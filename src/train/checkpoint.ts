@@ -2,11 +2,15 @@
  * Checkpoints: a model file that also holds the optimiser's arrays and the position of the run, so that a run that goes
  * on from it ends with the same bits as one that was never stopped.
  */
+
+import { isObject } from "../checks.ts";
 import { ArgumentError } from "../errors.ts";
 import { type Loss, lossOf } from "../nn/losses.ts";
 import type { Callback, TrainingRun } from "./callbacks.ts";
+import { files } from "./files.ts";
 import type { Model } from "./model.ts";
-import { decodeModelFile, tensorOf } from "./model-file.ts";
+import { decodeModelFile, type Floats, tensorOf } from "./model-file.ts";
+import { arraysOf } from "./rows.ts";
 import type { Examples, Position, Trainer, TrainerOptions } from "./trainer.ts";
 
 export type TrainingRecord = TrainerOptions & {
@@ -17,17 +21,16 @@ export type TrainingRecord = TrainerOptions & {
 };
 
 /** FNV-1a over the bytes, in two halves of different seed: enough to tell data sets apart. */
-function fingerprint({ x, y, weights }: Examples): string {
-  const parts = [x.values, y.values, ...(weights ? [weights] : [])].map((array) => {
-    const words = new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
+function fingerprint(examples: Examples): string {
+  const parts = arraysOf(examples).map((array) => {
     let [a, b] = [0x811c9dc5, 0x01000193];
-    for (const byte of words) {
+    for (const byte of new Uint8Array(array.buffer, array.byteOffset, array.byteLength)) {
       a = Math.imul(a ^ byte, 0x01000193);
       b = Math.imul(b ^ byte, 0x85ebca6b);
     }
     return `${(a >>> 0).toString(16)}${(b >>> 0).toString(16)}`;
   });
-  return `${x.count} rows ${parts.join(" ")}`;
+  return `${examples.x.count} rows ${parts.join(" ")}`;
 }
 
 const describeLoss = ({ name, options = {} }: Loss): unknown =>
@@ -56,12 +59,9 @@ const stateArrays = (trainer: Trainer) =>
 const callbackPrefix = (name: string): string => `callback.${name}.`;
 
 export function encodeTraining(model: Model, trainer: Trainer, record: TrainingRecord): Uint8Array {
-  const tensors = new Map(
-    stateArrays(trainer).map(({ node, name }): [string, { shape: readonly number[]; data: Float32Array }] => [
-      name,
-      { shape: node.shape, data: model.session.read(node) as Float32Array },
-    ]),
-  );
+  const tensors = new Map<string, { shape: readonly number[]; data: Floats }>();
+  for (const { node, name } of stateArrays(trainer))
+    tensors.set(name, { shape: node.shape, data: model.session.read(node) as Floats });
   const memories: Record<string, unknown> = {};
   for (const { name, save } of record.callbacks) {
     const memory = save?.();
@@ -83,14 +83,14 @@ export async function restoreTraining(
   record: TrainingRecord,
 ): Promise<void> {
   const { model } = run;
-  const { readFile } = await import("../data/node/files.ts");
+  const { readFile } = await files();
   const file = decodeModelFile(await readFile(path), path);
   const training = file.details.training as
     | { settings?: Record<string, unknown>; position?: Position; callbacks?: Record<string, unknown> }
     | undefined;
   if (!training?.settings || !isPosition(training.position)) {
     throw new ArgumentError(
-      `${path} is a model without a checkpoint's position, so there is nothing to resume. Load it and fit anew, or give the checkpoint file.`,
+      `${path} is a model, but no checkpoint: there is nothing to resume. Load it and fit anew, or give the checkpoint.`,
     );
   }
   const settings = settingsOf(record) as Record<string, unknown>;
@@ -106,24 +106,23 @@ export async function restoreTraining(
   for (const { node, name } of stateArrays(trainer)) model.session.write(node, tensorOf(file, name, node.shape, path));
   trainer.seek(training.position);
   for (const { name, restore } of record.callbacks) {
-    const { [name]: values } = training.callbacks ?? {};
-    if (!restore || typeof values !== "object" || values === null) continue;
+    const values = training.callbacks?.[name];
+    if (!restore || !isObject(values)) continue;
     const prefix = callbackPrefix(name);
     const arrays = [...file.tensors]
       .filter(([key]) => key.startsWith(prefix))
-      .map(([key, { data }]) => [key.slice(prefix.length), data] as const);
-    restore({ values: values as Record<string, unknown>, arrays: new Map(arrays) }, run);
+      .map(([key, { data }]) => [key.slice(prefix.length), data as Float32Array] as const);
+    restore({ values, arrays: new Map(arrays) }, run);
   }
 }
 
 function isPosition(x: unknown): x is Position {
-  const position = x as Position | undefined;
+  if (!isObject(x)) return false;
+  const { step, epoch, row, sums, schedule = {} } = x;
   return (
-    typeof position === "object" &&
-    position !== null &&
-    [position.step, position.epoch, position.row].every((n) => Number.isSafeInteger(n) && n >= 0) &&
-    Array.isArray(position.sums) &&
-    position.sums.every((n) => typeof n === "number") &&
-    Object.values(position.schedule ?? {}).every((n) => typeof n === "number")
+    [step, epoch, row].every((n) => Number.isSafeInteger(n) && (n as number) >= 0) &&
+    Array.isArray(sums) &&
+    isObject(schedule) &&
+    [...sums, ...Object.values(schedule)].every((n) => typeof n === "number")
   );
 }

@@ -1,6 +1,7 @@
 /** Weights of classes as weights of rows, which is all that training knows. */
 import { checkNumbers, FROM_0 } from "../checks.ts";
 import { ArgumentError } from "../errors.ts";
+import { classesOf } from "./metrics.ts";
 import type { Examples } from "./trainer.ts";
 
 /**
@@ -8,16 +9,6 @@ import type { Examples } from "./trainer.ts";
  * class occurs.
  */
 export type ClassWeights = "balanced" | Readonly<Record<string, number>> | readonly number[];
-
-/** The class of every row: its label, the largest of its one-hot row, or whether its single value is above 0.5. */
-function classesOf({ x, y }: Examples): ArrayLike<number> {
-  if (y.kind === "classes") return y.values;
-  const width = y.values.length / x.count;
-  return Int32Array.from({ length: x.count }, (_, i) => {
-    const row = y.values.subarray(i * width, (i + 1) * width);
-    return width === 1 ? Number(row[0] > 0.5) : row.indexOf(Math.max(...row));
-  });
-}
 
 /**
  * Multiplies each row's weight by its class's. What "balanced" means, and which classes there are, is taken from these
@@ -29,9 +20,9 @@ export function classWeigher(
   names: readonly string[] = [],
 ): (some: Examples) => Examples {
   if (classWeights === undefined) return (some) => some;
-  const classes = classesOf(examples);
+  const classes = classesOf(examples.y, examples.x.count);
   const counts = new Map<number, number>();
-  for (let i = 0; i < classes.length; i++) counts.set(classes[i], (counts.get(classes[i]) ?? 0) + 1);
+  for (const label of classes) counts.set(label, (counts.get(label) ?? 0) + 1);
   const weights = new Map<number, number>();
   if (classWeights === "balanced") {
     for (const [label, count] of counts) weights.set(label, classes.length / (counts.size * count));
@@ -51,6 +42,9 @@ export function classWeigher(
   }
   return (some) => ({
     ...some,
-    weights: Float32Array.from(classesOf(some), (label, i) => (some.weights?.[i] ?? 1) * (weights.get(label) ?? 1)),
+    weights: Float32Array.from(
+      classesOf(some.y, some.x.count),
+      (label, i) => (some.weights?.[i] ?? 1) * (weights.get(label) ?? 1),
+    ),
   });
 }

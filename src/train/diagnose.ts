@@ -8,57 +8,51 @@ import { isVariable } from "../graph/leaf.ts";
 import { type Node, nameOf } from "../graph/node.ts";
 import type { AnyArray } from "../graph/op.ts";
 import { makePlan } from "../plan/plan.ts";
-import type { TrainingGraph } from "./program.ts";
+import { inputsOf, type TrainingGraph } from "./program.ts";
 
-const PARTS: Readonly<Record<string, string>> = {
-  forward: "in the forward pass",
-  backward: "in the backward pass",
-  update: "in the optimiser's update",
-};
-
-/** @param read the value of a variable from before the step */
+/**
+ * @param place which step it is, in words
+ * @param read the value of a variable from before the step
+ */
 export function diagnose(
   graph: TrainingGraph,
   inputs: readonly AnyArray[],
+  place: string,
   step: number,
-  epoch: number,
   read: (node: Node) => AnyArray,
 ): DivergenceError {
-  const leaves = [...graph.inputs.batch, graph.inputs.step, ...Object.values(graph.inputs.scalars)];
+  const leaves = inputsOf(graph);
   const plan = makePlan({ inputs: leaves, outputs: [graph.loss], updates: graph.updates });
   const given = new Map(leaves.map((leaf, i) => [leaf, inputs[i]]));
   const nodes = plan.steps.flatMap((planStep) => planStep.nodes).sort((a, b) => a.id - b.id);
   const value = evaluate(nodes, "float32", (leaf) => given.get(leaf) ?? read(leaf));
-  const allFinite = (node: Node): boolean => value(node).every((x) => Number.isFinite(x));
-  const phases = ["forward", "backward", "update"];
-  const culprit = phases
+  const isBad = (x: number): boolean => !Number.isFinite(x);
+  const culprit = ["forward", "backward", "update"]
     .flatMap((phase) => nodes.filter((node) => node.phase === phase))
-    .find((node) => !allFinite(node));
-  const place = culprit ? nameOf(culprit) : undefined;
-  const bad = culprit ? value(culprit).find((x) => !Number.isFinite(x)) : Number.NaN;
-  const where = culprit
-    ? `The first value that is not finite (${bad}) came from ${place}, ${PARTS[culprit.phase]}.`
-    : "";
-  const cause = culprit ? likelyCause(culprit, value) : "The learning rate may be too large; try a tenth of it.";
+    .find((node) => value(node).some(isBad));
+  const bad = culprit ? value(culprit).find(isBad) : Number.NaN;
+  const where = culprit && nameOf(culprit);
+  const came = culprit
+    ? `The first value that is not finite came from ${where} (${culprit.phase}). ${likelyCause(culprit, value)}`
+    : SMALLER;
   return new DivergenceError(
-    `Training stopped at step ${step} (epoch ${epoch}): the loss or a weight became ${bad}. ${where} ${cause} The model keeps the weights from before this step.`,
+    `Training stopped at ${place}: the loss or a weight became ${bad}. ${came} The model keeps the weights from before this step.`,
     step,
-    place,
+    where,
   );
 }
 
+const SMALLER = "The learning rate may be too large; try a tenth of it, or clip the gradients.";
+
 function likelyCause(node: Node, value: (node: Node) => AnyArray): string {
-  const largest = (x: Node): number => Array.from(value(x)).reduce((most, v) => Math.max(most, Math.abs(v)), 0);
   const { name } = node.op;
   if (name === "log" || name === "log1p")
     return "It is the logarithm of 0 or of a negative number: keep its operand above 0, or use a loss that takes logits.";
   if (name === "sqrt") return "It is the square root of a negative number.";
   if (name === "div" && value(node.inputs[1]).some((v) => v === 0))
     return "It is a division by 0: add a small number to the divisor.";
-  const weights = node.inputs.filter(isVariable);
-  const data = node.inputs.filter((x) => !isVariable(x));
-  if (data.some((x) => largest(x) > 1e3) && !weights.some((x) => largest(x) > 1e3)) {
-    return "Its input is very large: scale the features to about −1 … 1 (normalize() or rescale() as the first layer), or lower the learning rate.";
-  }
-  return "The learning rate may be too large; try a tenth of it, or clip the gradients.";
+  const large = node.inputs.filter((x) => value(x).some((v) => Math.abs(v) > 1e3));
+  return large.length > 0 && !large.some(isVariable)
+    ? "Its input is very large: put normalize(statistics) or rescale(…) first, or lower the learning rate."
+    : SMALLER;
 }

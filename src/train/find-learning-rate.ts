@@ -1,12 +1,13 @@
 /** The learning-rate finder: a short run with a rate that grows, to see where the loss falls and where it explodes. */
-import { checkNumbers, checkOptionNames, show, whole } from "../checks.ts";
-import { ArgumentError, DivergenceError } from "../errors.ts";
+import { check, checkNumbers, checkOptionNames, whole } from "../checks.ts";
+import { DivergenceError } from "../errors.ts";
 import type { LossOption } from "../nn/losses.ts";
 import { adam, type LearningRate, type Optimizer } from "../optim/index.ts";
 import { RandomStream } from "../random.ts";
 import type { Data, Model } from "./model.ts";
-import { takeRows } from "./rows.ts";
+import { takeExamples } from "./rows.ts";
 import { trainStep } from "./step.ts";
+import type { Examples } from "./trainer.ts";
 
 /** Options of `findLearningRate`. */
 export interface FindLearningRateOptions {
@@ -50,13 +51,11 @@ export async function findLearningRate(
   checkOptionNames("findLearningRate", options, ["loss", "optimizer", "from", "to", "steps", "batchSize"]);
   const { loss, optimizer = (learningRate: LearningRate) => adam({ learningRate }) } = options;
   const { from = 1e-6, to = 1, steps = 100, batchSize = 32 } = options;
-  if (!(from > 0 && to > from))
-    throw new ArgumentError(`The rates must grow from above 0; ${show(from)} to ${show(to)} came.`);
+  check(from > 0 && to > from, "The rates must grow from above 0", [from, to]);
   checkNumbers("findLearningRate: ", { steps }, whole(3));
   checkNumbers("findLearningRate: ", { batchSize }, whole(1));
   const rate = (step: number): number => from * (to / from) ** (step / (steps - 1));
-  const { x, y } = model.examples(data, loss);
-  const batch = batches(x.values, y.values, x.count, Math.min(batchSize, x.count), model.network.seed);
+  const batch = batches(model.examples(data, loss), batchSize, model.network.seed);
   const { parameters } = model.network;
   const before = parameters.map(({ name }) => model.weight(name));
   const train = trainStep(model, { loss, optimizer: optimizer(rate) });
@@ -100,20 +99,15 @@ function steepest(points: LearningRateSearch["points"]): number {
 }
 
 /** Batches in random order, again and again. */
-function batches(
-  x: Float32Array | Uint8Array,
-  y: Float32Array | Int32Array,
-  count: number,
-  size: number,
-  seed: number,
-): () => Data {
+function batches(examples: Examples, batchSize: number, seed: number): () => Data {
   const stream = new RandomStream(seed, "learning rate finder");
+  const { count } = examples.x;
+  const size = Math.min(batchSize, count);
   let order: Uint32Array = new Uint32Array();
-  let at = 0;
   return () => {
-    if (at + size > order.length) [order, at] = [stream.permutation(count), 0];
-    const rows = order.subarray(at, at + size);
-    at += size;
-    return { x: takeRows(x, count, rows), y: takeRows(y, count, rows) };
+    if (order.length < size) order = stream.permutation(count);
+    const { x, y, weights } = takeExamples(examples, order.subarray(0, size));
+    order = order.subarray(size);
+    return { x: x.values, y: y.values, weights };
   };
 }

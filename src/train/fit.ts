@@ -7,12 +7,13 @@ import { type CallbackOption, callbacksOf, type TrainingRun } from "./callbacks.
 import { encodeTraining, restoreTraining, type TrainingRecord } from "./checkpoint.ts";
 import { type ClassWeights, classWeigher } from "./class-weights.ts";
 import { checkFit } from "./door.ts";
-import { checkExamples, HealthCheck, type Warning, warnOnce } from "./health.ts";
+import { files } from "./files.ts";
+import { checkExamples, healthCheck, type Warning, warnOnce } from "./health.ts";
 import { History } from "./history.ts";
 import type { Data, Model } from "./model.ts";
 import { splitForValidation } from "./rows.ts";
 import { type BatchSource, epochReader } from "./source.ts";
-import { type Augment, Evaluator, type Scores, Trainer } from "./trainer.ts";
+import { type Augment, makeEvaluator, makeTrainer, type Scores, type Trainer } from "./trainer.ts";
 
 /** What one epoch brought: the loss and each metric under its name, over the training data as it was trained on. */
 export interface Epoch extends Scores {
@@ -143,24 +144,14 @@ export class Fit implements AsyncIterable<EpochReport>, PromiseLike<History> {
   }
 
   async *#run(): AsyncGenerator<EpochReport> {
-    const {
-      loss,
-      optimizer = adam(),
-      epochs = 1,
-      validation,
-      metrics = [],
-      signal,
-      checkpoint,
-      resume,
-      onWarning,
-    } = this.#options;
-    checkNumbers("fit: ", { epochs }, whole(0));
     const model = this.#model;
     const data = this.#data;
-    const { classWeights, stepsPerEpoch } = this.#options;
+    const options = this.#options;
+    const { loss, optimizer = adam(), epochs = 1, validation, metrics = [], signal, checkpoint, onWarning } = options;
+    checkNumbers("fit: ", { epochs }, whole(0));
     const isSource = typeof data === "function";
     const reader = isSource
-      ? epochReader(data, stepsPerEpoch, (batch, what) => model.examples(batch, loss, what))
+      ? epochReader(data, options.stepsPerEpoch, (batch, what) => model.examples(batch, loss, what))
       : undefined;
     const first = await reader?.(0, signal);
     const all = first?.examples ?? model.examples(data as Data, loss);
@@ -168,12 +159,11 @@ export class Fit implements AsyncIterable<EpochReport>, PromiseLike<History> {
       typeof validation === "number"
         ? splitForValidation(all, validation, model.network.seed)
         : [all, validation && model.examples(validation, loss, "validation ")];
-    const weigh = classWeigher(kept, classWeights, isSource ? undefined : data.classes);
+    const weigh = classWeigher(kept, options.classWeights, isSource ? undefined : data.classes);
     const examples = weigh(kept);
-    const { batchSize: asked = first?.batchSize ?? 32 } = this.#options;
+    const { batchSize: asked = first?.batchSize ?? 32 } = options;
     const batchSize = asked === "all" ? examples.x.count : asked;
-    const callbacks = callbacksOf(this.#options.callbacks ?? []);
-    const { augment } = this.#options;
+    const callbacks = callbacksOf(options.callbacks ?? []);
     const record: TrainingRecord = {
       loss,
       optimizer,
@@ -182,17 +172,16 @@ export class Fit implements AsyncIterable<EpochReport>, PromiseLike<History> {
       examples,
       held,
       callbacks,
-      ...(augment && { augment }),
-      ...(reader && { read: async (epoch, signal) => weigh((await reader(epoch, signal)).examples) }),
+      augment: options.augment,
+      read: reader && (async (epoch, signal) => weigh((await reader(epoch, signal)).examples)),
     };
-    const trainer = new Trainer(model.session, model.network, examples, record);
-    let check: HealthCheck | undefined;
-    const evaluator = held && new Evaluator(model.session, model.network, held, loss, metrics);
+    const trainer = makeTrainer(model, examples, record);
+    let check: ReturnType<typeof healthCheck> | undefined;
+    const evaluator = held && makeEvaluator(model, held, loss, metrics);
     const { name: lossName, options: lossOptions = {} } = lossOf(loss);
     if (lossName !== undefined) {
       model.details.loss = lossName;
-      if (Object.keys(lossOptions).length > 0) model.details.lossOptions = lossOptions;
-      else delete model.details.lossOptions;
+      model.details.lossOptions = Object.keys(lossOptions).length > 0 ? lossOptions : undefined;
     }
     try {
       let stopped = false;
@@ -203,65 +192,54 @@ export class Fit implements AsyncIterable<EpochReport>, PromiseLike<History> {
         },
       };
       for (const callback of callbacks) await callback.onBegin?.(run);
-      if (resume !== undefined) await restoreTraining(resume, run, trainer, record);
-      const observe = (): void => this.#options.observer?.observe({ model, record, trainer });
+      if (options.resume !== undefined) await restoreTraining(options.resume, run, trainer, record);
+      const observe = (): void => options.observer?.observe({ model, record, trainer });
       observe();
       let savedAt = performance.now();
-      const write = async (): Promise<void> => {
-        if (!checkpoint) return;
-        const { writeFileAtomically } = await import("../data/node/files.ts");
-        await writeFileAtomically(checkpoint.path, encodeTraining(model, trainer, record), {
-          keepPrevious: `${checkpoint.path}.previous`,
-        });
+      /** Writes the checkpoint, if the last one is older than so many seconds. */
+      const save = async (seconds: number): Promise<void> => {
+        if (!checkpoint || performance.now() - savedAt < seconds * 1000) return;
+        const { writeFile } = await files();
+        const keepPrevious = `${checkpoint.path}.previous`;
+        await writeFile(checkpoint.path, encodeTraining(model, trainer, record), { keepPrevious });
         savedAt = performance.now();
       };
       const warn = onWarning && warnOnce(onWarning);
       warn?.(checkExamples(model.network, examples));
-      check = warn && new HealthCheck(model, examples, loss);
-      const total = examples.x.count;
+      check = warn && healthCheck(model, examples, loss);
       while (trainer.position.epoch < epochs && !stopped) {
         const start = performance.now();
         const { row: startRow, epoch: finished } = trainer.position;
-        const speed = (row: number) => ((row - startRow) / Math.max(performance.now() - start, 1e-3)) * 1000;
+        const epoch = finished + 1;
+        const seconds = (): number => Math.max(performance.now() - start, 1e-3) / 1000;
+        const samplesPerSecond = (): number => (trainer.position.row - startRow) / seconds();
         const progress = async (): Promise<void> => {
           observe();
-          const { row } = trainer.position;
-          this.#options.onProgress?.({
-            epoch: finished + 1,
+          options.onProgress?.({
+            epoch,
             epochs,
-            step: Math.ceil(row / batchSize),
+            step: Math.ceil(trainer.position.row / batchSize),
             steps: trainer.stepsPerEpoch,
             scores: trainer.runningScores,
-            samplesPerSecond: speed(row),
+            samplesPerSecond: samplesPerSecond(),
           });
-          const { everySeconds = 30 } = checkpoint ?? {};
-          if (performance.now() - savedAt > everySeconds * 1000) await write();
+          await save(checkpoint?.everySeconds ?? 30);
         };
-        let scores: Scores;
-        let seconds: number;
-        let samplesPerSecond: number;
-        let scored: Scores | undefined;
+        let report: EpochReport;
         try {
-          scores = await trainer.finishEpoch(signal, progress);
-          seconds = (performance.now() - start) / 1000;
-          samplesPerSecond = speed(total);
-          scored = await evaluator?.run(signal);
+          const scores = await trainer.finishEpoch(signal, progress);
+          const about = { epoch, seconds: seconds(), samplesPerSecond: samplesPerSecond() };
+          const scored = await evaluator?.run(signal);
+          report = { ...scores, ...about, ...(scored && { validation: scored }) } as EpochReport;
         } catch (error) {
-          if (signal?.aborted) await write();
+          if (signal?.aborted) await save(0);
           throw error;
         }
         if (check) warn?.(await check.run(finished >= 2 && trainer.position.step >= 100));
-        trainer.beginEpoch((scored ?? scores).loss);
+        trainer.beginEpoch((report.validation ?? report).loss);
         observe();
-        const report = {
-          ...scores,
-          epoch: finished + 1,
-          seconds,
-          samplesPerSecond,
-          ...(scored && { validation: scored }),
-        } as EpochReport;
         for (const callback of callbacks) await callback.onEpoch?.(report, run);
-        if (performance.now() - savedAt > 1000 || trainer.position.epoch >= epochs || stopped) await write();
+        await save(trainer.position.epoch >= epochs || stopped ? 0 : 1);
         yield report;
       }
       for (const callback of callbacks) await callback.onEnd?.(run);

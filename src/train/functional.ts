@@ -5,15 +5,16 @@
 import type { Backend, Executable, Session } from "../backends/backend.ts";
 import { wasm } from "../backends/wasm/session.ts";
 import { show } from "../checks.ts";
-import { ArgumentError, ShapeError } from "../errors.ts";
+import { ArgumentError } from "../errors.ts";
 import { input } from "../graph/leaf.ts";
-import type { Node } from "../graph/node.ts";
+import type { DType, Node } from "../graph/node.ts";
 import { type AnyArray, checkNode, type Tensor } from "../graph/op.ts";
 import { type Shape, showShape, sizeOf } from "../graph/shape.ts";
 import { gradientsOf } from "../ops/index.ts";
 import { makePlan } from "../plan/plan.ts";
+import { cached } from "./cached.ts";
 import type { Numbers } from "./inputs.ts";
-import { toRows } from "./inputs.ts";
+import { toArray } from "./inputs.ts";
 
 export type { Tensor } from "../graph/op.ts";
 
@@ -33,11 +34,7 @@ function shapeOf(values: Numbers | number): Shape {
  */
 export function tensor(values: Numbers | number, shape: Shape = shapeOf(values)): Tensor {
   if (typeof values === "number") return { shape, data: Float32Array.from({ length: sizeOf(shape) }, () => values) };
-  const { values: data } = toRows(values, shape.slice(1), "tensor");
-  if (data.length !== sizeOf(shape)) {
-    throw new ShapeError(`tensor: shape ${showShape(shape)} has ${sizeOf(shape)} elements; ${data.length} came.`);
-  }
-  return { shape, data };
+  return { shape, data: toArray(values, shape, "a tensor") };
 }
 
 /** A function from nodes to nodes. */
@@ -79,21 +76,18 @@ export function compile<A extends Node[], const R extends Node | readonly Node[]
   const traced = new Map<string, { executable: Executable; shapes: Shape[]; single: boolean }>();
   return async (...given: (Tensor | Numbers | number)[]) => {
     const x = given.map((each) => (isTensor(each) ? each : tensor(each)));
-    const dtypes = x.map(({ data }) =>
-      data instanceof Int32Array ? "int" : data instanceof Uint8Array ? "byte" : "float",
+    const dtypes = x.map(
+      ({ data }): DType => (data instanceof Int32Array ? "int" : data instanceof Uint8Array ? "byte" : "float"),
     );
     const key = x.map(({ shape }, i) => `${dtypes[i]}${showShape(shape)}`).join();
-    let found = traced.get(key);
-    if (!found) {
-      const inputs = x.map(({ shape }, i) => input(`x${i}`, shape, dtypes[i] as "float"));
-      const built = build(...(inputs as A));
-      const outputs = Array.isArray(built) ? (built as readonly Node[]) : [built as Node];
+    const { executable, shapes, single } = cached(traced, key, () => {
+      const inputs = x.map(({ shape }, i) => input(`x${i}`, shape, dtypes[i]));
+      const built: Node | readonly Node[] = build(...(inputs as A));
+      const outputs = [built].flat() as Node[];
       for (const node of outputs) checkNode("What the function gives", node);
       const executable = session.compile(makePlan({ inputs, outputs }));
-      found = { executable, shapes: outputs.map((node) => node.shape), single: !Array.isArray(built) };
-      traced.set(key, found);
-    }
-    const { executable, shapes, single } = found;
+      return { executable, shapes: outputs.map((node) => node.shape), single: !Array.isArray(built) };
+    });
     const { outputs } = await executable.run(x.map(({ data }) => data as AnyArray));
     const tensors = outputs.map((data, i): Tensor => ({ shape: shapes[i], data }));
     return (single ? tensors[0] : tensors) as unknown as Result<R>;

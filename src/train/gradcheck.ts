@@ -4,14 +4,14 @@
  */
 import { reference } from "../backends/reference/reference.ts";
 import type { AnyArray } from "../graph/op.ts";
-import { type Shape, sizeOf, stridesOf } from "../graph/shape.ts";
+import { type Shape, showShape, sizeOf, stridesOf } from "../graph/shape.ts";
 import type { LossOption } from "../nn/losses.ts";
-import { sgd } from "../optim/index.ts";
 import { makePlan } from "../plan/plan.ts";
 import { RandomStream } from "../random.ts";
 import type { Data, Model } from "./model.ts";
-import { givenBatch, optimizerStates, trainingGraph } from "./program.ts";
-import { breathe, objectiveOf } from "./trainer.ts";
+import { givenStep } from "./program.ts";
+import { arraysOf } from "./rows.ts";
+import { breathe } from "./trainer.ts";
 
 /** One element of a gradient beside its finite difference. */
 export interface ElementCheck {
@@ -78,30 +78,29 @@ export function checkElement(
   };
   const here = at(w);
   const floor = 1e-4 * Math.max(1, Math.abs(here));
+  const apart = (a: number, b: number): number => Math.abs(a - b) / Math.max(Math.abs(a), Math.abs(b), floor);
   const tries = [];
   // A smaller step is tried where a kink may lie within the larger one.
   for (const step of [1e-5, 1e-6]) {
     const epsilon = step * Math.max(1, Math.abs(w));
     const [above, below] = [at(w + epsilon), at(w - epsilon)];
     const difference = (above - below) / (2 * epsilon);
-    const error = Math.abs(gradient - difference) / Math.max(Math.abs(gradient), Math.abs(difference), floor);
+    const error = apart(gradient, difference);
     if (error <= 1e-6) return { difference, error, kink: false, unmeasured: false };
     const [left, right] = [(here - below) / epsilon, (above - here) / epsilon];
-    tries.push({ difference, error, left, right, apart: Math.abs(right - left), epsilon });
+    tries.push({ difference, error, left, right, gap: Math.abs(right - left), epsilon });
   }
   const [wide, near] = tries;
-  const isApart = near.apart > 1e-3 * Math.max(Math.abs(near.left), Math.abs(near.right), floor);
+  const isBent = apart(near.left, near.right) > 1e-3;
   // At a kink the slopes of both sides stay apart in a smaller step, in a curve they come together.
-  const stays = near.apart > 0.5 * wide.apart && near.apart < 2 * wide.apart;
-  const isBetween = Math.abs(gradient - near.left) + Math.abs(gradient - near.right) <= near.apart * 1.001;
+  const stays = near.gap > 0.5 * wide.gap && near.gap < 2 * wide.gap;
+  const isBetween = Math.abs(gradient - near.left) + Math.abs(gradient - near.right) <= near.gap * 1.001;
   // Any gradient between both sides is right.
-  if (isApart && stays && isBetween) return { difference: near.difference, error: 0, kink: true, unmeasured: false };
+  if (isBent && stays && isBetween) return { difference: near.difference, error: 0, kink: true, unmeasured: false };
   const { difference, error, epsilon } = near.error < wide.error ? near : wide;
   const rounding = (64 * Number.EPSILON * Math.abs(here)) / epsilon;
-  const isSteady =
-    Math.abs(near.difference - wide.difference) <=
-    1e-3 * Math.max(Math.abs(near.difference), Math.abs(wide.difference), floor);
-  const unmeasured = (isApart && !stays) || !isSteady || Math.abs(gradient - difference) <= rounding;
+  const isSteady = apart(near.difference, wide.difference) <= 1e-3;
+  const unmeasured = (isBent && !stays) || !isSteady || Math.abs(gradient - difference) <= rounding;
   return { difference, error, kink: false, unmeasured };
 }
 
@@ -131,17 +130,9 @@ export async function gradcheck(
   { loss = model.trainedLoss(), elements = 20, tolerance = 1e-6 }: GradcheckOptions = {},
 ): Promise<GradientReport> {
   const { network } = model;
-  const { x, y, weights } = model.examples(batch, loss);
-  const form = { targets: y.kind, pixels: x.values instanceof Uint8Array, weighted: weights !== undefined };
-  const optimizer = sgd();
-  const graph = trainingGraph(
-    network,
-    objectiveOf(network, loss, []),
-    optimizer,
-    optimizerStates(network, optimizer),
-    givenBatch(network, x.count, form),
-  );
-  const given: AnyArray[] = [x.values, y.values, ...(weights ? [weights] : []), Int32Array.of(0)];
+  const examples = model.examples(batch, loss);
+  const graph = givenStep(network, loss, examples);
+  const given: AnyArray[] = [...arraysOf(examples), Int32Array.of(0)];
   const session = reference("float64").open();
   const values = new Map(network.parameters.map(({ node }) => [node, Float64Array.from(model.session.read(node))]));
   for (const [node, array] of values) session.write(node, array);
@@ -158,33 +149,30 @@ export async function gradcheck(
       session.write(node, array);
       return forward.run(given).outputs[0][0];
     };
-    let [kinks, unmeasured] = [0, 0];
-    let worst: ElementCheck | undefined;
-    let hidden: ElementCheck | undefined;
-    const places = chooseElements(array.length, elements, name);
-    for (const place of places) {
+    const checks = [];
+    for (const place of chooseElements(array.length, elements, name)) {
       const gradient = gradients[i][place];
-      const { kink, unmeasured: isHidden, ...found } = checkElement(lossAt, array, place, gradient);
+      const { kink, unmeasured, ...found } = checkElement(lossAt, array, place, gradient);
       const element = { parameter: name, index: indexOf(place, node.shape), gradient, ...found };
-      if (kink) kinks++;
-      if (isHidden) {
-        unmeasured++;
-        hidden ??= element;
-      } else if (!worst || !(found.error <= worst.error)) worst = element;
+      checks.push({ element, kink, unmeasured });
       await breathe();
     }
     session.write(node, array);
+    const measured = checks.filter(({ unmeasured }) => !unmeasured);
     parameters.push({
       parameter: name,
       shape: node.shape,
-      checked: places.length,
-      kinks,
-      unmeasured,
-      worst: (worst ?? hidden)!,
+      checked: checks.length,
+      kinks: checks.filter(({ kink }) => kink).length,
+      unmeasured: checks.length - measured.length,
+      worst: worstOf((measured.length > 0 ? measured : checks.slice(0, 1)).map(({ element }) => element))!,
     });
   }
   return report(parameters, forward.run(given).outputs[0][0], tolerance);
 }
+
+const worstOf = (elements: readonly ElementCheck[]): ElementCheck | undefined =>
+  elements.reduce<ElementCheck | undefined>((so, next) => (so && next.error <= so.error ? so : next), undefined);
 
 /** What was found of a parameter: that it is right, wrong, or that some of it could not be measured. */
 function verdictOf({ checked, unmeasured, worst }: ParameterCheck, tolerance: number): "ok" | "WRONG" | "?" {
@@ -195,10 +183,7 @@ function verdictOf({ checked, unmeasured, worst }: ParameterCheck, tolerance: nu
 function report(parameters: readonly ParameterCheck[], loss: number, tolerance: number): GradientReport {
   const verdicts = parameters.map((parameter) => verdictOf(parameter, tolerance));
   const measured = parameters.filter(({ checked, unmeasured }) => unmeasured < checked);
-  const worst = (measured.length > 0 ? measured : parameters).reduce<ElementCheck | undefined>(
-    (so, { worst: next }) => (so && so.error >= next.error ? so : next),
-    undefined,
-  );
+  const worst = worstOf((measured.length > 0 ? measured : parameters).map((parameter) => parameter.worst));
   const passed = verdicts.every((verdict) => verdict === "ok");
   const number = (x: number): string => x.toExponential(6);
   return {
@@ -211,16 +196,16 @@ function report(parameters: readonly ParameterCheck[], loss: number, tolerance: 
       [
         ...parameters.map(({ parameter, shape, checked, kinks, unmeasured, worst: found }, i) => {
           const { index, gradient, difference, error } = found;
-          const share = checked < sizeOf(shape) ? `${checked} of ${sizeOf(shape)} elements` : `${checked} elements`;
+          const of = checked < sizeOf(shape) ? ` of ${sizeOf(shape)}` : "";
           const atKinks = kinks > 0 ? `, ${kinks} at a kink` : "";
           const lost = unmeasured > 0 ? `, ${unmeasured} not measurable` : "";
-          return `${verdicts[i].padEnd(5)} ${parameter}: ${share}${atKinks}${lost}; worst [${index.join(", ")}]: gradient ${number(gradient)}, finite difference ${number(difference)}, relative error ${error.toExponential(1)}`;
+          return `${verdicts[i].padEnd(5)} ${parameter}: ${checked}${of} elements${atKinks}${lost}; worst ${showShape(index)}: gradient ${number(gradient)}, finite difference ${number(difference)}, relative error ${error.toExponential(1)}`;
         }),
         passed
           ? `All gradients agree with finite differences (relative error at most ${(worst?.error ?? 0).toExponential(1)}).`
           : verdicts.includes("WRONG")
-            ? `The gradient of ${worst!.parameter} is not the derivative of the loss. If the model has an op or layer of your own, its backward is the first suspect.`
-            : `Not all could be measured: the loss, ${number(loss)}, rounds such differences away or bends too sharply. Check on rows like those of the training, scaled.`,
+            ? `The gradient of ${worst!.parameter} is not the derivative of the loss. If an op or layer is your own, suspect its backward first.`
+            : `Not all could be measured: the loss, ${number(loss)}, rounds such differences away or bends too sharply. Check on scaled rows.`,
       ].join("\n"),
   };
 }

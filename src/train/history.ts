@@ -1,6 +1,7 @@
 /** The epochs of a run: a list that can show itself as a chart and be saved as CSV or JSON. */
-import { show } from "../checks.ts";
-import { ArgumentError } from "../errors.ts";
+
+import { check, unknownName } from "../checks.ts";
+import { files } from "./files.ts";
 import type { EpochReport } from "./fit.ts";
 
 /** Options of `history.chart`. */
@@ -12,8 +13,9 @@ export interface ChartOptions {
   readonly height?: number;
 }
 
-/** What an epoch tells besides its scores. */
-const ABOUT = new Set(["epoch", "seconds", "samplesPerSecond", "validation"]);
+/** The names of what an epoch measured. */
+export const scoreNames = ({ epoch, seconds, samplesPerSecond, validation, ...scores }: EpochReport): string[] =>
+  Object.keys({ ...validation, ...scores });
 
 /** What a run brought: an array of its epochs. */
 export class History extends Array<EpochReport> {
@@ -29,9 +31,7 @@ export class History extends Array<EpochReport> {
       { mark: "●", name: "training", values: this.map((epoch) => epoch[metric]) },
       { mark: "○", name: "validation", values: this.map((epoch) => epoch.validation?.[metric]) },
     ].filter(({ values }) => values.some((value) => value !== undefined));
-    if (this.length > 0 && series.length === 0) {
-      throw new ArgumentError(`There is no "${metric}" to show. The epochs have ${this.#scores().join(", ")}.`);
-    }
+    if (this.length > 0 && series.length === 0) throw unknownName("score", metric, scoreNames(this[0]));
     const all = series.flatMap(({ values }) => values.filter((v): v is number => Number.isFinite(v)));
     if (all.length === 0) return `${metric}: no epochs yet`;
     const [low, high] = [Math.min(...all), Math.max(...all)];
@@ -39,29 +39,20 @@ export class History extends Array<EpochReport> {
     const margin = Math.max(...labels.map((label) => label.length));
     const columns = Math.max(2, width - margin - 3);
     const grid = Array.from({ length: height }, () => new Array<string>(columns).fill(" "));
+    const place = (share: number, size: number): number => Math.round((share || 0) * (size - 1)); // of 0 / 0, too
     for (const { mark, values } of series) {
       for (const [i, value] of values.entries()) {
         if (value === undefined || !Number.isFinite(value)) continue;
-        const column = this.length === 1 ? 0 : Math.round((i / (this.length - 1)) * (columns - 1));
-        const row = high === low ? height - 1 : Math.round(((high - value) / (high - low)) * (height - 1));
-        grid[row][column] = mark;
+        const row = height - 1 - place((value - low) / (high - low), height);
+        grid[row][place(i / (this.length - 1), columns)] = mark;
       }
     }
-    const places = new Map([
-      [0, labels[0]],
-      [Math.floor((height - 1) / 2), labels[1]],
-      [height - 1, labels[2]],
-    ]);
+    const places = new Map([0, Math.floor((height - 1) / 2), height - 1].map((row, i) => [row, labels[i]]));
     const lines = grid.map((row, i) => `${(places.get(i) ?? "").padStart(margin)} ┤${row.join("")}`.trimEnd());
-    const [first, last] = [String(this[0].epoch), String(this[this.length - 1].epoch)];
-    const axis = `${" ".repeat(margin + 2)}${first}${last.padStart(Math.max(1, columns - first.length))}`;
+    const [first, last] = [0, -1].map((i) => `${this.at(i)?.epoch}`);
+    const axis = `${" ".repeat(margin + 2)}${first}${last.padStart(columns - first.length)}`;
     const legend = series.map(({ mark, name }) => `${mark} ${name}`).join("   ");
     return [`${metric}   ${legend}`, ...lines, axis].join("\n");
-  }
-
-  #scores(): string[] {
-    const names = this.flatMap((epoch) => [...Object.keys(epoch), ...Object.keys(epoch.validation ?? {})]);
-    return [...new Set(names)].filter((name) => !ABOUT.has(name));
   }
 
   /** A line per epoch; the validation's columns are called `validation.loss` and so on. */
@@ -82,10 +73,9 @@ export class History extends Array<EpochReport> {
   /** Writes the history to a file, all of it or nothing: CSV or JSON, by the ending of its name. */
   async save(path: string): Promise<void> {
     const [ending] = /\.(csv|json)$/.exec(path) ?? [];
-    if (!ending)
-      throw new ArgumentError(`A history is saved as .csv or .json; the name ${show(path)} ends in neither.`);
+    check(ending !== undefined, "A history is saved as .csv or .json", path);
     const text = ending === ".csv" ? this.toCsv() : JSON.stringify(this, null, 2);
-    const { writeFileAtomically } = await import("../data/node/files.ts");
-    await writeFileAtomically(path, new TextEncoder().encode(text));
+    const { writeFile } = await files();
+    await writeFile(path, new TextEncoder().encode(text));
   }
 }

@@ -2,9 +2,9 @@
  * What users hand over, made ready for the engine: any arrays go in, checked flat typed arrays come out. Every message
  * names the row and the column.
  */
-import { ArgumentError, DataError, ShapeError } from "../errors.ts";
+import { check, show } from "../checks.ts";
+import { DataError, ShapeError } from "../errors.ts";
 import { type Shape, showShape, sizeOf } from "../graph/shape.ts";
-import { inWords } from "./door.ts";
 
 /** Numbers as users have them: flat, or nested with one level per axis. Bytes stay bytes. */
 export type Numbers = ArrayLike<number> | readonly Numbers[];
@@ -31,13 +31,22 @@ export function toRows(x: Numbers, shape: Shape, what: string): Rows {
 export function toUncheckedRows(x: Numbers, shape: Shape, what: string): Rows {
   const size = sizeOf(shape);
   const values = isTyped(x) ? fromTyped(x) : flatten(x, shape, what);
-  if (values.length === 0) throw new DataError(`${what} is empty: at least one row of ${showShape(shape)} is needed.`);
+  if (values.length === 0) throw new DataError(`${what} is empty; give at least one row of ${showShape(shape)}.`);
   if (values.length % size !== 0) {
     throw new ShapeError(
-      `${what} has ${values.length} numbers, which is not a multiple of the ${size} that a row of shape ${showShape(shape)} has. Check the input shape, or the number of columns.`,
+      `${what} has ${values.length} numbers, no multiple of the ${size} in a row of shape ${showShape(shape)}. Check the input shape, or the number of columns.`,
     );
   }
   return { values, count: values.length / size };
+}
+
+/** As many numbers as a shape has. */
+export function toArray(x: Numbers, shape: Shape, what: string): Float32Array | Uint8Array {
+  const { values } = toRows(x, shape.slice(1), what);
+  const size = sizeOf(shape);
+  if (values.length !== size)
+    throw new ShapeError(`${what} of shape ${showShape(shape)} has ${size} numbers; ${values.length} came.`);
+  return values;
 }
 
 function fromTyped(x: ArrayLike<number>): Float32Array | Uint8Array {
@@ -47,37 +56,29 @@ function fromTyped(x: ArrayLike<number>): Float32Array | Uint8Array {
 }
 
 function flatten(x: Numbers, shape: Shape, what: string): Float32Array {
-  if (!Array.isArray(x)) throw new ArgumentError(`${what} must be an array or a typed array; ${inWords(x)} came.`);
+  check(Array.isArray(x), `${what} must be an array or a typed array`, x);
   const numbers: number[] = [];
   const take = (part: unknown, path: readonly number[]): void => {
+    const row = (path[0] ?? 0) + 1;
     if (typeof part === "number") {
       numbers.push(part);
     } else if (Array.isArray(part) || isTyped(part)) {
-      const list = part as ArrayLike<unknown>;
-      const expected = shape[path.length - 1];
-      if (
-        path.length > 0 &&
-        path.length <= shape.length &&
-        list.length !== expected &&
-        size(shape, path.length - 1) !== list.length
-      ) {
+      // Within a row, as long as its axis, or flat from there on.
+      const axis = path.length - 1;
+      const wanted = shape[axis] ?? part.length;
+      if (axis >= 0 && part.length !== wanted && part.length !== sizeOf(shape.slice(axis)))
         throw new ShapeError(
-          `${what}, row ${path[0] + 1} has ${list.length} values; ${expected} were wanted, since the input shape is ${showShape(shape)}.`,
+          `${what}, row ${row} has ${part.length} values; ${wanted} were wanted, since the input shape is ${showShape(shape)}.`,
         );
-      }
-      for (let i = 0; i < list.length; i++) take(list[i], [...path, i]);
+      for (let i = 0; i < part.length; i++) take(part[i], [...path, i]);
     } else {
       const column = path.length > 1 ? `, column ${path[path.length - 1] + 1}` : "";
-      throw new DataError(`${what}, row ${(path[0] ?? 0) + 1}${column} is ${inWords(part)}; a number was wanted.`, {
-        row: (path[0] ?? 0) + 1,
-      });
+      throw new DataError(`${what}, row ${row}${column} is ${show(part)}; a number was wanted.`, { row });
     }
   };
   take(x, []);
   return Float32Array.from(numbers);
 }
-
-const size = (shape: Shape, from: number): number => sizeOf(shape.slice(from));
 
 export function checkFinite(values: Float32Array | Uint8Array, rowSize: number, what: string): void {
   if (values instanceof Uint8Array) return;
@@ -88,7 +89,7 @@ export function checkFinite(values: Float32Array | Uint8Array, rowSize: number, 
   if (index === bits.length) return;
   const [row, column] = [Math.floor(index / rowSize) + 1, (index % rowSize) + 1];
   throw new DataError(
-    `${what}, row ${row}, column ${column} is ${values[index]}; every value must be finite. Remove the row or fill the value in.`,
+    `${what}, row ${row}, column ${column} is ${values[index]}; give a finite number, or remove the row.`,
     { row, column },
   );
 }
@@ -109,43 +110,41 @@ export function toTargets(
   const width = sizeOf(outputShape);
   if (Array.isArray(y) && typeof y[0] === "string")
     throw new DataError(`${what} is text; toDataset of chainrule/data turns names into class numbers.`, { row: 1 });
-  const flat = isTyped(y) || (Array.isArray(y) && typeof y[0] === "number");
-  const length = flat ? (y as ArrayLike<number>).length : 0;
-  if (wants === "classes" && flat && length === count)
+  const isFlat = isTyped(y) || (Array.isArray(y) && typeof y[0] === "number");
+  if (wants === "classes" && isFlat && y.length === count)
     return { kind: "classes", values: labels(y as ArrayLike<number>, width, what) };
-  const checkCount = (came: number): void => {
-    if (came === count * width) return;
+  const { values } = toUncheckedRows(y, isFlat ? [] : outputShape, what);
+  if (values.length !== count * width) {
     const wanted =
       wants === "classes"
         ? `one class number, or one row of ${width} probabilities, was wanted for each.`
-        : `${count * width} were wanted, since the network gives ${showShape(outputShape)} for each.${came === count ? " For classes take crossEntropy as the loss, or end the network with dense(1)." : ""}`;
-    throw new ShapeError(`${what} has ${came} values for ${count} rows; ${wanted}`);
-  };
-  if (flat) checkCount(length);
-  const { values } = toRows(y, outputShape, what);
-  checkCount(values.length);
+        : `${count * width} were wanted, since the network gives ${showShape(outputShape)} for each.${values.length === count ? " For classes take crossEntropy as the loss, or end the network with dense(1)." : ""}`;
+    throw new ShapeError(`${what} has ${values.length} values for ${count} rows; ${wanted}`);
+  }
+  checkFinite(values, width, what);
   return { kind: "values", values: Float32Array.from(values) };
+}
+
+/** Throws for the first row whose number does not fit. */
+function checkRows(numbers: readonly number[], fits: (x: number) => boolean, what: string, wanted: string): void {
+  const row = numbers.findIndex((x) => !fits(x)) + 1;
+  if (row > 0) throw new DataError(`${what}, row ${row} is ${numbers[row - 1]}; ${wanted}.`, { row });
 }
 
 /** One number ≥ 0 for each row. */
 export function toWeights(weights: ArrayLike<number>, count: number, what: string): Float32Array {
-  if (weights.length !== count) {
+  if (weights.length !== count)
     throw new ShapeError(`${what} has ${weights.length} numbers for ${count} rows; one was wanted for each.`);
-  }
-  const values = Float32Array.from(weights);
-  const row = values.findIndex((value) => !(value >= 0 && Number.isFinite(value))) + 1;
-  if (row > 0) throw new DataError(`${what}, row ${row} is ${weights[row - 1]}; a number ≥ 0 was wanted.`, { row });
-  return values;
+  checkRows(Array.from(weights), (x) => x >= 0 && Math.fround(x) < Infinity, what, "a number ≥ 0 was wanted");
+  return Float32Array.from(weights);
 }
 
 function labels(y: ArrayLike<number>, classes: number, what: string): Int32Array {
-  const values = Int32Array.from(y);
-  for (let i = 0; i < values.length; i++) {
-    if (values[i] === y[i] && values[i] >= 0 && values[i] < classes) continue;
-    throw new DataError(
-      `${what}, row ${i + 1} is ${y[i]}; class numbers from 0 to ${classes - 1} were wanted, since the network has ${classes} outputs. Count classes from 0, or widen the last layer.`,
-      { row: i + 1 },
-    );
-  }
-  return values;
+  checkRows(
+    Array.from(y),
+    (x) => Number.isInteger(x) && x >= 0 && x < classes,
+    what,
+    `class numbers from 0 to ${classes - 1} were wanted, since the network has ${classes} outputs. Count classes from 0, or widen the last layer`,
+  );
+  return Int32Array.from(y);
 }

@@ -58,29 +58,43 @@ const topAccuracy = (k: number): SampleMetric => ({
   },
 });
 
-const squaredError = (output: Node, target: Node): Node => {
-  const d = sub(flat(output), flat(target));
-  return mean(mul(d, d), 1);
-};
+/** The mean over a row's outputs of a function of their errors. */
+const ofErrors = (f: (d: Node) => Node): SampleMetric => ({
+  perSample: (output, target) => mean(f(sub(flat(output), flat(target))), 1),
+});
+const meanSquaredError = ofErrors((d) => mul(d, d));
 
-/** The row's largest number's place. */
-const largest = (values: ArrayLike<number>, from: number, width: number): number => {
+const total = (numbers: readonly number[]): number => numbers.reduce((a, b) => a + b, 0);
+
+/** The place of the largest of `width` numbers. */
+export function largest(values: ArrayLike<number>, from = 0, width: number = values.length): number {
   let best = 0;
   for (let i = 1; i < width; i++) if (values[from + i] > values[from + best]) best = i;
   return best;
-};
+}
+
+/** Each row's class: the place of its largest number; of a single one, whether it is above the threshold. */
+const decide = (values: ArrayLike<number>, width: number, threshold: number): Int32Array =>
+  Int32Array.from({ length: values.length / width }, (_, i) =>
+    width === 1 ? Number(values[i] > threshold) : largest(values, i * width, width),
+  );
+
+/** The right class of each of `count` rows. */
+export const classesOf = ({ kind, values }: Targets, count: number): Int32Array =>
+  kind === "classes" ? values : decide(values, values.length / count, 0.5);
 
 /** Right and predicted class of every row. */
 function decisions({ outputs, width, targets, loss: { threshold = 0.5 } }: Predictions) {
-  const count = outputs.length / width;
-  const predicted = new Int32Array(count);
-  const actual = new Int32Array(count);
-  for (let i = 0; i < count; i++) {
-    predicted[i] = width === 1 ? Number(outputs[i] > threshold) : largest(outputs, i * width, width);
-    if (targets.kind === "classes") actual[i] = targets.values[i];
-    else actual[i] = width === 1 ? Number(targets.values[i] > 0.5) : largest(targets.values, i * width, width);
-  }
-  return { actual, predicted, classes: Math.max(2, width) };
+  const predicted = decide(outputs, width, threshold);
+  return { actual: classesOf(targets, predicted.length), predicted, classes: Math.max(2, width) };
+}
+
+/** The probabilities that logits stand for. */
+export function softmaxOf(logits: Float32Array | Float64Array): number[] {
+  const top = Math.max(...logits);
+  const e = Array.from(logits, (z) => Math.exp(z - top));
+  const sum = total(e);
+  return e.map((v) => v / sum);
 }
 
 /**
@@ -125,14 +139,14 @@ const perClass = (score: (counts: Counts) => number): WholeMetric => ({
   whole: (predictions) => {
     const { actual, predicted, classes } = decisions(predictions);
     const matrix = confusionMatrix(actual, predicted, classes);
-    const countsOf = (c: number): Counts => ({
-      hits: matrix[c][c],
-      taken: matrix.reduce((sum, row) => sum + row[c], 0),
-      there: matrix[c].reduce((sum, n) => sum + n, 0),
-    });
-    if (classes === 2) return score(countsOf(1));
-    const counts = matrix.map((_, c) => countsOf(c)).filter(({ taken, there }) => taken + there > 0);
-    return counts.reduce((sum, each) => sum + score(each), 0) / counts.length;
+    const counts = matrix.map((row, c) => ({
+      hits: row[c],
+      taken: total(matrix.map((other) => other[c])),
+      there: total(row),
+    }));
+    if (classes === 2) return score(counts[1]);
+    const scores = counts.filter(({ taken, there }) => taken + there > 0).map(score);
+    return total(scores) / scores.length;
   },
 });
 
@@ -161,44 +175,39 @@ function areaUnderCurve(scores: Float64Array, isClass: (row: number) => boolean)
 function comparable({ outputs, width, loss }: Predictions): ArrayLike<number> {
   if (loss.target !== "classes" || !takesLogits(loss)) return outputs;
   const scores = Float64Array.from(outputs);
-  for (let row = 0; row < scores.length; row += width) {
-    const part = scores.subarray(row, row + width);
-    const top = Math.max(...part);
-    const total = part.reduce((sum, z) => sum + Math.exp(z - top), 0);
-    for (let i = 0; i < width; i++) part[i] = Math.exp(part[i] - top) / total;
-  }
+  for (let row = 0; row < scores.length; row += width) scores.set(softmaxOf(scores.subarray(row, row + width)), row);
   return scores;
 }
+
+/** Every row's number in a column. */
+const columnOf = (values: ArrayLike<number>, width: number, c: number): Float64Array =>
+  Float64Array.from({ length: values.length / width }, (_, i) => values[i * width + c]);
 
 /** The area under the ROC curve; with more than two classes the mean over each against the rest. */
 const auc: WholeMetric = {
   whole: (predictions) => {
     const { width } = predictions;
     const { actual } = decisions(predictions);
-    const all = comparable(predictions);
-    const scoresOf = (c: number) => Float64Array.from({ length: actual.length }, (_, i) => all[i * width + c]);
-    if (width <= 2) return areaUnderCurve(scoresOf(width - 1), (i) => actual[i] === 1);
-    const areas = Array.from({ length: width }, (_, c) => areaUnderCurve(scoresOf(c), (i) => actual[i] === c));
-    return areas.reduce((a, b) => a + b, 0) / width;
+    const scores = comparable(predictions);
+    const columns = width <= 2 ? [width - 1] : [...Array(width).keys()];
+    const areas = columns.map((c) =>
+      areaUnderCurve(columnOf(scores, width, c), (i) => actual[i] === (width === 1 ? 1 : c)),
+    );
+    return total(areas) / areas.length;
   },
 };
 
 /** 1 − Σ(y − t)² / Σ(t − t̄)², the mean over outputs: 1 is perfect, 0 as good as always saying the mean. */
 const r2: WholeMetric = {
   whole: ({ outputs, width, targets: { values } }) => {
-    const count = outputs.length / width;
-    let total = 0;
-    for (let c = 0; c < width; c++) {
-      let average = 0;
-      for (let i = c; i < values.length; i += width) average += values[i] / count;
-      let [residual, spread] = [0, 0];
-      for (let i = c; i < values.length; i += width) {
-        residual += (values[i] - outputs[i]) ** 2;
-        spread += (values[i] - average) ** 2;
-      }
-      total += spread > 0 ? 1 - residual / spread : Number(residual === 0);
-    }
-    return total / width;
+    const scores = Array.from({ length: width }, (_, c) => {
+      const [y, t] = [outputs, values].map((array) => columnOf(array, width, c));
+      const average = t.reduce((sum, value) => sum + value / t.length, 0);
+      const residual = t.reduce((sum, value, i) => sum + (value - y[i]) ** 2, 0);
+      const spread = t.reduce((sum, value) => sum + (value - average) ** 2, 0);
+      return spread > 0 ? 1 - residual / spread : Number(residual === 0);
+    });
+    return total(scores) / width;
   },
 };
 
@@ -209,18 +218,18 @@ const METRICS = new Map<string, Metric>(
     recall: perClass(({ hits, there }) => ratio(hits, there)),
     f1: perClass(({ hits, taken, there }) => ratio(2 * hits, taken + there)),
     auc,
-    meanAbsoluteError: { perSample: (output, target) => mean(abs(sub(flat(output), flat(target))), 1) },
-    meanSquaredError: { perSample: squaredError },
-    rootMeanSquaredError: { perSample: squaredError, finish: Math.sqrt },
+    meanAbsoluteError: ofErrors(abs),
+    meanSquaredError,
+    rootMeanSquaredError: { ...meanSquaredError, finish: Math.sqrt },
     r2,
   } satisfies Record<string, Metric>),
 );
 
-const ALIASES: Readonly<Record<string, string>> = {
-  mae: "meanAbsoluteError",
-  mse: "meanSquaredError",
-  rmse: "rootMeanSquaredError",
-};
+const ALIASES = new Map([
+  ["mae", "meanAbsoluteError"],
+  ["mse", "meanSquaredError"],
+  ["rmse", "rootMeanSquaredError"],
+]);
 
 /** The names of all metrics; `top3Accuracy` stands for any number. */
 export const metricNames = (): string[] => [...METRICS.keys(), "top3Accuracy"];
@@ -237,7 +246,7 @@ export function defineMetric(name: string, metric: Metric): void {
 }
 
 export function metricNamed(name: string): Metric {
-  const found = METRICS.get(Object.hasOwn(ALIASES, name) ? ALIASES[name] : name);
+  const found = METRICS.get(ALIASES.get(name) ?? name);
   if (found) return found;
   const [, k] = /^top([1-9]\d*)Accuracy$/.exec(name) ?? [];
   if (k !== undefined) return topAccuracy(Number(k));

@@ -1,28 +1,41 @@
 /**
  * The model that users hold: a network with its values, and what can be done with it: fit, evaluate, predict, save.
  */
+
 import type { Backend, Executable, Session } from "../backends/backend.ts";
 import { wasm } from "../backends/wasm/session.ts";
-import { checkOptionNames } from "../checks.ts";
+import { checkOptionNames, unknownName } from "../checks.ts";
 import type { NumberArray } from "../data/arrays.ts";
-import { ArgumentError, ChainruleError, DataError } from "../errors.ts";
+import { ArgumentError, ChainruleError } from "../errors.ts";
 import { input } from "../graph/leaf.ts";
 import type { Tensor } from "../graph/op.ts";
-import { type Shape, showShape, sizeOf } from "../graph/shape.ts";
+import { type Shape, sizeOf } from "../graph/shape.ts";
 import type { Layer } from "../nn/layer.ts";
 import { type LossOption, lossNamed, lossOf, takesLogits } from "../nn/losses.ts";
 import { Network, type Parameter } from "../nn/network.ts";
 import { type Flow, traceFlow, type Wiring } from "../nn/wiring.ts";
 import { makePlan } from "../plan/plan.ts";
 import { RandomStream } from "../random.ts";
+import { cached } from "./cached.ts";
 import { checkData, checkModel, checkPath } from "./door.ts";
+import { files } from "./files.ts";
 import { Fit, type FitOptions } from "./fit.ts";
-import { checkFinite, type Numbers, toRows, toTargets, toUncheckedRows, toWeights } from "./inputs.ts";
-import { decodeModelFile, encodeModelFile, type ModelFile, tensorOf } from "./model-file.ts";
+import {
+  checkFinite,
+  type Numbers,
+  type Rows,
+  toArray,
+  toRows,
+  toTargets,
+  toUncheckedRows,
+  toWeights,
+} from "./inputs.ts";
+import { largest, softmaxOf } from "./metrics.ts";
+import { decodeModelFile, encodeModelFile, type ModelFile, modelError, tensorOf } from "./model-file.ts";
 import { forwardBatch, predictionPlan } from "./program.ts";
 import type { BatchSource } from "./source.ts";
 import { summaryTable } from "./summary.ts";
-import { Evaluator, type Examples, type Scores } from "./trainer.ts";
+import { type Examples, makeEvaluator, type Scores } from "./trainer.ts";
 
 /** Inputs and what the network should make of them. */
 export interface Data {
@@ -69,7 +82,8 @@ export class Model {
   readonly network: Network;
   /** What computes; a second model for the same bits is opened on it. */
   readonly backend: Backend;
-  readonly #session: Session;
+  /** For the library's own rooms: the values live here. */
+  readonly session: Session;
   readonly #predictors = new Map<string, Executable>();
   /** Plain JSON that is saved with the model: class names, columns, the loss it was trained with. */
   readonly details: Record<string, unknown> = {};
@@ -79,22 +93,14 @@ export class Model {
     const { input, seed = 0, backend = wasm() } = options;
     this.network = new Network(input, seed, layers, wiring);
     this.backend = backend;
-    this.#session = backend.open();
-    for (const parameter of this.network.parameters) this.#initialise(parameter);
-  }
-
-  #initialise({ name, node, init }: Parameter): void {
-    this.#session.write(node, init(node.shape, new RandomStream(this.network.seed, name)));
+    this.session = backend.open();
+    for (const { name, node, init } of this.network.parameters)
+      this.session.write(node, init(node.shape, new RandomStream(seed, name)));
   }
 
   /** What computes: `wasm, relaxed SIMD, 1 thread`. */
   get engine(): string {
-    return this.#session.description;
-  }
-
-  /** For the library's own rooms: the values live here. */
-  get session(): Session {
-    return this.#session;
+    return this.session.description;
   }
 
   get inputShape(): Shape {
@@ -103,19 +109,13 @@ export class Model {
 
   /** A copy of a parameter's values, by its name such as `dense_1.kernel`. */
   weight(name: string): Float32Array {
-    return this.#session.read(this.#parameter(name).node) as Float32Array;
+    return this.session.read(this.#parameter(name).node) as Float32Array;
   }
 
   /** Sets a parameter's values. */
   setWeight(name: string, values: Numbers): void {
     const { node } = this.#parameter(name);
-    const { values: flat } = toRows(values, node.shape.slice(1), name);
-    if (flat.length !== sizeOf(node.shape)) {
-      throw new ArgumentError(
-        `${name} has shape ${showShape(node.shape)}, ${sizeOf(node.shape)} values; ${flat.length} came.`,
-      );
-    }
-    this.#session.write(node, flat);
+    this.session.write(node, toArray(values, node.shape, name));
   }
 
   /**
@@ -135,24 +135,24 @@ export class Model {
   }
 
   #parameter(name: string): Parameter {
-    const found = this.network.parameters.find((parameter) => parameter.name === name);
+    const { parameters } = this.network;
+    const found = parameters.find((parameter) => parameter.name === name);
     if (found) return found;
-    const names = this.network.parameters.map((parameter) => parameter.name);
-    throw new ArgumentError(`There is no parameter "${name}". This model has ${names.join(", ")}.`);
+    const names = parameters.map((parameter) => parameter.name);
+    throw unknownName("parameter", name, names);
   }
 
   /** Users' rows, checked. */
-  #rows(rows: Inputs, read = toRows) {
+  #rows(rows: Inputs, read = toRows, what = "x"): Rows {
     const given = typeof rows === "object" && rows !== null && "x" in rows ? rows.x : rows;
-    const x = read(given as Numbers, this.inputShape, "x");
-    this.network.check(x.values, "x");
+    const x = read(given as Numbers, this.inputShape, what);
+    this.network.check(x.values, what);
     return x;
   }
 
   /** Users' arrays, checked and made ready for a loss. */
   examples({ x, y, weights }: Data, loss: LossOption, what = ""): Examples {
-    const rows = toRows(x as Numbers, this.inputShape, `${what}x`);
-    this.network.check(rows.values, `${what}x`);
+    const rows = this.#rows(x, toRows, `${what}x`);
     return {
       x: rows,
       y: toTargets(y as Numbers, lossOf(loss).target, this.network.outputShape, rows.count, `${what}y`),
@@ -190,7 +190,7 @@ export class Model {
     checkData("evaluate", data);
     checkOptionNames("evaluate", options, ["loss", "metrics", "signal"]);
     const { loss = this.trainedLoss(), metrics = [], signal } = options;
-    const evaluator = new Evaluator(this.#session, this.network, this.examples(data, loss), loss, metrics);
+    const evaluator = makeEvaluator(this, this.examples(data, loss), loss, metrics);
     try {
       return await evaluator.run(signal);
     } finally {
@@ -215,13 +215,16 @@ export class Model {
     const { values, count } = this.#rows(x, toUncheckedRows);
     const [rowSize, width] = [sizeOf(this.inputShape), sizeOf(this.network.outputShape)];
     const most = forwardBatch(this.network);
+    const dtype = values instanceof Uint8Array ? "byte" : "float";
     const result = new Float32Array(count * width);
     for (let row = 0; row < count; ) {
       // What is left goes in smaller powers of two.
       const size = Math.min(most, 2 ** Math.floor(Math.log2(count - row)));
       const batch = values.subarray(row * rowSize, (row + size) * rowSize);
-      const run = await this.#predictor(size, values instanceof Uint8Array ? "byte" : "float").run([batch]);
-      const [output, broken] = run.outputs;
+      const predictor = cached(this.#predictors, `${dtype} ${size}`, () =>
+        this.session.compile(predictionPlan(this.network, size, dtype)),
+      );
+      const [output, broken] = (await predictor.run([batch])).outputs;
       if (broken?.some((zero) => zero !== 0)) checkFinite(values, rowSize, "x");
       result.set(output, row * width);
       row += size;
@@ -241,23 +244,13 @@ export class Model {
     const { values, count } = this.#rows(x);
     const node = input("x", [count, ...this.inputShape], values instanceof Uint8Array ? "byte" : "float");
     const named = [...this.network.apply(node, { training: false }).named];
-    const program = this.#session.compile(makePlan({ inputs: [node], outputs: named.map(([, result]) => result) }));
+    const program = this.session.compile(makePlan({ inputs: [node], outputs: named.map(([, result]) => result) }));
     try {
       const { outputs } = await program.run([values]);
       return Object.fromEntries(named.map(([name, { shape }], i) => [name, { shape, data: outputs[i] }]));
     } finally {
       program.free();
     }
-  }
-
-  #predictor(size: number, dtype: "byte" | "float"): Executable {
-    const key = `${dtype} ${size}`;
-    let found = this.#predictors.get(key);
-    if (!found) {
-      found = this.#session.compile(predictionPlan(this.network, size, dtype));
-      this.#predictors.set(key, found);
-    }
-    return found;
   }
 
   /**
@@ -270,17 +263,16 @@ export class Model {
     const { outputOp } = this.network;
     const loss = typeof this.details.loss === "string" ? this.trainedLoss() : undefined;
     const isLogit = outputOp !== "sigmoid" && (loss === undefined || takesLogits(lossOf(loss)));
-    const isSoftmax = outputOp === "softmax";
-    const probabilities = new Float32Array(width === 1 ? outputs.length * 2 : outputs.length);
-    const count = outputs.length / width;
-    const classes = new Int32Array(count);
-    for (let row = 0; row < count; row++) {
+    const rows = Array.from({ length: outputs.length / width }, (_, row) => {
       const own = outputs.subarray(row * width, (row + 1) * width);
-      const p = width === 1 ? twoClasses(own[0], isLogit) : isSoftmax ? Array.from(own) : softmaxOf(own);
-      probabilities.set(p, row * p.length);
-      classes[row] = p.indexOf(Math.max(...p));
-    }
-    return { classes, probabilities };
+      if (width > 1) return outputOp === "softmax" ? [...own] : softmaxOf(own);
+      const p = isLogit ? 1 / (1 + Math.exp(-own[0])) : Math.min(Math.max(own[0], 0), 1);
+      return [1 - p, p];
+    });
+    return {
+      classes: Int32Array.from(rows, (p) => largest(p)),
+      probabilities: Float32Array.from(rows.flat()),
+    };
   }
 
   /** A table of the layers, their shapes and parameters. */
@@ -291,7 +283,7 @@ export class Model {
   /** The model as the bytes of a safetensors file. */
   toBytes(extra: Pick<ModelFile, "tensors" | "details"> = { tensors: new Map(), details: {} }): Uint8Array {
     const parameters = this.network.parameters.map(
-      ({ name, node }) => [name, { shape: node.shape, data: this.#session.read(node) as Float32Array }] as const,
+      ({ name, node }) => [name, { shape: node.shape, data: this.session.read(node) as Float32Array }] as const,
     );
     return encodeModelFile({
       architecture: {
@@ -308,8 +300,8 @@ export class Model {
   /** Writes the model to a safetensors file, all of it or nothing. */
   async save(path: string): Promise<void> {
     checkPath("save", path);
-    const { writeFileAtomically } = await import("../data/node/files.ts");
-    await writeFileAtomically(path, this.toBytes());
+    const { writeFile } = await files();
+    await writeFile(path, this.toBytes());
   }
 
   /** Takes the parameters' values from a file of the same architecture. */
@@ -317,25 +309,13 @@ export class Model {
     const values = this.network.parameters.map(
       (parameter) => [parameter.node, tensorOf(file, parameter.name, parameter.node.shape, name)] as const,
     );
-    for (const [node, data] of values) this.#session.write(node, data);
+    for (const [node, data] of values) this.session.write(node, data);
   }
 
   /** Gives back the engine's memory and threads at once instead of when the model is collected. */
   close(): void {
-    this.#session.close();
+    this.session.close();
   }
-}
-
-function softmaxOf(logits: Float32Array): number[] {
-  const largest = Math.max(...logits);
-  const e = Array.from(logits, (z) => Math.exp(z - largest));
-  const total = e.reduce((a, b) => a + b, 0);
-  return e.map((v) => v / total);
-}
-
-function twoClasses(output: number, isLogit: boolean): number[] {
-  const p = isLogit ? 1 / (1 + Math.exp(-output)) : Math.min(Math.max(output, 0), 1);
-  return [1 - p, p];
 }
 
 /**
@@ -372,14 +352,10 @@ export function fromBytes(bytes: Uint8Array, options: { backend?: Backend; file?
   const { input, seed, layers, wiring } = file.architecture;
   let model: Model;
   try {
-    model = new Model({ input, seed, ...(options.backend && { backend: options.backend }) }, layers, wiring);
+    model = new Model({ input, seed, backend: options.backend }, layers, wiring);
   } catch (error) {
     if (error instanceof ChainruleError) throw error;
-    throw new DataError(
-      `${options.file ?? "The model"}: a layer's configuration makes no sense (${error}); the file is damaged.`,
-      { file: options.file },
-      { cause: error },
-    );
+    throw modelError(`a layer's configuration makes no sense (${error}); the file is damaged.`, options.file, error);
   }
   model.restore(file, options.file);
   Object.assign(model.details, file.details);
@@ -397,6 +373,6 @@ export function fromBytes(bytes: Uint8Array, options: { backend?: Backend; file?
  */
 export async function load(path: string, options: { backend?: Backend } = {}): Promise<Model> {
   checkPath("load", path);
-  const { readFile } = await import("../data/node/files.ts");
+  const { readFile } = await files();
   return fromBytes(await readFile(path), { ...options, file: path });
 }

@@ -2,18 +2,20 @@
  * The plans of a model: one training step (forward, loss, backward and update at once), evaluation, prediction. All of
  * them use the same graph of the network.
  */
+import type { Session } from "../backends/backend.ts";
 import { input, variable } from "../graph/leaf.ts";
 import { inPhase, inScope, type Node } from "../graph/node.ts";
 import { sizeOf } from "../graph/shape.ts";
-import { type Loss, lossPerSample } from "../nn/losses.ts";
+import { type Loss, type LossOption, lossAfter, lossPerSample } from "../nn/losses.ts";
 import type { Network, Parameter } from "../nn/network.ts";
 import { add, gather, gradientsOf, mean, mul, reshape, sum } from "../ops/index.ts";
-import type { Optimizer } from "../optim/index.ts";
+import { type Optimizer, sgd } from "../optim/index.ts";
 import { makePlan, type Plan } from "../plan/plan.ts";
-import type { SampleMetric, WholeMetric } from "./metrics.ts";
+import { metricNamed, type SampleMetric, type WholeMetric } from "./metrics.ts";
+import type { Examples } from "./trainer.ts";
 
-/** The data set inside the engine: rows that batches are gathered from. */
-export interface DataVariables {
+/** Leaves for examples: the data set inside the engine, which batches are gathered from, or a batch that is given. */
+export interface DataLeaves {
   /** [N, …input shape] of float or byte */
   readonly x: Node;
   /** [N] of int, or [N, …] */
@@ -28,6 +30,28 @@ export interface Objective {
   readonly metrics: readonly (SampleMetric & { readonly name: string })[];
   /** Those that need all predictions at once; only evaluation has them. */
   readonly whole: readonly (WholeMetric & { readonly name: string })[];
+}
+
+export function objectiveOf(network: Network, loss: LossOption, names: readonly string[]): Objective {
+  const metrics = names.map((name) => ({ ...metricNamed(name), name }));
+  return {
+    loss: lossAfter(network.outputOp, loss),
+    metrics: metrics.filter((metric) => "perSample" in metric),
+    whole: metrics.filter((metric) => "whole" in metric),
+  };
+}
+
+/** Leaves in the form of these examples, made by `variable` or `input`; `arraysOf` gives their values in this order. */
+export function leavesOf(
+  make: typeof input,
+  { inputShape, outputShape }: Network,
+  { x: { values, count }, y, weights }: Examples,
+): DataLeaves {
+  return {
+    x: make("x", [count, ...inputShape], values instanceof Uint8Array ? "byte" : "float"),
+    y: y.kind === "classes" ? make("y", [count], "int") : make("y", [count, ...outputShape]),
+    ...(weights && { weights: make("weights", [count]) }),
+  };
 }
 
 /** The arrays that an optimiser keeps for one parameter. */
@@ -50,6 +74,13 @@ export function optimizerStates(network: Network, optimizer: Optimizer): Optimiz
   }));
 }
 
+/** The arrays of an optimiser's state, in the engine and 0. */
+export function openStates(session: Session, states: readonly OptimizerState[]): Node[] {
+  const arrays = states.flatMap(({ state }) => Object.values(state));
+  for (const node of arrays) session.write(node, new Float32Array(sizeOf(node.shape)));
+  return arrays;
+}
+
 /** A batch and what has to be given to have it. */
 export interface Batch {
   readonly inputs: readonly Node[];
@@ -62,33 +93,15 @@ export interface Batch {
 }
 
 /** A batch by the numbers of its rows, gathered inside the engine. */
-export function gatheredBatch(data: DataVariables, size: number): Batch {
+export function gatheredBatch(data: DataLeaves, size: number): Batch {
   const indices = input("indices", [size], "int");
   const weights = data.weights && gather(data.weights, indices);
   return { inputs: [indices], x: gather(data.x, indices), y: gather(data.y, indices), weights };
 }
 
-/** What a batch is made of, besides its size. */
-export interface BatchForm {
-  readonly targets: "classes" | "values";
-  readonly pixels?: boolean;
-  readonly weighted?: boolean;
-}
-
-/** A batch that is given as it is. */
-export function givenBatch(network: Network, size: number, { targets, pixels, weighted }: BatchForm): Batch {
-  const x = input("x", [size, ...network.inputShape], pixels ? "byte" : "float");
-  const y = targets === "classes" ? input("y", [size], "int") : input("y", [size, ...network.outputShape]);
-  const weights = weighted ? input("weights", [size]) : undefined;
-  return { inputs: weights ? [x, y, weights] : [x, y], x, y, weights };
-}
-
-/** Targets in the shape of the output, unless they are class numbers. */
-const fitTarget = (y: Node, output: Node): Node => (y.dtype === "int" ? y : reshape(y, output.shape));
-
 /** The loss and the metrics of each row of a batch: [B] each. Rows' weights count in the loss alone. */
 function score({ loss, metrics }: Objective, output: Node, { y, weights }: Batch) {
-  const target = fitTarget(y, output);
+  const target = y.dtype === "int" ? y : reshape(y, output.shape);
   const each = lossPerSample(loss, output, target);
   return {
     loss: weights ? mul(each, weights) : each,
@@ -156,17 +169,33 @@ export function trainingGraph(
   };
 }
 
+/** One training step on examples that are given as they are. */
+export function givenStep(
+  network: Network,
+  loss: LossOption,
+  examples: Examples,
+  optimizer: Optimizer = sgd(),
+  states: readonly OptimizerState[] = optimizerStates(network, optimizer),
+): TrainingGraph {
+  const leaves = leavesOf(input, network, examples);
+  const batch = { inputs: Object.values(leaves), ...leaves };
+  return trainingGraph(network, objectiveOf(network, loss, []), optimizer, states, batch);
+}
+
+/** All that has to be given to a step: the batch, its number, the optimiser's scalars. */
+export const inputsOf = ({ inputs: { batch, step, scalars } }: TrainingGraph): Node[] => [
+  ...batch,
+  step,
+  ...Object.values(scalars),
+];
+
 /**
  * Inputs: the batch, the number of the step, the optimiser's scalars. Outputs: the loss, then each metric, then what
  * else is asked for.
  */
-export function trainingPlan({ inputs, loss, metrics, updates }: TrainingGraph, also: readonly Node[] = []): Plan {
-  return makePlan({
-    inputs: [...inputs.batch, inputs.step, ...Object.values(inputs.scalars)],
-    outputs: [loss, ...metrics, ...also],
-    updates,
-    guard: loss,
-  });
+export function trainingPlan(graph: TrainingGraph, also: readonly Node[] = []): Plan {
+  const { loss, metrics, updates } = graph;
+  return makePlan({ inputs: inputsOf(graph), outputs: [loss, ...metrics, ...also], updates, guard: loss });
 }
 
 /** Numbers that layers' results may take together: 32 MB of them. */
@@ -182,7 +211,7 @@ export function forwardBatch({ inputShape, layers }: Network): number {
  * Inputs: row numbers. Outputs: the sums over the batch of the loss and of each metric, and then, if a metric needs all
  * predictions, the network's output.
  */
-export function evaluationPlan(network: Network, objective: Objective, data: DataVariables, batchSize: number): Plan {
+export function evaluationPlan(network: Network, objective: Objective, data: DataLeaves, batchSize: number): Plan {
   const batch = gatheredBatch(data, batchSize);
   const { output, penalty } = network.apply(batch.x, { training: false });
   const { loss, metrics } = score(objective, output, batch);

@@ -1,30 +1,60 @@
 /** Picking rows out of examples: for batches, and for setting a part aside for validation. */
 
 import { BETWEEN_0_AND_1, checkNumbers } from "../checks.ts";
-import { split } from "../data/dataset.ts";
+import { splitRows } from "../data/dataset.ts";
+import type { Targets } from "./inputs.ts";
 import type { Examples } from "./trainer.ts";
 
-/** Some rows of an array of `count`, in the given order. */
-export function takeRows<A extends Float32Array | Uint8Array | Int32Array>(
-  values: A,
-  count: number,
-  rows: ArrayLike<number>,
-): A {
-  const width = values.length / count;
-  const taken = new (values.constructor as new (length: number) => A)(rows.length * width);
-  for (let i = 0; i < rows.length; i++) taken.set(values.subarray(rows[i] * width, (rows[i] + 1) * width), i * width);
-  return taken;
-}
+/** The arrays of examples. */
+export const arraysOf = ({ x, y, weights }: Examples) => [x.values, y.values, ...(weights ? [weights] : [])];
 
-/** Some rows of examples, in the given order. */
-export function takeExamples({ x, y, weights }: Examples, rows: ArrayLike<number>): Examples {
-  const part = <A extends Float32Array | Uint8Array | Int32Array>(values: A): A => takeRows(values, x.count, rows);
+/** What batches must agree in, besides their size. */
+export const formOf = ({ x, y, weights }: Examples): string =>
+  `x of ${x.values.constructor.name}, y of ${y.kind}${weights ? ", weights" : ""}`;
+
+type Values = Float32Array | Uint8Array | Int32Array;
+
+/** Examples of the same form with `count` rows; `make` gives each of their arrays, from the old one and its number. */
+function withArrays({ x, y, weights }: Examples, count: number, make: <A extends Values>(old: A, i: number) => A) {
   return {
-    x: { values: part(x.values), count: rows.length },
-    y: y.kind === "classes" ? { kind: "classes", values: part(y.values) } : { kind: "values", values: part(y.values) },
-    ...(weights && { weights: part(weights) }),
+    x: { values: make(x.values, 0), count },
+    y: { kind: y.kind, values: make(y.values, 1) } as Targets,
+    ...(weights && { weights: make(weights, 2) }),
   };
 }
+
+/** An array of the same type. */
+const blank = <A extends Values>(like: A, length: number): A =>
+  new (like.constructor as new (length: number) => A)(length);
+
+/** Some rows of examples, in the given order. */
+export const takeExamples = (examples: Examples, rows: ArrayLike<number>): Examples =>
+  withArrays(examples, rows.length, (values) => {
+    const width = values.length / examples.x.count;
+    const taken = blank(values, rows.length * width);
+    for (let i = 0; i < rows.length; i++) taken.set(values.subarray(rows[i] * width, (rows[i] + 1) * width), i * width);
+    return taken;
+  });
+
+/** Examples of the same form one after the other. */
+export const joinExamples = (parts: readonly Examples[]): Examples =>
+  withArrays(
+    parts[0],
+    parts.reduce((sum, { x }) => sum + x.count, 0),
+    (values, i) => {
+      const arrays = parts.map((part) => arraysOf(part)[i]);
+      const all = blank(
+        values,
+        arrays.reduce((sum, { length }) => sum + length, 0),
+      );
+      let at = 0;
+      for (const array of arrays) {
+        all.set(array, at);
+        at += array.length;
+      }
+      return all;
+    },
+  );
 
 /**
  * Splits examples into those to train on and a fraction to validate with, drawn by the seed; class numbers keep their
@@ -33,14 +63,7 @@ export function takeExamples({ x, y, weights }: Examples, rows: ArrayLike<number
 export function splitForValidation(examples: Examples, fraction: number, seed: number): [Examples, Examples] {
   checkNumbers("validation as a ", { fraction }, BETWEEN_0_AND_1);
   const { x, y } = examples;
-  // The split of row numbers: which rows go where.
-  const numbers = {
-    x: Int32Array.from({ length: x.count }, (_, i) => i),
-    y: y.kind === "classes" ? y.values : new Float32Array(x.count),
-    count: x.count,
-    inputShape: [1],
-    task: y.kind === "classes" ? ("classification" as const) : ("regression" as const),
-  };
-  const [kept, held] = split(numbers, [1 - fraction, fraction], { seed });
-  return [takeExamples(examples, kept.x), takeExamples(examples, held.x)];
+  const labels = y.kind === "classes" ? y.values : undefined;
+  const [kept, held] = splitRows(x.count, [1 - fraction, fraction], seed, labels);
+  return [takeExamples(examples, kept), takeExamples(examples, held)];
 }

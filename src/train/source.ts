@@ -2,9 +2,10 @@
  * Data that come batch by batch from a function, such as an async generator, anew for each epoch. The batches of an epoch
  * are read, trained on in their order, and forgotten; those of the first stay, for checks and the checkpoint.
  */
-import { ArgumentError, DataError } from "../errors.ts";
-import type { Targets } from "./inputs.ts";
+import { check } from "../checks.ts";
+import { DataError } from "../errors.ts";
 import type { Data } from "./model.ts";
+import { formOf, joinExamples } from "./rows.ts";
 import { breathe, type Examples } from "./trainer.ts";
 
 /**
@@ -13,40 +14,27 @@ import { breathe, type Examples } from "./trainer.ts";
  */
 export type BatchSource = (epoch: number) => Iterable<Data> | AsyncIterable<Data>;
 
-/** Arrays one after the other. */
-function joined<A extends Float32Array | Uint8Array | Int32Array>(parts: readonly A[]): A {
-  const length = parts.reduce((sum, part) => sum + part.length, 0);
-  const all = new (parts[0].constructor as new (length: number) => A)(length);
-  let at = 0;
-  for (const part of parts) {
-    all.set(part, at);
-    at += part.length;
-  }
-  return all;
-}
-
-/** What all batches must agree in. */
-const formOf = ({ x, y, weights }: Examples): string =>
-  `x of ${x.values.constructor.name}, y of ${y.kind}${weights ? ", weights" : ""}`;
-
 /** Reads an epoch: the rows of all its batches together, and how many the first batch has. */
 export type EpochReader = (epoch: number, signal?: AbortSignal) => Promise<{ examples: Examples; batchSize: number }>;
 
-/** Makes a reader of at most `limit` batches of each epoch; `check` makes users' arrays ready. */
+/** Makes a reader of at most `limit` batches of each epoch; `prepare` makes users' arrays ready. */
 export function epochReader(
   source: BatchSource,
   limit: number | undefined,
-  check: (batch: Data, what: string) => Examples,
+  prepare: (batch: Data, what: string) => Examples,
 ): EpochReader {
   let form: string | undefined;
   return async (epoch, signal) => {
     const batches = source(epoch);
-    if (!(typeof batches === "object" && (Symbol.iterator in batches || Symbol.asyncIterator in batches)))
-      throw new ArgumentError("The function that gives fit its batches must be a generator, or return an iterable.");
+    check(
+      typeof batches === "object" && (Symbol.iterator in batches || Symbol.asyncIterator in batches),
+      "The function that gives fit its batches must be a generator, or return an iterable",
+      batches,
+    );
     const parts: Examples[] = [];
     for await (const batch of batches) {
       const what = `epoch ${epoch + 1}, batch ${parts.length + 1}: `;
-      const part = check(batch, what);
+      const part = prepare(batch, what);
       const now = formOf(part);
       form ??= now;
       if (now !== form) throw new DataError(`${what}${now} came; ${form} was wanted, as in the first batch.`);
@@ -57,13 +45,6 @@ export function epochReader(
     }
     if (parts.length === 0)
       throw new DataError(`The function that gives fit its batches gave none for epoch ${epoch + 1}.`);
-    const [{ x, y, weights }] = parts;
-    const values = joined(parts.map((part) => part.x.values));
-    const examples = {
-      x: { values, count: parts.reduce((sum, part) => sum + part.x.count, 0) },
-      y: { kind: y.kind, values: joined(parts.map((part) => part.y.values)) } as Targets,
-      ...(weights && { weights: joined(parts.map((part) => part.weights!)) }),
-    };
-    return { examples, batchSize: x.count };
+    return { examples: joinExamples(parts), batchSize: parts[0].x.count };
   };
 }

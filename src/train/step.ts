@@ -1,14 +1,15 @@
 /** Training by hand: one step at a time, with the user's own loop around it. */
 import type { Executable } from "../backends/backend.ts";
 import { checkNumbers, checkOptionNames } from "../checks.ts";
-import { ArgumentError, DivergenceError } from "../errors.ts";
-import { sizeOf } from "../graph/shape.ts";
+import { ArgumentError } from "../errors.ts";
 import type { LossOption } from "../nn/losses.ts";
 import { adam, type Optimizer, type ScheduleMemory } from "../optim/index.ts";
+import { cached } from "./cached.ts";
+import { diagnose } from "./diagnose.ts";
 import { checkOptimizer } from "./door.ts";
 import type { Data, Model } from "./model.ts";
-import { type BatchForm, givenBatch, optimizerStates, trainingGraph, trainingPlan } from "./program.ts";
-import { objectiveOf } from "./trainer.ts";
+import { givenStep, openStates, optimizerStates, type TrainingGraph, trainingPlan } from "./program.ts";
+import { arraysOf, formOf } from "./rows.ts";
 
 /** Options of `trainStep`. */
 export interface TrainStepOptions {
@@ -53,43 +54,23 @@ export function trainStep(model: Model, options: TrainStepOptions): TrainStep {
   checkOptimizer(optimizer);
   const { network, session } = model;
   const states = optimizerStates(network, optimizer);
-  const arrays = states.flatMap(({ state }) => Object.values(state));
-  for (const node of arrays) session.write(node, new Float32Array(sizeOf(node.shape)));
-  const executables = new Map<string, Executable>();
+  const arrays = openStates(session, states);
+  const programs = new Map<string, { graph: TrainingGraph; executable: Executable }>();
   let steps = 0;
   let schedule: ScheduleMemory | undefined;
   let freed = false;
 
-  const executable = (size: number, form: BatchForm): Executable => {
-    const key = `${size} ${JSON.stringify(form)}`;
-    let found = executables.get(key);
-    if (!found) {
-      const graph = trainingGraph(
-        network,
-        objectiveOf(network, loss, []),
-        optimizer,
-        states,
-        givenBatch(network, size, form),
-      );
-      found = session.compile(trainingPlan(graph, gradients ? graph.gradients : []));
-      executables.set(key, found);
-    }
-    return found;
-  };
-
   const step = async (batch: Data): Promise<StepResult> => {
     if (freed) throw new ArgumentError("This train step has been freed; make another one with trainStep.");
-    const { x, y, weights } = model.examples(batch, loss);
+    const examples = model.examples(batch, loss);
+    const { graph, executable } = cached(programs, `${examples.x.count} ${formOf(examples)}`, () => {
+      const graph = givenStep(network, loss, examples, optimizer, states);
+      return { graph, executable: session.compile(trainingPlan(graph, gradients ? graph.gradients : [])) };
+    });
     const scalars = Object.values(optimizer.scalars(steps + 1, schedule)).map((value) => Float64Array.of(value));
-    const form = { targets: y.kind, pixels: x.values instanceof Uint8Array, weighted: weights !== undefined };
-    const arrays = weights ? [x.values, y.values, weights] : [x.values, y.values];
-    const { outputs, completed } = await executable(x.count, form).run([...arrays, Int32Array.of(steps), ...scalars]);
-    if (completed === 0) {
-      throw new DivergenceError(
-        `The loss of step ${steps + 1} is not a finite number. The model keeps the weights from before this step. Try a smaller learning rate.`,
-        steps + 1,
-      );
-    }
+    const inputs = [...arraysOf(examples), Int32Array.of(steps), ...scalars];
+    const { outputs, completed } = await executable.run(inputs);
+    if (completed === 0) throw diagnose(graph, inputs, `step ${steps + 1}`, steps + 1, (node) => session.read(node));
     steps++;
     const named = outputs.slice(1).map((values, i) => [states[i].parameter.name, values as Float32Array] as const);
     return { loss: outputs[0][0], gradients: Object.fromEntries(named) };
@@ -102,7 +83,7 @@ export function trainStep(model: Model, options: TrainStepOptions): TrainStep {
     free: () => {
       if (freed) return;
       freed = true;
-      for (const program of executables.values()) program.free();
+      for (const { executable } of programs.values()) executable.free();
       for (const node of arrays) session.free(node);
     },
   });

@@ -14,7 +14,8 @@ import {
 import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { readFile, writeFileAtomically } from "../../src/data/node/files.ts";
+import { readFile } from "../../src/data/node/files.ts";
+import { writeFileAtomically } from "../../src/data/node/write.ts";
 import { FileError } from "../../src/errors.ts";
 
 let directory = "";

@@ -80,12 +80,21 @@ test.each([
   ["unknown dtype", withHeader(`{"w":${entry("F8", "[1]", 0, 1)}}`, 1), /dtype "F8"/],
   ["negative shape", withHeader(`{"w":${entry("U8", "[-1]", 0, 1)}}`, 1), /shape \[-1\]/],
   ["huge shape", withHeader(`{"w":${entry("U8", "[4294967296,4294967296]", 0, 1)}}`, 1), /shape \[4294967296, /],
-  ["shape and bytes disagree", withHeader(`{"w":${entry("F32", "[2]", 0, 4)}}`, 4), /with 4 bytes, .* takes 8/],
-  ["reversed offsets", withHeader(`{"w":${entry("U8", "[1]", 1, 0)}}`, 1), /wants \[begin, end\]/],
-  ["beyond the end", withHeader(`{"w":${entry("U8", "[2]", 0, 2)}}`, 1), /cut short/],
-  ["overlap", withHeader(`{"a":${entry("U8", "[2]", 0, 2)},"b":${entry("U8", "[2]", 1, 3)}}`, 3), /overlap/],
-  ["a hole", withHeader(`{"a":${entry("U8", "[1]", 1, 2)}}`, 2), /belong to none/],
-  ["bytes left over", withHeader("{}", 2), /2 bytes after the last tensor/],
+  [
+    "shape and bytes disagree",
+    withHeader(`{"w":${entry("F32", "[2]", 0, 4)}}`, 4),
+    /at \[0, 4\], but shape \[2\] of F32 takes 8 bytes/,
+  ],
+  ["reversed offsets", withHeader(`{"w":${entry("U8", "[1]", 1, 0)}}`, 1), /at \[1, 0\], but .* takes 1 bytes/],
+  ["beyond the end", withHeader(`{"w":${entry("U8", "[2]", 0, 2)}}`, 1), /1 bytes of elements, but its tensors take 2/],
+  [
+    "overlap",
+    withHeader(`{"a":${entry("U8", "[2]", 0, 2)},"b":${entry("U8", "[2]", 1, 3)}}`, 3),
+    /"b" at byte 1, not 2, so that tensors overlap/,
+  ],
+  ["a hole", withHeader(`{"a":${entry("U8", "[1]", 1, 2)}}`, 2), /"a" at byte 1, not 0, .*belong to none/],
+  ["offsets as text", withHeader('{"w":{"dtype":"U8","shape":[1],"data_offsets":[0,"1"]}}', 1), /its tensors take 1/],
+  ["bytes left over", withHeader("{}", 2), /2 bytes of elements, but its tensors take 0/],
 ])("%s", (_, bytes, message) => {
   expect(() => decodeSafetensors(bytes, "m.safetensors")).toThrow(message);
   try {

@@ -2,7 +2,7 @@
 import { adam, dense, dropout, exponentialDecay, RandomStream, sequential } from "chainrule";
 import { Cursor, Recorder } from "chainrule/explain";
 import { expect, test } from "vitest";
-import { Trainer } from "../../src/train/trainer.ts";
+import { makeTrainer } from "../../src/train/trainer.ts";
 
 const stream = new RandomStream(5, "recorder");
 const data = {
@@ -26,7 +26,7 @@ async function recorded(recorder: Recorder) {
 /** The weights before each step, from the trainer itself. */
 async function weightsOfEachStep(): Promise<number[][]> {
   const model = net();
-  const trainer = new Trainer(model.session, model.network, model.examples(data, "crossEntropy"), options());
+  const trainer = makeTrainer(model, model.examples(data, "crossEntropy"), options());
   const weights: number[][] = [];
   for (let epoch = 0; epoch < 3; epoch++) {
     while (trainer.nextRows.length > 0) {

@@ -3,7 +3,6 @@
  * the old file or the new one, never a part. Every failure is a `FileError` that says what to do.
  * It knows nothing of what the bytes mean. Node only.
  */
-import { checkOptionNames } from "../../checks.ts";
 import { FileError, PlatformError } from "../../errors.ts";
 
 // Not imported, since models save themselves through this file: a page's bundler would look for Node's modules.
@@ -39,17 +38,10 @@ export interface WriteOptions {
 let writes = 0;
 
 /**
- * Writes `bytes` to `path` so that it holds either its former content or all of the new, whatever happens:
- * into a temporary file beside it, flushed to the disk, then renamed over it, then the directory flushed.
- *
- * Throws `FileError` when the disk is full, or the path cannot be written; then the file is as it was.
- *
- * @example
- * import { writeFileAtomically } from "chainrule/data/node";
- * await writeFileAtomically("weights.bin", new Uint8Array([1, 2, 3]), { keepPrevious: "weights.previous.bin" });
+ * What write.ts offers, for options that are right. Here, since all that this file imports is apart from the code that a
+ * page loads.
  */
-export async function writeFileAtomically(path: string, bytes: Uint8Array, options: WriteOptions = {}): Promise<void> {
-  checkOptionNames("writeFileAtomically", options, ["keepPrevious"]);
+export async function writeFile(path: string, bytes: Uint8Array, options: WriteOptions = {}): Promise<void> {
   try {
     const existing = await statOf(path);
     if (existing !== undefined) await access(path, constants.W_OK); // a rename would replace even a read-only file
