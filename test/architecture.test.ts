@@ -46,6 +46,26 @@ test("imports follow the arrows", () => {
   expect(broken).toEqual([]);
 });
 
+test("no file comes back to itself by way of those that it imports, types apart", () => {
+  const needs = new Map(
+    files.map((name) => {
+      const text = readFileSync(join(SRC, name), "utf8").replaceAll(/^import type [^;]*;/gm, "");
+      const own = importsOf(text).filter((target) => target.startsWith("."));
+      return [name, own.map((target) => relative(SRC, resolve(dirname(join(SRC, name)), target)))] as const;
+    }),
+  );
+  const circles: string[] = [];
+  const done = new Set<string>();
+  const follow = (name: string, way: readonly string[]): void => {
+    if (way.includes(name)) circles.push([...way.slice(way.indexOf(name)), name].join(" → "));
+    if (done.has(name) || way.includes(name)) return;
+    for (const next of needs.get(name) ?? []) follow(next, [...way, name]);
+    done.add(name);
+  };
+  for (const name of files) follow(name, []);
+  expect(circles).toEqual([]);
+});
+
 test("only the rooms that deal with files and terminals import Node's modules statically", () => {
   const outside = files.filter((name) => !/^(cli|data\/node)(\/|\.ts)/.test(name));
   const broken = outside.filter((name) => /^import .*"node:/m.test(readFileSync(join(SRC, name), "utf8")));

@@ -5,6 +5,7 @@
 import type { Case, Explanation, Op } from "../graph/op.ts";
 import activations from "./activations.ts";
 import arithmetic from "./arithmetic.ts";
+import broadcast from "./broadcast.ts";
 import conv from "./conv.ts";
 import functions from "./functions.ts";
 import gather from "./gather.ts";
@@ -15,7 +16,20 @@ import reduce from "./reduce.ts";
 import shape from "./shape.ts";
 import softmax from "./softmax.ts";
 
-const FILES = [activations, arithmetic, conv, functions, gather, matmul, pool, random, reduce, shape, softmax];
+const FILES = [
+  activations,
+  arithmetic,
+  broadcast,
+  conv,
+  functions,
+  gather,
+  matmul,
+  pool,
+  random,
+  reduce,
+  shape,
+  softmax,
+];
 
 /** By the names of ops. */
 export const ABOUT = new Map(FILES.flatMap((about) => Object.entries(about())));

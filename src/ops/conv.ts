@@ -7,8 +7,9 @@ import type { Node } from "../graph/node.ts";
 import { type AboutOps, applyOp, type Case, defineOp, type Tensor } from "../graph/op.ts";
 import { uniform } from "../graph/samples.ts";
 import { type Shape, sameShape, showShape, sizeOf } from "../graph/shape.ts";
+import { reshape } from "./broadcast.ts";
 import { toFloat } from "./functions.ts";
-import { reshape, transpose } from "./shape.ts";
+import { transpose } from "./shape.ts";
 import {
   asRows,
   eachPlace,

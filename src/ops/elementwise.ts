@@ -7,7 +7,7 @@ import type { Node } from "../graph/node.ts";
 import { type About, applyOp, type BackwardContext, defineOp, type Op } from "../graph/op.ts";
 import { compileScalar, inputScalar, type Scalar } from "../graph/scalar.ts";
 import { broadcastShapes } from "../graph/shape.ts";
-import { sumTo } from "./reduce.ts";
+import { sumTo } from "./broadcast.ts";
 
 /** What an op takes: a node, or a number that serves as a constant. */
 export type Value = Node | number;

@@ -7,6 +7,7 @@ import { add } from "./arithmetic.ts";
 
 export * from "./activations.ts";
 export * from "./arithmetic.ts";
+export { broadcastTo, reshape, sum, sumTo } from "./broadcast.ts";
 export { type ConvolutionOptions, conv1d, conv2d, conv2dTranspose } from "./conv.ts";
 export { elementwise, type Value } from "./elementwise.ts";
 export * from "./functions.ts";
@@ -14,7 +15,7 @@ export * from "./gather.ts";
 export { matmul } from "./matmul.ts";
 export { averagePool2d, maxPool2d, type PoolingOptions, upsample2d } from "./pool.ts";
 export * from "./random.ts";
-export { max, mean, sum, sumTo } from "./reduce.ts";
+export { max, mean } from "./reduce.ts";
 export * from "./shape.ts";
 export * from "./softmax.ts";
 

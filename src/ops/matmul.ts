@@ -4,7 +4,7 @@ import type { Node } from "../graph/node.ts";
 import { type AboutOps, applyOp, checkNode, defineOp } from "../graph/op.ts";
 import { uniform } from "../graph/samples.ts";
 import { type Shape, showShape, sizeOf } from "../graph/shape.ts";
-import { reshape } from "./shape.ts";
+import { reshape } from "./broadcast.ts";
 
 /** transposeA: a is stored as [K, M]; transposeB: b is stored as [N, K]. */
 type Transposes = { readonly transposeA?: boolean; readonly transposeB?: boolean };

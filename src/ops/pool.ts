@@ -7,8 +7,8 @@ import type { Node } from "../graph/node.ts";
 import { type AboutOps, type AnyArray, applyOp, type Case, defineOp, type Meaning } from "../graph/op.ts";
 import { uniform } from "../graph/samples.ts";
 import type { Shape } from "../graph/shape.ts";
+import { broadcastTo, reshape } from "./broadcast.ts";
 import { toFloat } from "./functions.ts";
-import { broadcastTo, reshape } from "./shape.ts";
 import {
   eachPlace,
   imageSizes,

@@ -1,58 +1,9 @@
-/**
- * Ops that move elements and compute nothing: reshape (free), broadcastTo, transpose, slice, pad, concat.
- */
+/** Ops that move elements and compute nothing: transpose, slice, pad, concat. Reshape and broadcastTo: broadcast.ts. */
 import { ShapeError } from "../errors.ts";
-import { constant, fillValue } from "../graph/leaf.ts";
 import type { Node } from "../graph/node.ts";
 import { type AboutOps, type AnyArray, applyOp, defineOp } from "../graph/op.ts";
 import { uniform } from "../graph/samples.ts";
-import { broadcastsTo, type Shape, sameShape, showShape, sizeOf, stridesOf } from "../graph/shape.ts";
-import { sumTo } from "./reduce.ts";
-
-const reshapeOp = defineOp<{ shape: Shape }>({
-  name: "reshape",
-  meaning: { kind: "view" },
-  shape: ([x], { shape }) => {
-    if (sizeOf(shape) !== sizeOf(x.shape) || !shape.every(Number.isInteger)) {
-      throw new ShapeError(
-        `reshape: ${showShape(x.shape)} has ${sizeOf(x.shape)} elements, which do not fill ${showShape(shape)}.`,
-      );
-    }
-    return { shape, dtype: x.dtype };
-  },
-  backward: ({ inputs: [x], dy }) => [reshape(dy, x.shape)],
-  simplify: ([x], { shape }) => {
-    const value = fillValue(x);
-    if (value !== undefined) return constant(value, shape, x.dtype);
-    return sameShape(x.shape, shape) ? x : undefined;
-  },
-});
-
-/** The same elements in the same order under another shape; one length may be −1 and follows from the others. */
-export function reshape(x: Node, shape: Shape): Node {
-  const known = shape.reduce((size, n) => (n === -1 ? size : size * n), 1);
-  return applyOp(reshapeOp, [x], { shape: shape.map((n) => (n === -1 ? sizeOf(x.shape) / known : n)) });
-}
-
-const broadcastToOp = defineOp<{ shape: Shape }>({
-  name: "broadcastTo",
-  meaning: { kind: "elementwise", scalar: (_, x) => x },
-  shape: ([x], { shape }) => {
-    if (!broadcastsTo(x.shape, shape)) {
-      throw new ShapeError(`broadcastTo: ${showShape(x.shape)} does not broadcast to ${showShape(shape)}.`);
-    }
-    return { shape, dtype: "float" };
-  },
-  backward: ({ inputs: [x], dy }) => [sumTo(dy, x.shape)],
-  simplify: ([x], { shape }) => {
-    const value = fillValue(x);
-    if (value !== undefined) return constant(value, shape);
-    return sameShape(x.shape, shape) && x.dtype === "float" ? x : undefined;
-  },
-});
-
-/** Repeats x along new axes and along axes of length 1. */
-export const broadcastTo = (x: Node, shape: Shape): Node => applyOp(broadcastToOp, [x], { shape });
+import { type Shape, sameShape, showShape, stridesOf } from "../graph/shape.ts";
 
 /** Copies a box of `shape` elements between two arrays, in each of which it begins at 0 and has strides of its own. */
 function copyBox(
@@ -212,17 +163,6 @@ export const concat = (inputs: readonly Node[], axis: number): Node => applyOp(c
 
 /** What is said of these ops, and what they are tried with: for about.ts, and in no bundle that only computes. */
 export default (): AboutOps => ({
-  reshape: {
-    explain: { forward: "y = x under another shape", derivative: "∂y/∂x = 1, under the old shape" },
-    cases: [{ inputs: [uniform(2, 6)], attributes: { shape: [3, 4] } }],
-  },
-  broadcastTo: {
-    explain: { forward: "y = x, repeated along the new axes", derivative: "∂L/∂x = Σ ∂L/∂y over the repeats" },
-    cases: [
-      { inputs: [uniform(3, 1)], attributes: { shape: [3, 5] } },
-      { inputs: [uniform(4)], attributes: { shape: [2, 3, 4] } },
-    ],
-  },
   transpose: {
     explain: { forward: "y = x with its axes in another order", derivative: "∂L/∂x = ∂L/∂y with the axes put back" },
     cases: [

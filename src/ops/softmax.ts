@@ -8,9 +8,9 @@ import { type AboutOps, applyOp, defineOp } from "../graph/op.ts";
 import { uniform } from "../graph/samples.ts";
 import { checkAxis, sameShape, showShape } from "../graph/shape.ts";
 import { add, div, mul, neg, sub } from "./arithmetic.ts";
+import { reshape, sum } from "./broadcast.ts";
 import { exp, log } from "./functions.ts";
-import { max, sum } from "./reduce.ts";
-import { reshape } from "./shape.ts";
+import { max } from "./reduce.ts";
 
 /** e^(x − max x): subtracting the largest keeps the exponential from overflowing and changes no quotient. */
 const shifted = (x: Node): Node => sub(x, max(x, -1, true));

@@ -6,7 +6,7 @@ import { checkWhole } from "../checks.ts";
 import { ShapeError } from "../errors.ts";
 import type { Node } from "../graph/node.ts";
 import { type Shape, showShape } from "../graph/shape.ts";
-import { reshape } from "./shape.ts";
+import { reshape } from "./broadcast.ts";
 
 /** (height, width). */
 export type Pair = readonly [number, number];
