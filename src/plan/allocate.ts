@@ -16,7 +16,8 @@ export interface Slot {
   readonly bytes: number;
 }
 
-const ALIGNMENT = 64;
+/** The bytes that a piece of memory takes, so that the next one begins at a multiple of 64. */
+export const aligned = (bytes: number): number => Math.ceil(Math.max(1, bytes) / 64) * 64;
 
 /** Bytes per element in float32 backends. */
 export const bytesPerElement = (dtype: DType): number => (dtype === "byte" ? 1 : 4);
@@ -56,7 +57,7 @@ export function allocate(
   let arenaBytes = 0;
   const bySize = [...lives].sort(([a, x], [b, y]) => bytesOf(b) - bytesOf(a) || x.from - y.from);
   for (const [node, { from, to }] of bySize) {
-    const bytes = Math.max(ALIGNMENT, Math.ceil(bytesOf(node) / ALIGNMENT) * ALIGNMENT);
+    const bytes = aligned(bytesOf(node));
     const neighbours = placed
       .filter((other) => other.from <= to && from <= other.to)
       .sort((a, b) => a.offset - b.offset);

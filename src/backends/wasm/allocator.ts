@@ -1,6 +1,5 @@
 /** Hands out pieces of the engine's memory: first fit, with neighbouring free pieces joined. It knows no contents. */
-
-const ALIGNMENT = 64;
+import { aligned } from "../../plan/allocate.ts";
 
 export class Allocator {
   /** Free pieces, sorted by address; the last one has no end. */
@@ -15,7 +14,7 @@ export class Allocator {
   }
 
   allocate(bytes: number): number {
-    const size = Math.max(ALIGNMENT, Math.ceil(bytes / ALIGNMENT) * ALIGNMENT);
+    const size = aligned(bytes);
     const index = this.#free.findIndex((piece) => piece.bytes >= size);
     const piece = this.#free[index];
     this.#grow(piece.address + size);

@@ -64,7 +64,6 @@ export function compilePlan(plan: Plan, options: CompileOptions): Uint8Array<Arr
     threads: options.threads,
     turbo: options.turbo,
     address: addressOf,
-    target: addressOf,
     scratch: (bytes) => {
       scratchBytes = Math.max(scratchBytes, bytes * options.threads);
       return scratchAddress;
@@ -74,7 +73,7 @@ export function compilePlan(plan: Plan, options: CompileOptions): Uint8Array<Arr
   for (const step of plan.steps) phasesOf(step, context);
   scratchAddress = scratchBytes > 0 ? options.allocateScratch(scratchBytes + 64) : 0;
 
-  const module = new ModuleBuilder(options.sharedMaximum);
+  const module = new ModuleBuilder();
   const compiled = plan.steps.map((step, i) =>
     phasesOf(step, context).map((phase, j) => ({
       units: phase.units,
@@ -108,8 +107,7 @@ export function compilePlan(plan: Plan, options: CompileOptions): Uint8Array<Arr
       f.add(pointer, bytes);
     };
 
-    const done = f.local("i32");
-    f.forUp(done, count, 1, () => {
+    const done = f.forUp(0, count, 1, (done) => {
       onOneThread(() => {
         for (const [i, node] of plan.inputs.entries()) move(inputs[i], node, "in");
       });
@@ -148,7 +146,7 @@ export function compilePlan(plan: Plan, options: CompileOptions): Uint8Array<Arr
     });
     f.return(done);
   });
-  return module.encode();
+  return module.encode(options.sharedMaximum);
 }
 
 /** The name under which a phase is exported: its step, its place in the step, its units. */

@@ -11,7 +11,7 @@ export interface Features {
 
 function validates(relaxed: boolean): boolean {
   const module = new ModuleBuilder();
-  module.function({ parameters: ["v128"], result: "v128" }, (f, x) => {
+  module.function({ parameters: ["v128"], result: "v128", export: "f" }, (f, x) => {
     f.return(relaxed ? f32x4.relaxedMadd(x, x, x) : f32x4.add(x, v128.constF32(1)));
   });
   return WebAssembly.validate(module.encode());
