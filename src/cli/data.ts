@@ -82,12 +82,21 @@ export interface TrainingData extends TrainAndTest {
   readonly digits: boolean;
 }
 
-/** Reads data for training. */
-export async function readTrainingData(source: string, options: ReadOptions): Promise<TrainingData> {
+/** A trained model's details and the shape of the rows that it takes. */
+export interface Taker {
+  readonly details: Details;
+  readonly inputShape: readonly number[];
+}
+
+/** Reads data for training; for a model that is there already, in the form that it takes. */
+export async function readTrainingData(source: string, options: ReadOptions, taker?: Taker): Promise<TrainingData> {
   const form = await formOf(source);
+  const [given] = Object.keys(options);
+  if (taker && given)
+    throw new UsageError(`--${given}: with --from, data are read as the model takes them. Leave it out.`);
   const stray = Object.keys(options).find((key) => form !== "table" && key !== "imageSize");
   if (stray) throw new UsageError(`--${stray} is for tables; ${source} is none. Leave it out.`);
-  const sets = await readSets(source, form, options);
+  const sets = taker ? await readSetsFor(source, taker) : await readSets(source, form, options);
   const { inputShape, classes } = sets.train;
   const likeDigits = (form === "mnist" || form === "idx") && inputShape.join() === "28,28,1" && classes?.length === 10;
   const title = basename(resolve(source)).replace(/\.[^.]+$/, "");
@@ -129,12 +138,19 @@ async function readSets(source: string, form: Form, options: ReadOptions): Promi
 }
 
 /** Reads data that a model with these details is to be tested on: the test part where there are two. */
-export async function readDataFor(
-  source: string,
-  details: Details,
-  inputShape: readonly number[],
-): Promise<Dataset & { readonly y: Dataset["y"] }> {
-  const data = await readLike(source, details, inputShape);
+export async function readDataFor(source: string, details: Details, inputShape: readonly number[]): Promise<Dataset> {
+  const { train, test } = await readSetsFor(source, { details, inputShape });
+  return test ?? train;
+}
+
+/** Reads data as a model takes them, and checks that it can. */
+async function readSetsFor(source: string, taker: Taker): Promise<TrainAndTest> {
+  const { train, test } = await readLike(source, taker);
+  return { train: fitting(train, source, taker), ...(test && { test: fitting(test, source, taker) }) };
+}
+
+/** The data with the model's classes, if they fit the model. */
+function fitting(data: Dataset, source: string, { details, inputShape }: Taker): Dataset {
   if (data.inputShape.join() !== inputShape.join()) {
     throw new DataError(
       `${source}: a row has shape ${shapeText(data.inputShape)}, but the model takes ${shapeText(inputShape)}. Give data like those it was trained on.`,
@@ -154,12 +170,12 @@ export async function readDataFor(
       { file: source, row: beyond + 1 },
     );
   }
-  return data;
+  return classes ? { ...data, classes: [...classes] } : data;
 }
 
 const shapeText = (shape: readonly number[]): string => `[${shape.join(", ")}]`;
 
-async function readLike(source: string, details: Details, inputShape: readonly number[]): Promise<Dataset> {
+async function readLike(source: string, { details, inputShape }: Taker): Promise<TrainAndTest> {
   const form = await formOf(source);
   if (form === "table") {
     if (details.schema === undefined) {
@@ -168,21 +184,17 @@ async function readLike(source: string, details: Details, inputShape: readonly n
       });
     }
     const table = await encodeCsv(details.schema, source, { target: true, ...decimalOf(details) });
-    return { ...table, y: table.y! };
+    return { train: { ...table, y: table.y! } };
   }
   if (form === "folders") {
     const [height, width, channels] = inputShape;
     if (inputShape.length !== 3 || (channels !== 1 && channels !== 3)) {
       throw new DataError(`${source} holds pictures, but the model takes ${shapeText(inputShape)}.`, { file: source });
     }
-    return readImageFolder(source, {
-      size: { width, height },
-      channels,
-      ...(details.classes && { classes: details.classes }),
-    });
+    const { classes } = details;
+    return { train: await readImageFolder(source, { size: { width, height }, channels, ...(classes && { classes }) }) };
   }
-  const { train, test } = await readSets(source, form, {});
-  return test ?? train;
+  return readSets(source, form, {});
 }
 
 /** How the tables of a model write their numbers. */

@@ -28,6 +28,8 @@ export interface RecipeOptions {
   readonly layers?: string;
   /** A file that builds the network, instead of layers. */
   readonly model?: string;
+  /** A trained model to go on from. */
+  readonly from?: string;
   /** Which scores are shown, instead of the usual ones of the task. */
   readonly metrics?: readonly string[];
   readonly loss?: string;
@@ -39,7 +41,7 @@ export interface RecipeOptions {
 }
 
 export interface Recipe {
-  /** None where a model file builds the network. */
+  /** None where the network comes from a file. */
   readonly layers: readonly Layer[];
   /** How many numbers the network gives for each row. */
   readonly outputs: number;
@@ -59,12 +61,18 @@ export interface Recipe {
   readonly notes: readonly string[];
 }
 
-/** @param train the training part: statistics are taken of nothing else */
-export function chooseRecipe(train: Dataset, options: RecipeOptions): Recipe {
-  if (options.layers !== undefined && options.model !== undefined)
-    throw new UsageError("--layers and --model both say what the network is; leave one out.");
+/**
+ * @param train the training part: statistics are taken of nothing else
+ * @param trained the loss of the model that is gone on from
+ */
+export function chooseRecipe(train: Dataset, options: RecipeOptions, trained?: Loss): Recipe {
+  const networks = (["layers", "model", "from"] as const).filter((key) => options[key] !== undefined);
+  if (networks.length > 1)
+    throw new UsageError(
+      `${networks.map((key) => `--${key}`).join(" and ")} both say what the network is; leave one out.`,
+    );
   const own = options.layers === undefined ? undefined : readLayers(options.layers);
-  const loss = chooseLoss(train, options.loss, own);
+  const loss = options.loss === undefined && trained ? trained : chooseLoss(train, options.loss, own);
   const width = outputWidth(train, loss);
   const notes: string[] = [];
   const isPicture = showsPictures(train);
@@ -73,7 +81,7 @@ export function chooseRecipe(train: Dataset, options: RecipeOptions): Recipe {
   const first = enter(train, isPicture);
   const last = train.task === "regression" ? [leave(train)] : [];
   const layers =
-    options.model === undefined
+    options.model === undefined && options.from === undefined
       ? [...build(train.inputShape, first, hidden, width, loss, own !== undefined, notes), ...last]
       : [];
   const batchSize = options.batchSize ?? (isPicture ? 64 : train.count < 500 ? 16 : train.count < 5000 ? 32 : 64);

@@ -55,6 +55,12 @@ scale the data.
     sequential({ input: inputShape, seed, backend },
       [...enter, dense(32, { activation: "tanh" }), dense(outputs), ...leave]);
 
+FROM a trained model: it reads the data as it takes them, a table by the columns
+it knows, and learns at a tenth of its former rate unless --learning-rate says
+otherwise. The same rows as before are held out where the data are the same. It
+is saved under a new name.
+  chainrule train more-flowers.csv --from flowers.safetensors --epochs 20
+
 STOPPING: Ctrl-C finishes the step, leaves a checkpoint and says how to go on;
 once more quits at once. --resume takes data and options from the checkpoint and
 ends with the same bits as a run that was never stopped. These can be given with
@@ -76,6 +82,7 @@ export function register(program: Command): void {
     .option("--target <column>", "the column of a table to predict")
     .option("--layers <list>", "the network; chosen from the data unless given")
     .option("--model <file>", "a TypeScript or JavaScript module that builds the network, see below")
+    .option("--from <model>", "go on with a trained model's network and weights, see below")
     .option("--loss <name>", 'crossEntropy, meanSquaredError, "huber delta=0.5" and others')
     .option(
       "--optimizer <name>",

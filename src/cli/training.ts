@@ -15,6 +15,7 @@ import {
   earlyStopping,
   FileError,
   History,
+  type Loss,
   lossNamed,
   type Model,
   sequential,
@@ -23,9 +24,9 @@ import {
 import { augmenter } from "./augmenting.ts";
 import { type BackendOptions, chooseBackend } from "./backend.ts";
 import { checkpointOf } from "./checkpoint.ts";
-import { type ReadOptions, readTrainingData, type TrainingData } from "./data.ts";
+import { type ReadOptions, readTrainingData, type Taker, type TrainingData } from "./data.ts";
 import { decaysToTry, heldOutLoss, usualDecay } from "./decay.ts";
-import { detailsOf, fingerprintOf, type Origin } from "./details.ts";
+import { detailsOf, fingerprintOf, type Origin, readDetails } from "./details.ts";
 import { Interrupted, UsageError } from "./errors.ts";
 import { examplesFor } from "./losses.ts";
 import { divide, isNumber, type Parts, type PartsOptions } from "./parts.ts";
@@ -63,14 +64,17 @@ export interface Training {
   readonly display: Display;
 }
 
-export async function train(source: string, said: TrainOptions): Promise<void> {
-  const { target, task, missing, ignore, decimal, imageSize } = said;
-  const asked = Object.entries({ target, task, missing, ignore, decimal, imageSize });
-  const given = asked.filter(([, value]) => value !== undefined);
-  if (said.profile && said.backend === "reference")
+export async function train(source: string, asked: TrainOptions): Promise<void> {
+  const { target, task, missing, ignore, decimal, imageSize } = asked;
+  const given = Object.entries({ target, task, missing, ignore, decimal, imageSize }).filter(
+    ([, value]) => value !== undefined,
+  );
+  if (asked.profile && asked.backend === "reference")
     throw new UsageError("--profile is for the wasm backend, whose plan has steps to measure. Leave one out.");
-  const data = await readTrainingData(source, Object.fromEntries(given));
-  const out = said.out ?? `${data.title}.safetensors`;
+  const trained = await trainedModel(asked);
+  const data = await readTrainingData(source, Object.fromEntries(given), trained);
+  const said = trained ? { ...asTrained(trained, data), ...asked } : asked;
+  const out = said.out ?? `${data.title}${trained ? "-continued" : ""}.safetensors`;
   await refuseInput(out, [source, said.test]);
   await checkWritable(out);
   if (said.history !== undefined) await checkWritable(said.history);
@@ -80,13 +84,14 @@ export async function train(source: string, said: TrainOptions): Promise<void> {
   const augment = said.augment === undefined ? undefined : augmenter(said.augment, parts.train, said.seed ?? 0);
   const display = new Display(said);
   const { options, notes } = await withOptimizer(parts.train, said, display);
-  const chosen = chooseRecipe(parts.train, options);
-  const model = await makeModel(parts.train, chosen, options);
-  const recipe = fitted({ ...chosen, notes: [...chosen.notes, ...notes] }, model, options);
+  const origin = originOf(source, data, parts, options);
+  const chosen = chooseRecipe(parts.train, options, trained && lossOf(trained));
+  const model = trained?.model ?? (await makeModel(parts.train, chosen, options));
+  const noted = [...chosen.notes, ...notes, ...notesOnRows(origin, trained?.details.origin)];
+  const recipe = fitted({ ...chosen, notes: noted }, model, options);
   try {
     const { epochs, optimizer, batchSize } = recipe;
     const how = (count: number) => `${plural(count, "epoch")} of ${optimizer.name}, batches of ${batchSize}`;
-    const origin = originOf(source, data, parts, options);
     const { learningRate } = recipe;
     Object.assign(model.details, detailsOf(data, options.decimal), {
       origin,
@@ -96,13 +101,47 @@ export async function train(source: string, said: TrainOptions): Promise<void> {
     const run: Training = { source, options, data, parts, recipe, model, out, display, ...(augment && { augment }) };
     announce(run, await isFile(out));
     const history = await runTraining(run);
-    model.details.trained = `${basename(resolve(source))}, ${how(history.at(-1)?.epoch ?? epochs)}`;
+    const before = trained?.details.trained;
+    model.details.trained = `${before ? `${before}; then ` : ""}${basename(resolve(source))}, ${how(history.at(-1)?.epoch ?? epochs)}`;
     await save(run);
     await reportResults(run, history);
     if (options.profile) await reportProfile(run, history);
   } finally {
     model.close();
   }
+}
+
+/** A model to go on from, and what its file says of it. */
+interface Trained extends Taker {
+  readonly model: Model;
+}
+
+/** The model of `--from`; of a run that is resumed, as its checkpoint has it. */
+async function trainedModel(options: TrainOptions): Promise<Trained | undefined> {
+  const { from, resume = from } = options;
+  if (from === undefined || resume === undefined) return undefined;
+  const { modelOfCheckpoint } = await import("./model-file.ts");
+  const model = await modelOfCheckpoint(resume, chooseBackend(options));
+  return { model, inputShape: model.inputShape, details: readDetails(model, resume) };
+}
+
+/** The loss it was trained with, if that has a name. */
+const lossOf = ({ model }: Trained): Loss | undefined =>
+  typeof model.details.loss === "string" ? (model.trainedLoss() as Loss) : undefined;
+
+/**
+ * What the options are for a trained model unless they say otherwise: as they were, at a tenth of the learning rate, so
+ * that what it has learnt is not undone. On the same rows the same ones are held out.
+ */
+function asTrained({ model, details: { optimizer, learningRate, origin } }: Trained, data: TrainingData): TrainOptions {
+  const isSame = origin?.fingerprint === fingerprintOf(data.train);
+  return {
+    seed: model.network.seed,
+    ...(optimizer !== undefined && { optimizer }),
+    ...(learningRate !== undefined && { learningRate: learningRate / 10 }),
+    ...(isSame && origin.validation > 0 && { validation: origin.validation }),
+    ...(isSame && !data.test && { test: String(origin.test) }),
+  };
 }
 
 /**
@@ -114,8 +153,8 @@ async function withOptimizer(
   said: TrainOptions,
   display: Display,
 ): Promise<{ options: TrainOptions; notes: readonly string[] }> {
-  const { optimizer, model, resume, seed = 0, epochs = Number.POSITIVE_INFINITY } = said;
-  if (optimizer !== undefined || resume !== undefined || showsPictures(train)) return { options: said, notes: [] };
+  const { optimizer, model, from, resume, seed = 0, epochs = Number.POSITIVE_INFINITY } = said;
+  if ((optimizer ?? from ?? resume) !== undefined || showsPictures(train)) return { options: said, notes: [] };
   const withDecay = (decay: number): TrainOptions => ({ ...said, optimizer: `adamw weightDecay=${decay}` });
   const decays = model === undefined ? decaysToTry(train.count) : [];
   if (decays.length === 0) return { options: withDecay(usualDecay(train.count)), notes: [] };
@@ -140,6 +179,14 @@ function originOf(source: string, { train, test }: TrainingData, { testShare }: 
   const { validation = 0, seed = 0 } = options;
   const file = test === undefined ? basename(resolve(source)) : "";
   return { fingerprint: fingerprintOf(train), file, test: testShare, validation, seed };
+}
+
+/** A note, if the model to go on from has learnt from rows that are now held out. */
+function notesOnRows(now: Origin, before: Origin | undefined): string[] {
+  const isKnown = before?.fingerprint === now.fingerprint && (before.seed !== now.seed || before.test < now.test);
+  return isKnown && now.test > 0
+    ? ["the model has learnt from some of the rows now held out, so its test scores are too good"]
+    : [];
 }
 
 /** The model must not replace the data that it learns from. */
@@ -167,13 +214,20 @@ async function makeModel(train: Dataset, recipe: Recipe, options: TrainOptions):
   return buildModel(file, await readModelFunction(file), { train, recipe, seed, backend });
 }
 
-/** The recipe, brought into accord with a network that a model file has built. */
-function fitted(recipe: Recipe, model: Model, { model: file, seed = 0 }: TrainOptions): Recipe {
+/** The recipe, brought into accord with a network that comes from a file. */
+function fitted(recipe: Recipe, model: Model, { model: builder, from, seed = 0 }: TrainOptions): Recipe {
+  const file = builder ?? from;
   if (file === undefined) return recipe;
   const notes = [...recipe.notes];
-  if (model.network.seed !== seed)
-    notes.push(`the model has the seed ${model.network.seed}, not ${seed}; ${basename(file)} does not pass seed on`);
+  if (model.network.seed !== seed) {
+    const why = from === undefined ? `${basename(file)} does not pass seed on` : "it decides order and dropout";
+    notes.push(`the model has the seed ${model.network.seed}, not ${seed}; ${why}`);
+  }
   const [outputs] = model.network.outputShape;
+  if (from !== undefined && outputs !== recipe.outputs)
+    throw new UsageError(
+      `--loss ${recipe.loss.name} needs ${plural(recipe.outputs, "output")}, but the model of ${from} has ${outputs}. Leave --loss out.`,
+    );
   // Two outputs for two classes are as good as one; they only take another loss.
   const loss = outputs === recipe.outputs ? recipe.loss : lossNamed("crossEntropy");
   return { ...recipe, loss, outputs, notes };
@@ -269,7 +323,7 @@ const recorder = (history: History): Callback => ({
 function storedRun({ source, options, recipe, out }: Training) {
   const text = (key: string, value: unknown): string => {
     if (key === "test" && !isNumber(String(value))) return absolute(String(value));
-    if (key === "model" || key === "history") return resolve(String(value));
+    if (key === "model" || key === "from" || key === "history") return resolve(String(value));
     if (key === "imageSize") return `${options.imageSize!.width}x${options.imageSize!.height}`;
     return String(value);
   };

@@ -3,7 +3,6 @@
  * bytes; the largest are placed first, each at the lowest offset that is free for its whole life
  * (Pisarchyk & Lee, "Efficient Memory Management for Deep Neural Net Inference", 2020: greedy by size).
  */
-import { fillValue, isVariable } from "../graph/leaf.ts";
 import type { DType, Node } from "../graph/node.ts";
 import { sizeOf } from "../graph/shape.ts";
 import { type Step, storageOf } from "./fuse.ts";
@@ -25,7 +24,7 @@ export const bytesPerElement = (dtype: DType): number => (dtype === "byte" ? 1 :
 export const bytesOf = (node: Node): number => sizeOf(node.shape) * bytesPerElement(node.dtype);
 
 export function allocate(
-  { nodes, inputs, outputs, guard }: Lowered,
+  { inputs, outputs, guard }: Lowered,
   steps: readonly Step[],
   copies: readonly Update[],
 ): { slots: Map<Node, Slot>; arenaBytes: number } {
@@ -36,13 +35,8 @@ export function allocate(
     if (life) life.to = Math.max(life.to, at);
     else lives.set(node, { from: at, to: at });
   };
-  // Inputs, constant arrays and outputs keep their places for the whole run.
-  for (const node of [
-    ...inputs,
-    ...nodes.filter((n) => n.op.meaning.kind === "leaf" && !isVariable(n) && fillValue(n) === undefined),
-  ]) {
-    lives.set(node, { from: -1, to: end });
-  }
+  // Inputs and outputs keep their places for the whole run.
+  for (const node of inputs) lives.set(node, { from: -1, to: end });
   for (const [i, step] of steps.entries()) {
     for (const node of step.writes) if (step.stores.get(node) === node) live(node, i);
     for (const node of step.reads) if (lives.has(node)) live(node, i);

@@ -38,9 +38,9 @@ export interface Plan {
   readonly steps: readonly Step[];
   /** Updates that could not be made in place: copied to their variables when all steps are done. */
   readonly copies: readonly Update[];
-  /** Where in the plan's own memory each stored result lies. Variables lie outside it. */
+  /** Where in the memory for a run each stored result lies. Variables and constants lie outside it. */
   readonly slots: ReadonlyMap<Node, Slot>;
-  /** The memory for inputs, outputs and results in between, in bytes. */
+  /** The memory for inputs, outputs and results in between, in bytes. Between runs nothing in it is needed. */
   readonly arenaBytes: number;
 }
 

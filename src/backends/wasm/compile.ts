@@ -24,10 +24,10 @@ export interface CompileOptions {
   readonly sharedMaximum: number | undefined;
   /** Where the threads meet. */
   readonly barrierAddress: number;
-  /** Where a leaf, or a stored result, lies. */
+  /** Where a leaf, or a stored result, lies. Holds from when `scratch` was asked for. */
   address(node: Node): number;
   /** Memory beside the plan's own, for kernels to work in; asked for once. */
-  allocateScratch(bytes: number): number;
+  scratch(bytes: number): number;
 }
 
 const multiplyThenAdd: Madd = (a, b, c) => f32x4.add(f32x4.mul(a, b), c);
@@ -71,7 +71,7 @@ export function compilePlan(plan: Plan, options: CompileOptions): Uint8Array<Arr
   };
   // Kernels say how much they need to work in when they are made, so they are made once to ask and once to write.
   for (const step of plan.steps) phasesOf(step, context);
-  scratchAddress = scratchBytes > 0 ? options.allocateScratch(scratchBytes + 64) : 0;
+  scratchAddress = options.scratch(scratchBytes);
 
   const module = new ModuleBuilder();
   const compiled = plan.steps.map((step, i) =>

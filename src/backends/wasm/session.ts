@@ -23,6 +23,13 @@ const MAXIMUM_PAGES = 65536;
 /** Vectors may read a little past the last element of the last array. */
 const SLACK = 256;
 
+/** What plans need only while they run. They run one after the other, so that several can have the same. */
+interface RunMemory {
+  readonly address: number;
+  readonly bytes: number;
+  plans: number;
+}
+
 /** Options of `wasm`. */
 export interface WasmOptions {
   /** Use fused multiply-add; by default where there is any. */
@@ -72,6 +79,7 @@ class WasmSession implements ImmediateSession {
   readonly #control: number;
   #helpers: Helpers | undefined;
   readonly #variables = new Map<Node, number>();
+  readonly #runMemories = new Set<RunMemory>();
 
   constructor(
     { relaxedSimd, threads = Math.min(availableThreads(), DEFAULT_THREADS) }: WasmOptions,
@@ -154,6 +162,17 @@ class WasmSession implements ImmediateSession {
     return address;
   }
 
+  /** Memory of at least so many bytes for the runs of one more plan: a piece that is there already, if it is large enough. */
+  #memoryForRuns(bytes: number): RunMemory {
+    let found = [...this.#runMemories].find((piece) => piece.bytes >= bytes);
+    if (!found) {
+      found = { address: this.#allocator.allocate(bytes), bytes, plans: 0 };
+      this.#runMemories.add(found);
+    }
+    found.plans++;
+    return found;
+  }
+
   /** Gives a module to the helper threads. They take part in runs from when all of them have it. */
   #enlist(module: WebAssembly.Module, ports: number, ready: number) {
     const word = () => new Int32Array(this.#memory.buffer, ready, 1);
@@ -206,16 +225,20 @@ class WasmSession implements ImmediateSession {
   }
 
   compile(plan: Plan): ImmediateExecutable {
-    const allocated: number[] = [];
-    const allocate = (bytes: number): number => {
-      const address = this.#allocator.allocate(bytes);
-      allocated.push(address);
-      return address;
-    };
-    const arena = allocate(plan.arenaBytes);
+    const constants = new Map<Node, number>();
+    let memory: RunMemory | undefined;
     const addressOf = (node: Node): number => {
       const slot = plan.slots.get(node);
-      return slot ? arena + slot.offset : this.#addressOf(node);
+      if (slot) return memory ? memory.address + slot.offset : 0;
+      const values = constantArray(node);
+      if (!values) return this.#addressOf(node);
+      let address = constants.get(node);
+      if (address === undefined) {
+        address = this.#allocator.allocate(bytesOf(node));
+        constants.set(node, address);
+        this.#view(node.dtype, address, values.length).set(values);
+      }
+      return address;
     };
     const shared = this.#threads > 1 && plan.inputs.length + plan.outputs.length <= MOST_PORTS && worthSharing(plan);
     const code = compilePlan(plan, {
@@ -225,12 +248,11 @@ class WasmSession implements ImmediateSession {
       sharedMaximum: this.#threads > 1 ? MAXIMUM_PAGES : undefined,
       barrierAddress: this.#barrier,
       address: addressOf,
-      allocateScratch: allocate,
+      scratch: (bytes) => {
+        memory = this.#memoryForRuns(plan.arenaBytes + bytes);
+        return memory.address + plan.arenaBytes;
+      },
     });
-    for (const node of plan.slots.keys()) {
-      const values = constantArray(node);
-      if (values) this.#view(node.dtype, addressOf(node), values.length).set(values);
-    }
     const module = new WebAssembly.Module(code);
     const instance = new WebAssembly.Instance(module, { env: { memory: this.#memory } });
     const start = instance.exports.run as (
@@ -275,7 +297,11 @@ class WasmSession implements ImmediateSession {
       profile: () => this.#profile(plan, instance),
       free: () => {
         crew?.leave();
-        for (const address of [...staging, ...allocated]) this.#allocator.free(address);
+        for (const address of [...staging, ...constants.values()]) this.#allocator.free(address);
+        if (memory && --memory.plans === 0) {
+          this.#runMemories.delete(memory);
+          this.#allocator.free(memory.address);
+        }
       },
     };
   }
