@@ -44,11 +44,14 @@ function phasesOf(step: Step, context: KernelContext): Phase[] {
 }
 
 /**
- * The module's bytes. It exports `run(thread, threads, count, …addresses of the inputs' values, …addresses for the
+ * The module's code, and the units of each step's phases. It exports `run(thread, threads, count, …addresses of the inputs' values, …addresses for the
  * outputs')`, which gives the number of finished runs. All threads of a run call it with the same arguments but the first.
- * Each phase is exported too, for profiles.
+ * Each phase is exported too, for profiles: phase j of step i as `i.j`.
  */
-export function compilePlan(plan: Plan, options: CompileOptions): Uint8Array<ArrayBuffer> {
+export function compilePlan(
+  plan: Plan,
+  options: CompileOptions,
+): { code: Uint8Array<ArrayBuffer>; phases: readonly (readonly number[])[] } {
   const madd = options.relaxedSimd ? f32x4.relaxedMadd : multiplyThenAdd;
   let scratchBytes = 0;
   let scratchAddress = 0;
@@ -79,7 +82,7 @@ export function compilePlan(plan: Plan, options: CompileOptions): Uint8Array<Arr
       units: phase.units,
       shared: options.threads > 1 && phase.units > 1 && stepWork(step) >= SHARED_WORK,
       code: module.function(
-        { parameters: ["i32", "i32", "i32"], result: "none", export: phaseExport(i, j, phase.units) },
+        { parameters: ["i32", "i32", "i32"], result: "none", export: `${i}.${j}` },
         (f, begin, end, thread) => phase.emit(f, begin, end, thread),
       ),
     })),
@@ -146,11 +149,11 @@ export function compilePlan(plan: Plan, options: CompileOptions): Uint8Array<Arr
     });
     f.return(done);
   });
-  return module.encode(options.sharedMaximum);
+  return {
+    code: module.encode(options.sharedMaximum),
+    phases: compiled.map((phases) => phases.map(({ units }) => units)),
+  };
 }
-
-/** The name under which a phase is exported: its step, its place in the step, its units. */
-export const phaseExport = (step: number, phase: number, units: number): string => `${step}.${phase}.${units}`;
 
 /** Where thread t of T begins: unit ⌊units · t / T⌋. It ends where the next one begins. */
 const share = (units: number, thread: I32, threads: I32): I32 => i32.divU(i32.mul(thread, units), threads);

@@ -5,8 +5,6 @@ import { f32x4, ModuleBuilder, v128 } from "./assembler.ts";
 export interface Features {
   /** Fused multiply-add from the relaxed-SIMD proposal. */
   readonly relaxedSimd: boolean;
-  /** Memory that several threads can share. */
-  readonly sharedMemory: boolean;
 }
 
 function validates(relaxed: boolean): boolean {
@@ -23,9 +21,9 @@ export function detectFeatures(): Features {
   if (detected) return detected;
   if (typeof WebAssembly !== "object" || !validates(false)) {
     throw new PlatformError(
-      "This platform has no WebAssembly SIMD, which the wasm backend needs (Node 16.4, Chrome 91, Firefox 89, Safari 16.4 or later have it). Use backend: reference() instead; it is slow.",
+      "The wasm backend needs WebAssembly SIMD, which this platform lacks (Node 16.4, Chrome 91, Firefox 89, Safari 16.4 or later have it). Use backend: reference(), which is slow.",
     );
   }
-  detected = { relaxedSimd: validates(true), sharedMemory: typeof SharedArrayBuffer === "function" };
+  detected = { relaxedSimd: validates(true) };
   return detected;
 }
