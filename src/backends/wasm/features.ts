@@ -3,7 +3,7 @@ import { PlatformError } from "../../errors.ts";
 import { f32x4, ModuleBuilder, v128 } from "./assembler.ts";
 
 export interface Features {
-  /** Fused multiply-add from the relaxed-SIMD proposal. */
+  /** Fused multiply-add from the relaxed-SIMD proposal, if it is faster than the two operations. */
   readonly relaxedSimd: boolean;
 }
 
@@ -15,6 +15,12 @@ function validates(relaxed: boolean): boolean {
   return WebAssembly.validate(module.encode());
 }
 
+/**
+ * V8 12, of Node 22, has fused multiply-add and 256-bit vectors, but moves registers about so much that both are slower
+ * than doing without: a training step takes 1.3 times as long.
+ */
+export const isEarlyV8 = (): boolean => Number.parseInt(globalThis.process?.versions?.v8 ?? "", 10) < 13;
+
 let detected: Features | undefined;
 
 export function detectFeatures(): Features {
@@ -24,6 +30,6 @@ export function detectFeatures(): Features {
       "The wasm backend needs WebAssembly SIMD, which this platform lacks (Node 16.4, Chrome 91, Firefox 89, Safari 16.4 or later have it). Use backend: reference(), which is slow.",
     );
   }
-  detected = { relaxedSimd: validates(true) };
+  detected = { relaxedSimd: validates(true) && !isEarlyV8() };
   return detected;
 }

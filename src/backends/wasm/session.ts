@@ -68,7 +68,7 @@ const WAKING_WORK = 2_000_000;
 export const wasm = (options: WasmOptions = {}): ImmediateBackend => ({
   name: "wasm",
   open: () => {
-    const hindrance = options.turbo ? enableTurbo(() => openSession({ threads: 1 }, true)) : undefined;
+    const hindrance = options.turbo ? enableTurbo(() => openSession({ threads: 1 }, true)) : "";
     return openSession(options, options.turbo && !hindrance, hindrance);
   },
 });
