@@ -3,23 +3,31 @@
  * the old file or the new one, never a part. Every failure is a `FileError` that says what to do.
  * It knows nothing of what the bytes mean. Node only.
  */
-import { constants } from "node:fs";
-import {
+import { checkOptionNames } from "../../checks.ts";
+import { FileError, PlatformError } from "../../errors.ts";
+
+// Not imported, since models save themselves through this file: a page's bundler would look for Node's modules.
+const builtin = globalThis.process?.getBuiltinModule;
+if (!builtin) {
+  throw new PlatformError(
+    "Files can be read and written in Node only. Elsewhere there are toBytes() and fromBytes(bytes).",
+  );
+}
+const { constants } = builtin("node:fs");
+const {
   access,
   copyFile,
   link,
   open,
-  readFile as readBytes,
+  readFile: readBytes,
   readdir,
   realpath,
   rename,
   rm,
   stat,
-} from "node:fs/promises";
-import { hostname } from "node:os";
-import { basename, dirname, join } from "node:path";
-import { checkOptionNames } from "../../checks.ts";
-import { FileError } from "../../errors.ts";
+} = builtin("node:fs/promises");
+const { hostname } = builtin("node:os");
+const { basename, dirname, join } = builtin("node:path");
 
 /** Options of `writeFileAtomically`. */
 export interface WriteOptions {
