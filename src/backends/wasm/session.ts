@@ -11,7 +11,7 @@ import { sizeOf } from "../../graph/shape.ts";
 import { ARRAYS, bytesOf } from "../../plan/allocate.ts";
 import type { Plan } from "../../plan/plan.ts";
 import type { ImmediateBackend, ImmediateExecutable, ImmediateSession, Run } from "../backend.ts";
-import { Allocator } from "./allocator.ts";
+import { createAllocator } from "./allocator.ts";
 import { BARRIER_BYTES } from "./barrier.ts";
 import { compilePlan, planWork, worthSharing } from "./compile.ts";
 import { detectFeatures } from "./features.ts";
@@ -87,7 +87,7 @@ function openSession(
   const noThreads = threads > 1 ? threadsUnavailable() : undefined;
   const most = noThreads ? 1 : threads;
   const memory = new WebAssembly.Memory({ initial: 1, maximum: MAXIMUM_PAGES, shared: most > 1 });
-  const allocator = new Allocator(64, (end) => {
+  const allocator = createAllocator(64, (end) => {
     const pages = memory.buffer.byteLength / PAGE;
     const missing = Math.ceil((end + SLACK) / PAGE) - pages;
     if (missing <= 0) return;
@@ -165,7 +165,7 @@ function openSession(
     const ports = [...plan.inputs, ...plan.outputs];
     const shared = most > 1 && ports.length <= MOST_PORTS && worthSharing(plan);
     const { code, phases } = compilePlan(plan, {
-      relaxedSimd,
+      fusedMadd: relaxedSimd,
       turbo,
       threads: shared ? most : 1,
       sharedMaximum: most > 1 ? MAXIMUM_PAGES : undefined,
@@ -244,7 +244,7 @@ function openSession(
   return {
     description: `wasm, ${relaxedSimd ? "relaxed " : ""}SIMD${turbo ? ", 256-bit vectors" : ""}, ${most} thread${most > 1 ? "s" : ""}${notes && ` (${notes})`}`,
     get usedBytes() {
-      return allocator.usedBytes;
+      return allocator.usedBytes();
     },
     write,
     read,
