@@ -3,7 +3,7 @@
  * bytes; the largest are placed first, each at the lowest offset that is free for its whole life
  * (Pisarchyk & Lee, "Efficient Memory Management for Deep Neural Net Inference", 2020: greedy by size).
  */
-import type { DType, Node } from "../graph/node.ts";
+import type { Node } from "../graph/node.ts";
 import { sizeOf } from "../graph/shape.ts";
 import { type Step, storageOf } from "./fuse.ts";
 import type { Lowered } from "./lower.ts";
@@ -15,12 +15,13 @@ export interface Slot {
   readonly bytes: number;
 }
 
-const ALIGNMENT = 64;
+/** The bytes that a piece of memory takes, so that the next one begins at a multiple of 64. */
+export const aligned = (bytes: number): number => Math.ceil(Math.max(1, bytes) / 64) * 64;
 
-/** Bytes per element in float32 backends. */
-export const bytesPerElement = (dtype: DType): number => (dtype === "byte" ? 1 : 4);
+/** The arrays that hold values in float32 backends. */
+export const ARRAYS = { byte: Uint8Array, int: Int32Array, float: Float32Array };
 
-export const bytesOf = (node: Node): number => sizeOf(node.shape) * bytesPerElement(node.dtype);
+export const bytesOf = (node: Node): number => sizeOf(node.shape) * ARRAYS[node.dtype].BYTES_PER_ELEMENT;
 
 export function allocate(
   { inputs, outputs, guard }: Lowered,
@@ -50,7 +51,7 @@ export function allocate(
   let arenaBytes = 0;
   const bySize = [...lives].sort(([a, x], [b, y]) => bytesOf(b) - bytesOf(a) || x.from - y.from);
   for (const [node, { from, to }] of bySize) {
-    const bytes = Math.max(ALIGNMENT, Math.ceil(bytesOf(node) / ALIGNMENT) * ALIGNMENT);
+    const bytes = aligned(bytesOf(node));
     const neighbours = placed
       .filter((other) => other.from <= to && from <= other.to)
       .sort((a, b) => a.offset - b.offset);

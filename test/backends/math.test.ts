@@ -34,8 +34,7 @@ const BLOCK = 1 << 14;
 function assemble(name: Name, madd: math.Madd) {
   const builder = new ModuleBuilder();
   builder.function({ parameters: [], result: "none", export: "run" }, (f) => {
-    const address = f.local("i32");
-    f.forUp(address, BLOCK * 4, 16, () => {
+    f.forUp(0, BLOCK * 4, 16, (address) => {
       f.emit(v128.store(address, FUNCTIONS[name].emit(f, v128.load(address), madd)));
     });
   });

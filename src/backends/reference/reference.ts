@@ -4,99 +4,76 @@
  */
 import { ArgumentError } from "../../errors.ts";
 import { constantArray, fillValue } from "../../graph/leaf.ts";
-import { type DType, type Node, nameOf } from "../../graph/node.ts";
+import { type Node, nameOf } from "../../graph/node.ts";
 import type { AnyArray, FloatArray, Tensor } from "../../graph/op.ts";
 import { compileScalar, inputScalar } from "../../graph/scalar.ts";
 import { padShape, type Shape, sizeOf, stridesOf } from "../../graph/shape.ts";
+import { ARRAYS } from "../../plan/allocate.ts";
 import { storageOf } from "../../plan/fuse.ts";
 import type { Plan } from "../../plan/plan.ts";
-import type { ImmediateBackend, ImmediateExecutable, ImmediateSession, Run } from "../backend.ts";
+import type { ImmediateBackend, ImmediateSession, Run } from "../backend.ts";
 
 type Precision = "float64" | "float32";
 
 /** The reference interpreter: `float64` to define what is right, `float32` to see what single precision costs. */
 export const reference = (precision: Precision = "float64"): ImmediateBackend => ({
   name: "reference",
-  open: () => new ReferenceSession(precision),
+  open: () => openSession(precision),
 });
 
-class ReferenceSession implements ImmediateSession {
-  readonly description: string;
-  readonly #precision: Precision;
-  readonly #variables = new Map<Node, AnyArray>();
+function openSession(precision: Precision): ImmediateSession {
+  const variables = new Map<Node, AnyArray>();
 
-  constructor(precision: Precision) {
-    this.#precision = precision;
-    this.description = `reference, ${precision}`;
-  }
-
-  get usedBytes(): number {
-    let sum = 0;
-    for (const { byteLength } of this.#variables.values()) sum += byteLength;
-    return sum;
-  }
-
-  write(variable: Node, values: AnyArray | readonly number[]): void {
-    const array = newArray(variable.dtype, sizeOf(variable.shape), this.#precision);
-    array.set(values);
-    this.#variables.set(variable, array);
-  }
-
-  read(variable: Node): AnyArray {
-    return this.#value(variable).slice();
-  }
-
-  free(variable: Node): void {
-    this.#variables.delete(variable);
-  }
-
-  close(): void {
-    this.#variables.clear();
-  }
-
-  #value(variable: Node): AnyArray {
-    const value = this.#variables.get(variable);
+  const valueAt = (variable: Node): AnyArray => {
+    const value = variables.get(variable);
     if (!value) throw new ArgumentError(`The variable "${nameOf(variable)}" has no value yet: write one first.`);
     return value;
-  }
+  };
 
-  compile(plan: Plan): ImmediateExecutable {
-    return {
-      run: (inputs, count = 1) => this.#run(plan, inputs, count),
-      free: () => {},
-    };
-  }
+  const write = (variable: Node, values: AnyArray | readonly number[]): void => {
+    const array = newArray(variable, precision);
+    array.set(values);
+    variables.set(variable, array);
+  };
 
-  #run(plan: Plan, inputs: readonly AnyArray[], count: number): Run {
-    const outputs = plan.outputs.map((node) => newArray(node.dtype, sizeOf(node.shape) * count, this.#precision));
-    for (let run = 0; run < count; run++) {
+  const run = (plan: Plan, inputs: readonly AnyArray[], count: number): Run => {
+    const outputs = plan.outputs.map((node) => newArray(node, precision, count));
+    for (let completed = 0; completed < count; completed++) {
       const given = new Map(
         plan.inputs.map((node, i) => {
-          const size = sizeOf(node.shape);
-          const array = newArray(node.dtype, size, this.#precision);
-          array.set(inputs[i].subarray(run * size, (run + 1) * size));
+          const array = newArray(node, precision);
+          array.set(inputs[i].subarray(completed * array.length, (completed + 1) * array.length));
           return [node, array];
         }),
       );
       const values = evaluate(
         plan.steps.flatMap((step) => step.nodes),
-        this.#precision,
-        (leaf) => given.get(leaf) ?? this.#value(leaf),
+        precision,
+        (leaf) => given.get(leaf) ?? valueAt(leaf),
       );
-      if (plan.guard && !Number.isFinite(values(plan.guard)[0])) return { outputs, completed: run };
-      for (const [i, node] of plan.outputs.entries()) outputs[i].set(values(node), run * sizeOf(node.shape));
+      if (plan.guard && !Number.isFinite(values(plan.guard)[0])) return { outputs, completed };
+      for (const [i, node] of plan.outputs.entries()) outputs[i].set(values(node), completed * sizeOf(node.shape));
       const next = plan.updates.map(({ value }) => values(value));
-      for (const [i, { variable }] of plan.updates.entries()) this.write(variable, next[i]);
+      for (const [i, { variable }] of plan.updates.entries()) write(variable, next[i]);
     }
     return { outputs, completed: count };
-  }
+  };
+
+  return {
+    description: `reference, ${precision}`,
+    get usedBytes() {
+      return [...variables.values()].reduce((sum, { byteLength }) => sum + byteLength, 0);
+    },
+    write,
+    read: (variable) => valueAt(variable).slice(),
+    free: (variable) => void variables.delete(variable),
+    close: () => variables.clear(),
+    compile: (plan) => ({ run: (inputs, count = 1) => run(plan, inputs, count), free() {} }),
+  };
 }
 
-const newArray = (dtype: DType, size: number, precision: Precision): AnyArray => {
-  if (dtype === "int") return new Int32Array(size);
-  if (dtype === "byte") return new Uint8Array(size);
-  return precision === "float64" ? new Float64Array(size) : new Float32Array(size);
-};
+const newArray = ({ dtype, shape }: Node, precision: Precision, count = 1): AnyArray =>
+  new (dtype === "float" && precision === "float64" ? Float64Array : ARRAYS[dtype])(sizeOf(shape) * count);
 
 /**
  * Computes nodes in the given order. Composite ops are not known here: nodes come from a plan, which has none.
@@ -115,15 +92,13 @@ export function evaluate(
     if (known) return known;
     const fill = fillValue(base);
     const array =
-      fill === undefined
-        ? (constantArray(base) ?? valueOfLeaf(base))
-        : newArray(base.dtype, sizeOf(base.shape), precision).fill(fill);
+      fill === undefined ? (constantArray(base) ?? valueOfLeaf(base)) : newArray(base, precision).fill(fill);
     values.set(base, array);
     return array;
   };
 
   for (const node of nodes) {
-    const y = newArray(node.dtype, sizeOf(node.shape), precision);
+    const y = newArray(node, precision);
     const inputs = node.inputs.map((x): Tensor => ({ shape: x.shape, data: valueAt(x) }));
     const { meaning } = node.op;
     if (meaning.kind === "elementwise") {

@@ -1,50 +1,37 @@
 /** Hands out pieces of the engine's memory: first fit, with neighbouring free pieces joined. It knows no contents. */
+import { aligned } from "../../plan/allocate.ts";
 
-const ALIGNMENT = 64;
-
-export class Allocator {
+/** @param grow makes sure that the memory reaches to this address */
+export function createAllocator(start: number, grow: (end: number) => void) {
   /** Free pieces, sorted by address; the last one has no end. */
-  readonly #free: { address: number; bytes: number }[];
-  readonly #used = new Map<number, number>();
-  readonly #grow: (end: number) => void;
+  const pieces = [{ address: start, bytes: Number.POSITIVE_INFINITY }];
+  const used = new Map<number, number>();
 
-  /** @param grow makes sure that the memory reaches to this address */
-  constructor(start: number, grow: (end: number) => void) {
-    this.#free = [{ address: start, bytes: Number.POSITIVE_INFINITY }];
-    this.#grow = grow;
-  }
+  return {
+    allocate(bytes: number): number {
+      const size = aligned(bytes);
+      const index = pieces.findIndex((piece) => piece.bytes >= size);
+      const { address, bytes: free } = pieces[index];
+      grow(address + size);
+      pieces.splice(index, 1, ...(free === size ? [] : [{ address: address + size, bytes: free - size }]));
+      used.set(address, size);
+      return address;
+    },
 
-  allocate(bytes: number): number {
-    const size = Math.max(ALIGNMENT, Math.ceil(bytes / ALIGNMENT) * ALIGNMENT);
-    const index = this.#free.findIndex((piece) => piece.bytes >= size);
-    const piece = this.#free[index];
-    this.#grow(piece.address + size);
-    if (piece.bytes === size) this.#free.splice(index, 1);
-    else this.#free[index] = { address: piece.address + size, bytes: piece.bytes - size };
-    this.#used.set(piece.address, size);
-    return piece.address;
-  }
-
-  free(address: number): void {
-    const bytes = this.#used.get(address);
-    if (bytes === undefined) throw new Error(`Nothing is allocated at ${address}.`);
-    this.#used.delete(address);
-    const pieces = this.#free;
-    let i = pieces.findIndex((piece) => piece.address > address);
-    if (i < 0) i = pieces.length;
-    pieces.splice(i, 0, { address, bytes });
-    for (const at of [i, i - 1]) {
-      const [left, right] = [pieces[at], pieces[at + 1]];
-      if (left && right && left.address + left.bytes === right.address) {
-        pieces.splice(at, 2, { address: left.address, bytes: left.bytes + right.bytes });
+    free(address: number): void {
+      const bytes = used.get(address);
+      if (bytes === undefined) throw new Error(`Nothing is allocated at ${address}.`);
+      used.delete(address);
+      const i = pieces.findIndex((piece) => piece.address > address);
+      pieces.splice(i, 0, { address, bytes });
+      for (const at of [i, i - 1]) {
+        const [left, right] = [pieces[at], pieces[at + 1]];
+        if (left && left.address + left.bytes === right.address)
+          pieces.splice(at, 2, { address: left.address, bytes: left.bytes + right.bytes });
       }
-    }
-  }
+    },
 
-  /** The bytes now handed out. */
-  get usedBytes(): number {
-    let sum = 0;
-    for (const bytes of this.#used.values()) sum += bytes;
-    return sum;
-  }
+    /** The bytes now handed out. */
+    usedBytes: (): number => [...used.values()].reduce((sum, bytes) => sum + bytes, 0),
+  };
 }

@@ -21,7 +21,7 @@ export function emitBarrier(f: FunctionBuilder, address: number, threads: Int): 
       f.drop(i32.atomicNotify(address + GENERATION, threads));
     },
     () => {
-      const spins = f.local("i32", i32.const(SPINS));
+      const spins = f.local("i32", SPINS);
       f.while(i32.eq(i32.atomicLoad(address + GENERATION), generation), () => {
         f.if(
           spins,

@@ -8,7 +8,7 @@ import { sizeOf } from "../../graph/shape.ts";
 import { bytesOf } from "../../plan/allocate.ts";
 import { type Step, storageOf } from "../../plan/fuse.ts";
 import { type Plan, stepFlops } from "../../plan/plan.ts";
-import { f32, f32x4, type I32, i32, type Local, ModuleBuilder, type Type } from "./assembler.ts";
+import { f32, f32x4, type I32, i32, ModuleBuilder } from "./assembler.ts";
 import { emitBarrier } from "./barrier.ts";
 import type { KernelContext, Phase } from "./kernel.ts";
 import { KERNELS } from "./kernels/index.ts";
@@ -16,7 +16,8 @@ import { loop } from "./kernels/loop.ts";
 import type { Madd } from "./math.ts";
 
 export interface CompileOptions {
-  readonly relaxedSimd: boolean;
+  /** Whether to multiply and add in one instruction. */
+  readonly fusedMadd: boolean;
   readonly turbo: boolean;
   /** The most threads that can take part in a run. */
   readonly threads: number;
@@ -44,12 +45,14 @@ function phasesOf(step: Step, context: KernelContext): Phase[] {
 }
 
 /**
- * The module's bytes. It exports `run(thread, threads, count, …addresses of the inputs' values, …addresses for the
- * outputs')`, which gives the number of finished runs. All threads of a run call it with the same arguments but the first.
- * Each phase is exported too, for profiles.
+ * The module's code, and the units of each step's phases. It exports `run(thread, threads, count, …addresses of the
+ * inputs' values, …addresses for the outputs')`, which gives the number of finished runs. All threads of a run call it
+ * with the same arguments but the first. Each phase is exported too, for profiles: phase j of step i as `i.j`.
  */
-export function compilePlan(plan: Plan, options: CompileOptions): Uint8Array<ArrayBuffer> {
-  const madd = options.relaxedSimd ? f32x4.relaxedMadd : multiplyThenAdd;
+export function compilePlan(
+  plan: Plan,
+  options: CompileOptions,
+): { code: Uint8Array<ArrayBuffer>; phases: readonly (readonly number[])[] } {
   let scratchBytes = 0;
   let scratchAddress = 0;
   // A new value that is stored in place of the old one is read from there as well.
@@ -59,12 +62,9 @@ export function compilePlan(plan: Plan, options: CompileOptions): Uint8Array<Arr
     return options.address(homes.get(base) ?? base);
   };
   const context: KernelContext = {
-    madd,
-    fusedMadd: options.relaxedSimd,
-    threads: options.threads,
-    turbo: options.turbo,
+    ...options,
+    madd: options.fusedMadd ? f32x4.relaxedMadd : multiplyThenAdd,
     address: addressOf,
-    target: addressOf,
     scratch: (bytes) => {
       scratchBytes = Math.max(scratchBytes, bytes * options.threads);
       return scratchAddress;
@@ -74,46 +74,39 @@ export function compilePlan(plan: Plan, options: CompileOptions): Uint8Array<Arr
   for (const step of plan.steps) phasesOf(step, context);
   scratchAddress = options.scratch(scratchBytes);
 
-  const module = new ModuleBuilder(options.sharedMaximum);
+  const module = new ModuleBuilder();
   const compiled = plan.steps.map((step, i) =>
     phasesOf(step, context).map((phase, j) => ({
       units: phase.units,
       shared: options.threads > 1 && phase.units > 1 && stepWork(step) >= SHARED_WORK,
-      code: module.function(
-        { parameters: ["i32", "i32", "i32"], result: "none", export: phaseExport(i, j, phase.units) },
-        (f, begin, end, thread) => phase.emit(f, begin, end, thread),
-      ),
+      code: module.function({ parameters: ["i32", "i32", "i32"], result: "none", export: `${i}.${j}` }, phase.emit),
     })),
   );
 
-  const ports = [...plan.inputs, ...plan.outputs];
-  const parameters: Type[] = ["i32", "i32", "i32", ...ports.map((): Type => "i32")];
+  const parameters = new Array<"i32">(3 + plan.inputs.length + plan.outputs.length).fill("i32");
   module.function({ parameters, result: "i32", export: "run" }, (f, ...locals) => {
-    const [thread, threads, count, ...pointers] = locals as Local<"i32">[];
-    const inputs = pointers.slice(0, plan.inputs.length);
-    const outputs = pointers.slice(plan.inputs.length);
-    const onOneThread = (body: () => void) => (options.threads > 1 ? f.if(i32.eqz(thread), body) : body());
+    const [thread, threads, count, ...pointers] = locals;
     // Thread 0 alone needs to meet nobody; what it does alone, between two meetings, needs no meeting in between.
     let apart = false;
+    const onOneThread = (body: () => void) => {
+      if (options.threads > 1) f.if(i32.eqz(thread), body);
+      else body();
+      apart = true;
+    };
     const meet = () => {
       if (options.threads > 1 && apart)
         f.if(i32.gtU(threads, 1), () => emitBarrier(f, options.barrierAddress, threads));
       apart = false;
     };
-    const move = (pointer: Local<"i32">, node: Node, direction: "in" | "out") => {
-      const [place, bytes] = [addressOf(node), bytesOf(node)];
-      // A single run's inputs are put in their places from outside.
-      if (direction === "in") f.if(i32.ne(pointer, place), () => f.copyMemory(place, pointer, bytes));
-      else f.copyMemory(pointer, place, bytes);
-      f.add(pointer, bytes);
-    };
-
-    const done = f.local("i32");
-    f.forUp(done, count, 1, () => {
+    const done = f.forUp(0, count, 1, (done) => {
       onOneThread(() => {
-        for (const [i, node] of plan.inputs.entries()) move(inputs[i], node, "in");
+        for (const [i, node] of plan.inputs.entries()) {
+          const [place, bytes] = [addressOf(node), bytesOf(node)];
+          // A single run's inputs are put in their places from outside.
+          f.if(i32.ne(pointers[i], place), () => f.copyMemory(place, pointers[i], bytes));
+          f.add(pointers[i], bytes);
+        }
       });
-      apart = true;
       for (const [i, phases] of compiled.entries()) {
         for (const { units, shared, code } of phases) {
           if (shared) {
@@ -121,10 +114,7 @@ export function compilePlan(plan: Plan, options: CompileOptions): Uint8Array<Arr
             f.call(code, share(units, thread, threads), share(units, i32.add(thread, 1), threads), thread);
             apart = true;
             meet();
-          } else {
-            onOneThread(() => f.call(code, 0, units, thread));
-            apart = true;
-          }
+          } else onOneThread(() => f.call(code, 0, units, thread));
         }
         if (plan.guard && plan.steps[i].writes.includes(storageOf(plan.guard))) {
           meet();
@@ -138,21 +128,24 @@ export function compilePlan(plan: Plan, options: CompileOptions): Uint8Array<Arr
         }
       }
       onOneThread(() => {
-        for (const [i, node] of plan.outputs.entries()) move(outputs[i], node, "out");
+        for (const [i, node] of plan.outputs.entries()) {
+          const pointer = pointers[plan.inputs.length + i];
+          f.copyMemory(pointer, addressOf(node), bytesOf(node));
+          f.add(pointer, bytesOf(node));
+        }
         for (const { variable, value } of plan.copies)
           f.copyMemory(options.address(variable), addressOf(value), bytesOf(value));
       });
-      apart = true;
       // The next run may overwrite what another thread still reads, and the caller reads the outputs.
       meet();
     });
     f.return(done);
   });
-  return module.encode();
+  return {
+    code: module.encode(options.sharedMaximum),
+    phases: compiled.map((phases) => phases.map(({ units }) => units)),
+  };
 }
-
-/** The name under which a phase is exported: its step, its place in the step, its units. */
-export const phaseExport = (step: number, phase: number, units: number): string => `${step}.${phase}.${units}`;
 
 /** Where thread t of T begins: unit ⌊units · t / T⌋. It ends where the next one begins. */
 const share = (units: number, thread: I32, threads: I32): I32 => i32.divU(i32.mul(thread, units), threads);

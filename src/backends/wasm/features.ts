@@ -5,13 +5,11 @@ import { f32x4, ModuleBuilder, v128 } from "./assembler.ts";
 export interface Features {
   /** Fused multiply-add from the relaxed-SIMD proposal, if it is faster than the two operations. */
   readonly relaxedSimd: boolean;
-  /** Memory that several threads can share. */
-  readonly sharedMemory: boolean;
 }
 
 function validates(relaxed: boolean): boolean {
   const module = new ModuleBuilder();
-  module.function({ parameters: ["v128"], result: "v128" }, (f, x) => {
+  module.function({ parameters: ["v128"], result: "v128", export: "f" }, (f, x) => {
     f.return(relaxed ? f32x4.relaxedMadd(x, x, x) : f32x4.add(x, v128.constF32(1)));
   });
   return WebAssembly.validate(module.encode());
@@ -29,9 +27,9 @@ export function detectFeatures(): Features {
   if (detected) return detected;
   if (typeof WebAssembly !== "object" || !validates(false)) {
     throw new PlatformError(
-      "This platform has no WebAssembly SIMD, which the wasm backend needs (Node 16.4, Chrome 91, Firefox 89, Safari 16.4 or later have it). Use backend: reference() instead; it is slow.",
+      "The wasm backend needs WebAssembly SIMD, which this platform lacks (Node 16.4, Chrome 91, Firefox 89, Safari 16.4 or later have it). Use backend: reference(), which is slow.",
     );
   }
-  detected = { relaxedSimd: validates(true) && !isEarlyV8(), sharedMemory: typeof SharedArrayBuffer === "function" };
+  detected = { relaxedSimd: validates(true) && !isEarlyV8() };
   return detected;
 }

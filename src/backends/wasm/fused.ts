@@ -5,20 +5,9 @@
 import { fillValue } from "../../graph/leaf.ts";
 import type { Node } from "../../graph/node.ts";
 import { inputScalar } from "../../graph/scalar.ts";
-import type { Shape } from "../../graph/shape.ts";
+import { type Shape, sizeOf } from "../../graph/shape.ts";
 import { patternOf, type Step } from "../../plan/fuse.ts";
-import {
-  type FunctionBuilder,
-  f32,
-  f32x4,
-  type I32,
-  type Int,
-  i16x8,
-  i32,
-  i32x4,
-  type V128,
-  v128,
-} from "./assembler.ts";
+import { type FunctionBuilder, f32x4, type Int, i16x8, i32, i32x4, type V128, v128 } from "./assembler.ts";
 import type { KernelContext } from "./kernel.ts";
 import { renderScalar } from "./scalar.ts";
 
@@ -50,35 +39,46 @@ export interface Spot {
   readonly hoisted?: ReadonlyMap<Node, V128>;
 }
 
-/** The places in a space of rows and columns, from byte offsets (of 4-byte elements) of the current element. */
-export function locateInRows(
+const SCALAR: Place = { offset: 0, plus: 0, splat: true };
+
+/**
+ * A spot in a space of rows and columns: `at` are the byte offsets (of 4-byte elements) of an element in what varies over
+ * the whole space, by row and by column; the others, known when the code is written, lead from there to the spot.
+ */
+export const spotInRows = (
   { space, split }: Step,
   at: { full: Int; row: Int; column: Int },
-  plus: { full: number; row: number; column: number },
-): Locate {
-  return (shape) => {
-    const pattern = patternOf(shape, space, split)!;
-    if (pattern === "full") return { offset: at.full, plus: plus.full, splat: false };
-    if (pattern === "perColumn") return { offset: at.column, plus: plus.column, splat: false };
-    if (pattern === "perRow") return { offset: at.row, plus: plus.row, splat: true };
-    return { offset: 0, plus: 0, splat: true };
-  };
-}
+  full = 0,
+  column = 0,
+  row = 0,
+): Spot => ({
+  full: at.full,
+  plus: full,
+  locate: (shape) =>
+    ({
+      full: { offset: at.full, plus: full, splat: false },
+      perColumn: { offset: at.column, plus: column, splat: false },
+      perRow: { offset: at.row, plus: row, splat: true },
+      scalar: SCALAR,
+    })[patternOf(shape, space, split)!],
+});
+
+/** Four bytes, or one four times, as floats. */
+export const loadBytes = (index: Int, address: number, splat = false): V128 =>
+  f32x4.convertI32x4(
+    i32x4.extendLowU16(i16x8.extendLowU8((splat ? v128.load8Splat : v128.load32Zero)(index, address))),
+  );
 
 /** Loads four elements of any type as floats; bytes and integers are converted. Reading past a row's end is harmless. */
-export function loadFloats(node: Node, address: number, { offset, plus, splat }: Place): V128 {
-  if (node.dtype === "byte") {
-    const at = address + plus / 4;
-    const index: Int = typeof offset === "number" ? offset / 4 : i32.shrU(offset, 2);
-    if (splat) return f32x4.splat(f32.convertI32(i32.load8u(index, at)));
-    return f32x4.convertI32x4(i32x4.extendLowU16(i16x8.extendLowU8(v128.load32Zero(index, at))));
-  }
-  const bits = splat ? v128.load32Splat(offset, address + plus) : v128.load(offset, address + plus);
+function loadFloats(node: Node, address: number, { offset, plus, splat }: Place): V128 {
+  if (node.dtype === "byte")
+    return loadBytes(typeof offset === "number" ? offset / 4 : i32.shrU(offset, 2), address + plus / 4, splat);
+  const bits = (splat ? v128.load32Splat : v128.load)(offset, address + plus);
   return node.dtype === "int" ? f32x4.convertI32x4(bits) : bits;
 }
 
 /** Stores the first `lanes` of four floats. */
-export function storeFloats(f: FunctionBuilder, address: number, offset: Int, value: V128, lanes: number): void {
+export function storeFloats(f: FunctionBuilder, address: number, offset: Int, value: V128, lanes = 4): void {
   if (lanes === 4) {
     f.emit(v128.store(offset, value, address));
     return;
@@ -88,79 +88,62 @@ export function storeFloats(f: FunctionBuilder, address: number, offset: Int, va
   if (lanes % 2 === 1) f.emit(v128.storeLane32(offset, vector, lanes - 1, address + (lanes - 1) * 4));
 }
 
-export class Fused {
-  readonly #step: Step;
-  readonly #context: KernelContext;
-  readonly #own: ReadonlySet<Node>;
-  readonly #stored: ReadonlySet<Node>;
+export type Fused = ReturnType<typeof fusedPart>;
 
-  constructor(step: Step, context: KernelContext) {
-    this.#step = step;
-    this.#context = context;
-    this.#own = new Set(step.nodes);
-    this.#stored = new Set(step.writes);
-  }
-
+export function fusedPart({ root, nodes, elementwise, reductions, writes }: Step, { madd, address }: KernelContext) {
+  const inputs = [...elementwise, ...reductions].flatMap((node) => node.inputs);
   /** The nodes from outside that the elementwise part reads. */
-  operands(): Node[] {
-    const { elementwise, reductions } = this.#step;
-    const all = [...elementwise, ...reductions].flatMap((node) => node.inputs);
-    return [...new Set(all.filter((x) => !this.#own.has(x) && fillValue(x) === undefined))];
-  }
+  const operands = [...new Set(inputs)].filter((x) => !nodes.includes(x) && fillValue(x) === undefined);
 
-  /** Loads, once for many places, the operands that `locate` finds at the same place whatever the element. */
-  hoist(f: FunctionBuilder, shapes: (shape: Shape) => boolean, locate: Locate): Map<Node, V128> {
+  /** Loads, once for many places, the operands for which `locate` gives a place. */
+  const hoist = (f: FunctionBuilder, locate: (shape: Shape) => Place | undefined): Map<Node, V128> => {
     const loaded = new Map<Node, V128>();
-    for (const x of this.operands()) {
-      if (shapes(x.shape)) loaded.set(x, f.let(loadFloats(x, this.#context.address(x), locate(x.shape))));
+    for (const x of operands) {
+      const place = locate(x.shape);
+      if (place) loaded.set(x, f.let(loadFloats(x, address(x), place)));
     }
     return loaded;
-  }
+  };
 
-  /**
-   * Computes the elementwise nodes at some places and stores those that are needed elsewhere. Neighbouring places are
-   * loaded together and stored together, so that an engine that can widen vectors finds the pairs.
-   * @returns for each place, the value of any node of the step, or operand of it, there
-   */
-  emit(f: FunctionBuilder, ...spots: readonly Spot[]): ((node: Node) => V128)[] {
-    const values = spots.map(({ hoisted }) => new Map<Node, V128>(hoisted));
-    const valueAt = (i: number, x: Node): V128 => {
-      const known = values[i].get(x);
-      if (known) return known;
-      const fill = fillValue(x);
-      const value =
-        fill === undefined
-          ? f.let(loadFloats(x, this.#context.address(x), spots[i].locate(x.shape)))
-          : f.constant(v128.constF32(fill));
-      values[i].set(x, value);
-      return value;
-    };
-    const finish = (node: Node, compute: (i: number) => V128): void => {
-      for (const i of spots.keys()) values[i].set(node, f.let(compute(i)));
-      if (!this.#stored.has(node)) return;
-      for (const [i, { full, plus, lanes = 4 }] of spots.entries()) {
-        storeFloats(f, this.#context.target(node) + plus, full, values[i].get(node)!, lanes);
+  return {
+    operands,
+    hoist,
+
+    /** Loads the operands of one element. */
+    hoistScalars: (f: FunctionBuilder) => hoist(f, (shape) => (sizeOf(shape) === 1 ? SCALAR : undefined)),
+
+    /**
+     * Computes the elementwise nodes at some places and stores those that are needed elsewhere. Neighbouring places are
+     * loaded together and stored together, so that an engine that can widen vectors finds the pairs.
+     * @returns for each place, the value of any node of the step, or operand of it, there
+     */
+    emit(f: FunctionBuilder, ...spots: readonly Spot[]): ((node: Node) => V128)[] {
+      const values = spots.map(({ hoisted }) => new Map<Node, V128>(hoisted));
+      const valuesOf = spots.map(({ locate }, i) => (x: Node): V128 => {
+        let value = values[i].get(x);
+        if (!value) {
+          const fill = fillValue(x);
+          value =
+            fill === undefined ? f.let(loadFloats(x, address(x), locate(x.shape))) : f.constant(v128.constF32(fill));
+          values[i].set(x, value);
+        }
+        return value;
+      });
+      const finish = (node: Node, compute: (i: number) => V128): void => {
+        for (const i of spots.keys()) values[i].set(node, f.let(compute(i)));
+        if (!writes.includes(node)) return;
+        for (const [i, { full, plus, lanes }] of spots.entries())
+          storeFloats(f, address(node) + plus, full, valuesOf[i](node), lanes);
+      };
+      if (root && spots[0].root) finish(root, (i) => spots[i].root!);
+      for (const node of elementwise) {
+        const { meaning } = node.op;
+        if (meaning.kind !== "elementwise") continue;
+        const scalar = meaning.scalar(node.attributes as never, ...node.inputs.map((_, i) => inputScalar(i)));
+        for (const x of node.inputs) for (const at of valuesOf) at(x);
+        finish(node, (i) => renderScalar(f, scalar, node.inputs.map(valuesOf[i]), madd));
       }
-    };
-    const { root, elementwise } = this.#step;
-    if (root && spots[0].root) finish(root, (i) => spots[i].root!);
-    for (const node of elementwise) {
-      const { meaning } = node.op;
-      if (meaning.kind !== "elementwise") continue;
-      const scalar = meaning.scalar(node.attributes as never, ...node.inputs.map((_, i) => inputScalar(i)));
-      for (const x of node.inputs) for (const i of spots.keys()) valueAt(i, x);
-      finish(node, (i) =>
-        renderScalar(
-          f,
-          scalar,
-          node.inputs.map((x) => valueAt(i, x)),
-          this.#context.madd,
-        ),
-      );
-    }
-    return spots.map((_, i) => (node: Node) => valueAt(i, node));
-  }
+      return valuesOf;
+    },
+  };
 }
-
-/** A byte offset that is known only when the code runs, or a number. */
-export const offsetOf = (index: I32, bytes: number): I32 => (bytes === 1 ? index : i32.mul(index, bytes));

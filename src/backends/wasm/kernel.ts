@@ -14,8 +14,6 @@ export interface KernelContext {
   readonly fusedMadd: boolean;
   /** Where a node's elements begin in memory; views share their operand's place. */
   address(node: Node): number;
-  /** Where the step stores the value of one of its nodes. */
-  target(node: Node): number;
   /** Memory of its own for each thread while the step runs: the address for thread t is the result + t · bytes. */
   scratch(bytes: number): number;
   /** The most threads that can take part. */

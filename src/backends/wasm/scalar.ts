@@ -3,38 +3,11 @@ import type { Scalar, ScalarFunction } from "../../graph/scalar.ts";
 import { type FunctionBuilder, f32x4, type V128, v128 } from "./assembler.ts";
 import { erf, exp, expm1, log, log1p, type Madd, sigmoid, tanh } from "./math.ts";
 
-type Emit = (x: V128[], f: FunctionBuilder, madd: Madd) => V128;
+/** The functions that are more than one instruction. */
+const MATH = { exp, expm1, log, log1p, tanh, sigmoid, erf };
 
-const math =
-  (emit: (f: FunctionBuilder, x: V128, madd: Madd) => V128): Emit =>
-  ([x], f, madd) =>
-    emit(f, x, madd);
-
-const FUNCTIONS: Record<ScalarFunction, Emit> = {
-  add: ([a, b]) => f32x4.add(a, b),
-  sub: ([a, b]) => f32x4.sub(a, b),
-  mul: ([a, b]) => f32x4.mul(a, b),
-  div: ([a, b]) => f32x4.div(a, b),
-  min: ([a, b]) => f32x4.min(a, b),
-  max: ([a, b]) => f32x4.max(a, b),
-  neg: ([x]) => f32x4.neg(x),
-  abs: ([x]) => f32x4.abs(x),
-  sqrt: ([x]) => f32x4.sqrt(x),
-  floor: ([x]) => f32x4.floor(x),
-  exp: math(exp),
-  expm1: math(expm1),
-  log: math(log),
-  log1p: math(log1p),
-  tanh: math(tanh),
-  sigmoid: math(sigmoid),
-  erf: math(erf),
-  lt: ([a, b]) => f32x4.lt(a, b),
-  le: ([a, b]) => f32x4.le(a, b),
-  eq: ([a, b]) => f32x4.eq(a, b),
-  select: ([condition, a, b]) => v128.bitselect(a, b, condition),
-};
-
-const isConstant = (e: Scalar): boolean => e.kind === "constant";
+/** The instructions, which have the names of their functions. */
+const INSTRUCTIONS: Record<Exclude<ScalarFunction, keyof typeof MATH | "select">, (...x: V128[]) => V128> = f32x4;
 
 /** Writes the code of an expression of `inputs` and gives its value. Parts that occur twice are computed once. */
 export function renderScalar(f: FunctionBuilder, e: Scalar, inputs: readonly V128[], madd: Madd): V128 {
@@ -45,15 +18,16 @@ export function renderScalar(f: FunctionBuilder, e: Scalar, inputs: readonly V12
     const known = done.get(part);
     if (known) return known;
     const operands = part.operands.map((x) => f.let(render(x)));
-    const [, second] = part.operands;
+    const [a, b, c] = operands;
+    const { name } = part;
+    const bounded = part.operands[1]?.kind === "constant";
+    let value: V128;
+    if (name === "select") value = v128.bitselect(b, c, a);
     // With a constant on the right the one-instruction forms keep a NaN on the left, as the definition wants.
-    const emit: Emit =
-      part.name === "max" && isConstant(second)
-        ? ([a, b]) => f32x4.pmax(a, b)
-        : part.name === "min" && isConstant(second)
-          ? ([a, b]) => f32x4.pmin(a, b)
-          : FUNCTIONS[part.name];
-    const value = emit(operands, f, madd);
+    else if (name === "max" && bounded) value = f32x4.pmax(a, b);
+    else if (name === "min" && bounded) value = f32x4.pmin(a, b);
+    else if (name in MATH) value = MATH[name as keyof typeof MATH](f, a, madd);
+    else value = INSTRUCTIONS[name as keyof typeof INSTRUCTIONS](...operands);
     done.set(part, value);
     return value;
   };

@@ -2,19 +2,27 @@
  * The WebAssembly engine's session: one memory, in which variables and the plans' arenas lie, and the compiled plans.
  * Nothing is allocated while a plan runs.
  */
+import { checkNumbers, whole } from "../../checks.ts";
 import { ArgumentError } from "../../errors.ts";
 import { constantArray } from "../../graph/leaf.ts";
-import { type DType, type Node, nameOf } from "../../graph/node.ts";
+import { type Node, nameOf } from "../../graph/node.ts";
 import type { AnyArray } from "../../graph/op.ts";
 import { sizeOf } from "../../graph/shape.ts";
-import { bytesOf } from "../../plan/allocate.ts";
+import { ARRAYS, bytesOf } from "../../plan/allocate.ts";
 import type { Plan } from "../../plan/plan.ts";
 import type { ImmediateBackend, ImmediateExecutable, ImmediateSession, Run } from "../backend.ts";
-import { Allocator } from "./allocator.ts";
+import { createAllocator } from "./allocator.ts";
 import { BARRIER_BYTES } from "./barrier.ts";
 import { compilePlan, planWork, worthSharing } from "./compile.ts";
-import { detectFeatures, type Features } from "./features.ts";
-import { availableThreads, CONTROL_BYTES, Helpers, MOST_PORTS, threadsUnavailable } from "./threads.ts";
+import { detectFeatures } from "./features.ts";
+import {
+  availableThreads,
+  controlBytes,
+  type Helpers,
+  MOST_PORTS,
+  startHelpers,
+  threadsUnavailable,
+} from "./threads.ts";
 import { enableTurbo } from "./turbo.ts";
 
 const PAGE = 65536;
@@ -60,222 +68,131 @@ const WAKING_WORK = 2_000_000;
 export const wasm = (options: WasmOptions = {}): ImmediateBackend => ({
   name: "wasm",
   open: () => {
-    const hindrance = options.turbo ? enableTurbo(() => new WasmSession({ threads: 1 }, true)) : undefined;
-    return new WasmSession(options, options.turbo === true && !hindrance, hindrance);
+    const hindrance = options.turbo ? enableTurbo(() => openSession({ threads: 1 }, true)) : "";
+    return openSession(options, options.turbo && !hindrance, hindrance);
   },
 });
 
 /** Ends the threads of sessions that nobody holds any more. */
 const abandoned = new FinalizationRegistry<Helpers>((helpers) => helpers.close());
 
-class WasmSession implements ImmediateSession {
-  readonly description: string;
-  readonly #features: Features;
-  readonly #memory: WebAssembly.Memory;
-  readonly #allocator: Allocator;
-  readonly #barrier: number;
-  readonly #threads: number;
-  readonly #turbo: boolean;
-  readonly #control: number;
-  #helpers: Helpers | undefined;
-  readonly #variables = new Map<Node, number>();
-  readonly #runMemories = new Set<RunMemory>();
-
-  constructor(
-    { relaxedSimd, threads = Math.min(availableThreads(), DEFAULT_THREADS) }: WasmOptions,
-    turbo: boolean,
-    noTurbo?: string,
-  ) {
-    if (!Number.isInteger(threads) || threads < 1) {
-      throw new ArgumentError(`The number of threads must be a whole number ≥ 1; ${threads} came.`);
-    }
-    const available = detectFeatures();
-    this.#features = { ...available, relaxedSimd: relaxedSimd ?? available.relaxedSimd };
-    const hindrance = threads > 1 ? threadsUnavailable() : undefined;
-    this.#threads = hindrance ? 1 : threads;
-    this.#turbo = turbo;
-    this.#memory = new WebAssembly.Memory({ initial: 1, maximum: MAXIMUM_PAGES, shared: this.#threads > 1 });
-    this.#allocator = new Allocator(64, (end) => this.#reach(end + SLACK));
-    this.#barrier = this.#allocator.allocate(BARRIER_BYTES);
-    this.#control = this.#allocator.allocate(CONTROL_BYTES);
-    const simd = this.#features.relaxedSimd ? "relaxed SIMD" : "SIMD";
-    const count = this.#threads === 1 ? "1 thread" : `${this.#threads} threads`;
-    const notes = [hindrance, noTurbo && `no turbo: ${noTurbo}`].filter(Boolean).join("; ");
-    this.description = `wasm, ${simd}${turbo ? ", 256-bit vectors" : ""}, ${count}${notes ? ` (${notes})` : ""}`;
-  }
-
-  #reach(end: number): void {
-    const missing = Math.ceil((end - this.#memory.buffer.byteLength) / PAGE);
+function openSession(
+  { relaxedSimd: wanted, threads = Math.min(availableThreads(), DEFAULT_THREADS) }: WasmOptions,
+  turbo = false,
+  noTurbo?: string,
+): ImmediateSession {
+  checkNumbers("wasm: ", { threads }, whole(1));
+  const available = detectFeatures();
+  const relaxedSimd = wanted ?? available.relaxedSimd;
+  const noThreads = threads > 1 ? threadsUnavailable() : undefined;
+  const most = noThreads ? 1 : threads;
+  const memory = new WebAssembly.Memory({ initial: 1, maximum: MAXIMUM_PAGES, shared: most > 1 });
+  const allocator = createAllocator(64, (end) => {
+    const pages = memory.buffer.byteLength / PAGE;
+    const missing = Math.ceil((end + SLACK) / PAGE) - pages;
     if (missing <= 0) return;
-    const pages = this.#memory.buffer.byteLength / PAGE;
     try {
       // A fifth more than needed, so that many small arrays do not grow it many times.
-      this.#memory.grow(Math.min(Math.max(missing, Math.ceil(pages / 5)), Math.max(missing, MAXIMUM_PAGES - pages)));
+      memory.grow(Math.max(missing, Math.min(Math.ceil(pages / 5), MAXIMUM_PAGES - pages)));
     } catch (cause) {
       throw new ArgumentError(
         `The engine needs ${Math.ceil(end / 2 ** 20)} MB of memory and cannot have them (WebAssembly ends at 4096 MB). Use a smaller batch, model or data set, or keep pixels as bytes.`,
         { cause },
       );
     }
-  }
+  });
+  const barrierAddress = allocator.allocate(BARRIER_BYTES);
+  const controlAddress = allocator.allocate(controlBytes(most));
+  let helpers: Helpers | undefined;
+  const variables = new Map<Node, number>();
+  const runMemories = new Set<RunMemory>();
 
-  #view(dtype: DType, address: number, length: number): AnyArray {
-    const { buffer } = this.#memory;
-    if (dtype === "byte") return new Uint8Array(buffer, address, length);
-    return dtype === "int" ? new Int32Array(buffer, address, length) : new Float32Array(buffer, address, length);
-  }
+  /** The array of a node's values, of `count` runs, at an address. */
+  const view = ({ dtype, shape }: Node, address: number, count = 1): AnyArray =>
+    new ARRAYS[dtype](memory.buffer, address, sizeOf(shape) * count);
 
-  write(variable: Node, values: AnyArray | readonly number[]): void {
-    let address = this.#variables.get(variable);
-    if (address === undefined) {
-      address = this.#allocator.allocate(bytesOf(variable));
-      this.#variables.set(variable, address);
-    }
-    this.#view(variable.dtype, address, sizeOf(variable.shape)).set(values);
-  }
-
-  read(variable: Node): AnyArray {
-    return this.#view(variable.dtype, this.#addressOf(variable), sizeOf(variable.shape)).slice();
-  }
-
-  free(variable: Node): void {
-    this.#allocator.free(this.#addressOf(variable));
-    this.#variables.delete(variable);
-  }
-
-  close(): void {
-    this.#helpers?.close();
-    this.#helpers = undefined;
-    abandoned.unregister(this);
-    this.#variables.clear();
-  }
-
-  get usedBytes(): number {
-    return this.#allocator.usedBytes;
-  }
-
-  #addressOf(variable: Node): number {
-    const address = this.#variables.get(variable);
-    if (address === undefined) {
+  const addressOf = (variable: Node): number => {
+    const address = variables.get(variable);
+    if (address === undefined)
       throw new ArgumentError(`The variable "${nameOf(variable)}" has no value yet: write one first.`);
-    }
     return address;
-  }
+  };
+
+  const write = (variable: Node, values: AnyArray | readonly number[]): void => {
+    if (!variables.has(variable)) variables.set(variable, allocator.allocate(bytesOf(variable)));
+    view(variable, addressOf(variable)).set(values);
+  };
+
+  const read = (variable: Node): AnyArray => view(variable, addressOf(variable)).slice();
 
   /** Memory of at least so many bytes for the runs of one more plan: a piece that is there already, if it is large enough. */
-  #memoryForRuns(bytes: number): RunMemory {
-    let found = [...this.#runMemories].find((piece) => piece.bytes >= bytes);
+  const memoryForRuns = (bytes: number): RunMemory => {
+    let found = [...runMemories].find((piece) => piece.bytes >= bytes);
     if (!found) {
-      found = { address: this.#allocator.allocate(bytes), bytes, plans: 0 };
-      this.#runMemories.add(found);
+      found = { address: allocator.allocate(bytes), bytes, plans: 0 };
+      runMemories.add(found);
     }
     found.plans++;
     return found;
-  }
+  };
 
-  /** Gives a module to the helper threads. They take part in runs from when all of them have it. */
-  #enlist(module: WebAssembly.Module, ports: number, ready: number) {
-    const word = () => new Int32Array(this.#memory.buffer, ready, 1);
-    word()[0] = 0;
-    if (!this.#helpers) {
-      this.#helpers = new Helpers(this.#memory, this.#control, this.#threads - 1);
-      abandoned.register(this, this.#helpers, this);
+  /** Gives a module to the helper threads; the number by which they know it. */
+  const enlist = (module: WebAssembly.Module): number => {
+    if (!helpers) {
+      helpers = startHelpers(memory, controlAddress, most - 1);
+      // Whatever belongs to the session holds its allocator.
+      abandoned.register(allocator, helpers, allocator);
     }
-    const helpers = this.#helpers;
-    const job = helpers.load(module, ports, ready);
-    return {
-      /** The number of threads that the coming run has. */
-      join: (count: number, places: readonly number[]): number => {
-        if (Atomics.load(word(), 0) < this.#threads - 1) return 1;
-        helpers.start(job, count, places);
-        return this.#threads;
-      },
-      leave: () => {
-        helpers.free(job);
-        // A helper that has yet to load the module will write to the word: it is given back only when all have.
-        if (Atomics.load(word(), 0) === this.#threads - 1) this.#allocator.free(ready);
-      },
-    };
-  }
+    return helpers.load(module);
+  };
 
-  /** Runs each step alone, often enough for the clock to see it; keeps the best of several tries. */
-  #profile(plan: Plan, instance: WebAssembly.Instance): number[] {
-    const before = plan.updates.map(({ variable }) => ({ variable, values: this.read(variable) }));
-    const phases = Object.entries(instance.exports).flatMap(([name, code]) => {
-      const [step, , units] = name.split(".").map(Number);
-      return name === "run"
-        ? []
-        : [{ step, units, code: code as (begin: number, end: number, thread: number) => void }];
-    });
-    const times = plan.steps.map((_, i) => {
-      const own = phases.filter(({ step }) => step === i);
-      let best = Number.POSITIVE_INFINITY;
-      for (let attempt = 0; attempt < 5; attempt++) {
-        const start = performance.now();
-        let runs = 0;
-        for (let now = start; now - start < 4; now = performance.now()) {
-          for (let k = 0; k < 10; k++, runs++) for (const { code, units } of own) code(0, units, 0);
-        }
-        best = Math.min(best, (performance.now() - start) / runs);
-      }
-      return best;
-    });
-    for (const { variable, values } of before) this.write(variable, values);
-    return times;
-  }
-
-  compile(plan: Plan): ImmediateExecutable {
+  const compile = (plan: Plan): ImmediateExecutable => {
     const constants = new Map<Node, number>();
-    let memory: RunMemory | undefined;
-    const addressOf = (node: Node): number => {
+    let runMemory: RunMemory | undefined;
+    const address = (node: Node): number => {
       const slot = plan.slots.get(node);
-      if (slot) return memory ? memory.address + slot.offset : 0;
+      if (slot) return runMemory ? runMemory.address + slot.offset : 0;
       const values = constantArray(node);
-      if (!values) return this.#addressOf(node);
-      let address = constants.get(node);
-      if (address === undefined) {
-        address = this.#allocator.allocate(bytesOf(node));
-        constants.set(node, address);
-        this.#view(node.dtype, address, values.length).set(values);
+      if (!values) return addressOf(node);
+      let place = constants.get(node);
+      if (place === undefined) {
+        place = allocator.allocate(bytesOf(node));
+        constants.set(node, place);
+        view(node, place).set(values);
       }
-      return address;
+      return place;
     };
-    const shared = this.#threads > 1 && plan.inputs.length + plan.outputs.length <= MOST_PORTS && worthSharing(plan);
-    const code = compilePlan(plan, {
-      relaxedSimd: this.#features.relaxedSimd,
-      turbo: this.#turbo,
-      threads: shared ? this.#threads : 1,
-      sharedMaximum: this.#threads > 1 ? MAXIMUM_PAGES : undefined,
-      barrierAddress: this.#barrier,
-      address: addressOf,
+    const ports = [...plan.inputs, ...plan.outputs];
+    const shared = most > 1 && ports.length <= MOST_PORTS && worthSharing(plan);
+    const { code, phases } = compilePlan(plan, {
+      fusedMadd: relaxedSimd,
+      turbo,
+      threads: shared ? most : 1,
+      sharedMaximum: most > 1 ? MAXIMUM_PAGES : undefined,
+      barrierAddress,
+      address,
       scratch: (bytes) => {
-        memory = this.#memoryForRuns(plan.arenaBytes + bytes);
-        return memory.address + plan.arenaBytes;
+        runMemory = memoryForRuns(plan.arenaBytes + bytes);
+        return runMemory.address + plan.arenaBytes;
       },
     });
     const module = new WebAssembly.Module(code);
-    const instance = new WebAssembly.Instance(module, { env: { memory: this.#memory } });
-    const start = instance.exports.run as (
-      thread: number,
-      threads: number,
-      count: number,
-      ...ports: number[]
-    ) => number;
-    const crew = shared
-      ? this.#enlist(module, plan.inputs.length + plan.outputs.length, this.#allocator.allocate(4))
-      : undefined;
+    const functions = new WebAssembly.Instance(module, { env: { memory } }).exports as Record<
+      string,
+      (...parameters: number[]) => number
+    >;
+    const job = shared ? enlist(module) : 0;
 
     // Inputs and outputs of many runs pass through memory of their own, which grows with the longest series of runs.
-    const ports = [...plan.inputs, ...plan.outputs];
-    const inputPlaces = plan.inputs.map(addressOf);
+    const inputPlaces = plan.inputs.map(address);
     const work = planWork(plan);
     let staged = 0;
     let staging: number[] = [];
     const stage = (count: number): void => {
       if (count <= staged) return;
-      for (const address of staging) this.#allocator.free(address);
+      for (const address of staging) allocator.free(address);
       // The inputs of a single run go straight to their places.
-      staging = (count === 1 ? plan.outputs : ports).map((node) => this.#allocator.allocate(bytesOf(node) * count));
+      staging = (count === 1 ? plan.outputs : ports).map((node) => allocator.allocate(bytesOf(node) * count));
       staged = count;
     };
 
@@ -284,25 +201,63 @@ class WasmSession implements ImmediateSession {
         stage(count);
         const outputPlaces = staging.slice(staging.length - plan.outputs.length);
         const places = count === 1 ? [...inputPlaces, ...outputPlaces] : staging;
-        for (const [i, node] of plan.inputs.entries()) {
-          this.#view(node.dtype, places[i], sizeOf(node.shape) * count).set(inputs[i]);
-        }
-        const threads = crew && work * count >= WAKING_WORK ? crew.join(count, places) : 1;
-        const completed = start(0, threads, count, ...places);
-        const outputs = plan.outputs.map((node, i) =>
-          this.#view(node.dtype, places[plan.inputs.length + i], sizeOf(node.shape) * count).slice(),
-        );
+        for (const [i, node] of plan.inputs.entries()) view(node, places[i], count).set(inputs[i]);
+        const threads = (job && work * count >= WAKING_WORK && helpers?.start(job, count, places)) || 1;
+        const completed = functions.run(0, threads, count, ...places);
+        const outputs = plan.outputs.map((node, i) => view(node, places[inputs.length + i], count).slice());
         return { outputs, completed };
       },
-      profile: () => this.#profile(plan, instance),
+
+      /** Runs each step alone, often enough for the clock to see it; keeps the best of several tries. */
+      profile: () => {
+        const before = plan.updates.map(({ variable }) => [variable, read(variable)] as const);
+        const times = phases.map((units, i) => {
+          let best = Number.POSITIVE_INFINITY;
+          for (let attempt = 0; attempt < 5; attempt++) {
+            const start = performance.now();
+            let [runs, spent] = [0, 0];
+            while (spent < 4) {
+              for (let k = 0; k < 10; k++, runs++)
+                for (const [j, n] of units.entries()) functions[`${i}.${j}`](0, n, 0);
+              spent = performance.now() - start;
+            }
+            best = Math.min(best, spent / runs);
+          }
+          return best;
+        });
+        for (const [variable, values] of before) write(variable, values);
+        return times;
+      },
+
       free: () => {
-        crew?.leave();
-        for (const address of [...staging, ...constants.values()]) this.#allocator.free(address);
-        if (memory && --memory.plans === 0) {
-          this.#runMemories.delete(memory);
-          this.#allocator.free(memory.address);
+        if (job) helpers?.free(job);
+        for (const address of [...staging, ...constants.values()]) allocator.free(address);
+        if (runMemory && --runMemory.plans === 0) {
+          runMemories.delete(runMemory);
+          allocator.free(runMemory.address);
         }
       },
     };
-  }
+  };
+
+  const notes = [noThreads, noTurbo && `no turbo: ${noTurbo}`].filter(Boolean).join("; ");
+  return {
+    description: `wasm, ${relaxedSimd ? "relaxed " : ""}SIMD${turbo ? ", 256-bit vectors" : ""}, ${most} thread${most > 1 ? "s" : ""}${notes && ` (${notes})`}`,
+    get usedBytes() {
+      return allocator.usedBytes();
+    },
+    write,
+    read,
+    free(variable) {
+      allocator.free(addressOf(variable));
+      variables.delete(variable);
+    },
+    compile,
+    close() {
+      helpers?.close();
+      helpers = undefined;
+      abandoned.unregister(allocator);
+      variables.clear();
+    },
+  };
 }

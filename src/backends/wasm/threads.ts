@@ -5,63 +5,47 @@
  */
 
 /** Words of the control block, in 32-bit steps from its address. */
-const SIGNAL = 0; // changes whenever a helper should look up
-const RUNS = 16; // how many runs have been started
-const LEAVES = 17; // how many times helpers were asked to read their messages
-const JOB = 18; // which module to run
-const THREADS = 19;
-const COUNT = 20;
-const PORTS = 24;
+const SIGNAL = 0; // how many messages were sent and runs started: changes whenever a helper should look up
+const MESSAGES = 16; // how many messages were sent
+const JOB = 17; // which module to run; then the threads and the count of the run, and its ports
+const READY = 64; // for each helper, the last message that it has read
 
 /** Inputs and outputs that one plan can have in a run with helpers. */
-export const MOST_PORTS = 40;
-export const CONTROL_BYTES = (PORTS + MOST_PORTS) * 4;
+export const MOST_PORTS = READY - JOB - 3;
+export const controlBytes = (threads: number): number => (READY + threads) * 4;
 
 /** Some 150 µs: three times as long as waking up takes. */
 const WATCHES = 20_000;
 
-/** What a helper runs, as source text: it must work in a Worker of any platform without a file of its own. */
+/**
+ * What a helper runs, as source text: it must work in a Worker of any platform without a file of its own. Messages cannot
+ * be read while it waits for work, so it leaves whenever there is one. `WebAssembly` ignores the ports beyond a run's own.
+ */
 const HELPER = `
-  const node = globalThis.process?.getBuiltinModule?.("node:worker_threads");
-  const instances = new Map();
-  let control, memory, thread, runs = 0;
-  const work = () => {
-    for (;;) {
-      const signal = Atomics.load(control, ${SIGNAL});
-      if (Atomics.load(control, ${RUNS}) !== runs) {
-        runs = Atomics.load(control, ${RUNS});
-        const ports = control.subarray(${PORTS}, ${PORTS + MOST_PORTS});
-        const { run, ports: count } = instances.get(control[${JOB}]);
-        run(thread, control[${THREADS}], control[${COUNT}], ...ports.subarray(0, count));
-      } else if (Atomics.load(control, ${LEAVES}) !== leaves) {
-        return;
-      } else {
-        let watches = ${WATCHES};
-        while (watches-- > 0 && Atomics.load(control, ${SIGNAL}) === signal);
-        Atomics.wait(control, ${SIGNAL}, signal);
-      }
+const node = globalThis.process?.getBuiltinModule?.("node:worker_threads");
+const jobs = {};
+let control, memory, thread, runs = 0;
+(node?.parentPort ?? self).onmessage = ({ data: { start, module, free, message } }) => {
+  if (start) {
+    ({ memory, thread } = start);
+    control = new Int32Array(memory.buffer, start.address);
+  }
+  if (module) jobs[message] = new WebAssembly.Instance(module, { env: { memory } }).exports.run;
+  delete jobs[free];
+  Atomics.store(control, ${READY - 1} + thread, message);
+  for (;;) {
+    const signal = Atomics.load(control, ${SIGNAL});
+    if (Atomics.load(control, ${MESSAGES}) !== message) return;
+    if (signal - message !== runs) {
+      runs = signal - message;
+      jobs[control[${JOB}]](thread, ...control.subarray(${JOB + 1}, ${READY}));
+    } else {
+      let watches = ${WATCHES};
+      while (watches-- && Atomics.load(control, ${SIGNAL}) === signal);
+      Atomics.wait(control, ${SIGNAL}, signal);
     }
-  };
-  let leaves = 0;
-  const receive = ({ start, load, free, enter }) => {
-    if (start) {
-      ({ memory, thread } = start);
-      control = new Int32Array(memory.buffer, start.address, ${CONTROL_BYTES / 4});
-      runs = start.runs;
-    }
-    if (load) {
-      const { run } = new WebAssembly.Instance(load.module, { env: { memory } }).exports;
-      instances.set(load.job, { run, ports: load.ports });
-      Atomics.add(new Int32Array(memory.buffer), load.ready / 4, 1);
-    }
-    if (free !== undefined) instances.delete(free);
-    if (enter !== undefined && enter === Atomics.load(control, ${LEAVES})) {
-      leaves = enter;
-      work();
-    }
-  };
-  if (node) node.parentPort.on("message", receive);
-  else self.onmessage = (event) => receive(event.data);
+  }
+};
 `;
 
 /** As much of a Worker as is used here, the same in Node and in browsers. */
@@ -97,66 +81,52 @@ export function threadsUnavailable(): string | undefined {
   return undefined;
 }
 
-export class Helpers {
-  readonly #memory: WebAssembly.Memory;
-  readonly #address: number;
-  readonly #helpers: Helper[];
-  #jobs = 0;
+export type Helpers = ReturnType<typeof startHelpers>;
 
-  /** @param address where `CONTROL_BYTES` of the memory, zeros, are kept for this */
-  constructor(memory: WebAssembly.Memory, address: number, count: number) {
-    this.#memory = memory;
-    this.#address = address;
-    this.#helpers = Array.from({ length: count }, (_, i) => {
-      const helper = startHelper();
-      helper.postMessage({ start: { memory, address, thread: i + 1, runs: 0 }, enter: 0 });
-      return helper;
-    });
-  }
-
+/** @param address where `controlBytes` of the memory, zeros, are kept for this */
+export function startHelpers(memory: WebAssembly.Memory, address: number, count: number) {
+  const helpers = Array.from({ length: count }, (_, i) => {
+    const helper = startHelper();
+    helper.postMessage({ start: { memory, address, thread: i + 1 }, message: 0 });
+    return helper;
+  });
   /** A fresh view: the buffer grows, and old views keep its old length. */
-  get #control(): Int32Array {
-    return new Int32Array(this.#memory.buffer, this.#address, CONTROL_BYTES / 4);
-  }
+  const control = () => new Int32Array(memory.buffer, address, READY + count);
+  const wake = (words: Int32Array): void => {
+    Atomics.add(words, SIGNAL, 1);
+    Atomics.notify(words, SIGNAL);
+  };
+  const tell = (content: { module: WebAssembly.Module } | { free: number }): number => {
+    const words = control();
+    const message = Atomics.add(words, MESSAGES, 1) + 1;
+    // Before the message is there: a helper that reads it takes what is beyond the messages for runs.
+    wake(words);
+    for (const helper of helpers) helper.postMessage({ ...content, message });
+    return message;
+  };
 
-  /** Has the helpers read these messages, which they cannot while they wait for work. */
-  #tell(message: Record<string, unknown>): void {
-    const control = this.#control;
-    const enter = Atomics.add(control, LEAVES, 1) + 1;
-    for (const helper of this.#helpers) helper.postMessage({ ...message, enter });
-    Atomics.add(control, SIGNAL, 1);
-    Atomics.notify(control, SIGNAL);
-  }
+  return {
+    /** Gives a module to the helpers. They take part in its runs from when all of them have it. */
+    load: (module: WebAssembly.Module): number => tell({ module }),
 
-  /**
-   * Gives a module to the helpers.
-   * @param ports the addresses its `run` takes after thread, threads and count
-   * @param ready the address of a word that counts the helpers that have it
-   * @returns the number by which `start` and `free` know it
-   */
-  load(module: WebAssembly.Module, ports: number, ready: number): number {
-    const job = ++this.#jobs;
-    this.#tell({ load: { job, module, ports, ready } });
-    return job;
-  }
+    free: (job: number) => tell({ free: job }),
 
-  free(job: number): void {
-    this.#tell({ free: job });
-  }
+    /**
+     * Lets the helpers take part in a run that the caller begins right after.
+     * @param ports the addresses that the module's `run` takes after thread, threads and count
+     * @returns the number of threads that the run has
+     */
+    start(job: number, count: number, ports: readonly number[]): number {
+      const words = control();
+      if (helpers.some((_, i) => Atomics.load(words, READY + i) < job)) return 1;
+      const threads = helpers.length + 1;
+      words.set([job, threads, count, ...ports], JOB);
+      wake(words);
+      return threads;
+    },
 
-  /** Lets the helpers take part in a run that the caller begins right after. */
-  start(job: number, count: number, ports: readonly number[]): void {
-    const control = this.#control;
-    control[JOB] = job;
-    control[THREADS] = this.#helpers.length + 1;
-    control[COUNT] = count;
-    control.set(ports, PORTS);
-    Atomics.add(control, RUNS, 1);
-    Atomics.add(control, SIGNAL, 1);
-    Atomics.notify(control, SIGNAL);
-  }
-
-  close(): void {
-    for (const helper of this.#helpers) helper.terminate();
-  }
+    close(): void {
+      for (const helper of helpers) helper.terminate();
+    },
+  };
 }

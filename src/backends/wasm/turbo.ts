@@ -4,6 +4,7 @@
  * it computed. Because the flag is experimental, the engine checks itself against the reference before it relies on it.
  */
 import { constant } from "../../graph/leaf.ts";
+import { sizeOf } from "../../graph/shape.ts";
 import { add, matmul, relu } from "../../ops/index.ts";
 import { makePlan } from "../../plan/plan.ts";
 import { RandomStream } from "../../random.ts";
@@ -13,37 +14,15 @@ import { isEarlyV8 } from "./features.ts";
 
 const FLAG = "--experimental-wasm-revectorize";
 
-let state: "unknown" | "on" | string = "unknown";
-
-/** Sets V8's flag, once for the process. Gives the reason if that cannot be. */
-function setFlag(): string | undefined {
-  if (state === "unknown") {
-    const get = globalThis.process?.getBuiltinModule;
-    const [v8, child] = [get?.("node:v8"), get?.("node:child_process")];
-    if (!v8 || !child || !globalThis.process.versions?.v8) {
-      state = "only Node can set V8's flag";
-    } else if (
-      isEarlyV8() ||
-      !child.execFileSync(globalThis.process.execPath, ["--v8-options"], { encoding: "utf8" }).includes(FLAG)
-    ) {
-      state = `this V8 (${globalThis.process.versions.v8}) has no 256-bit vectors worth using; Node 24 has`;
-    } else {
-      v8.setFlagsFromString(FLAG);
-      state = "on";
-    }
-  }
-  return state === "on" ? undefined : state;
-}
-
 /** A product of every kind of edge, with an epilogue, in a fresh session: true if it is what the reference gives. */
 function agrees(open: () => ImmediateSession): boolean {
   const stream = new RandomStream(1, "turbo");
-  const random = (...shape: number[]) =>
+  const [a, b, bias] = [[29, 40], [40, 43], [43]].map((shape) =>
     constant(
-      Float32Array.from({ length: shape.reduce((a, b) => a * b, 1) }, () => stream.uniform() - 0.5),
+      Float32Array.from({ length: sizeOf(shape) }, () => stream.uniform() - 0.5),
       shape,
-    );
-  const [a, b, bias] = [random(29, 40), random(40, 43), random(43)];
+    ),
+  );
   const y = relu(add(matmul(a, b), bias));
   const dw = matmul(a, y, { transposeA: true });
   const plan = makePlan({ inputs: [], outputs: [y, dw, matmul(dw, y, { transposeB: true })] });
@@ -58,18 +37,30 @@ function agrees(open: () => ImmediateSession): boolean {
   });
 }
 
-let checked: boolean | undefined;
+function tryTurbo(open: () => ImmediateSession): string {
+  const get = globalThis.process?.getBuiltinModule;
+  const [v8, child] = [get?.("node:v8"), get?.("node:child_process")];
+  const version = globalThis.process?.versions?.v8;
+  if (!v8 || !child || !version) return "only Node can set V8's flag";
+  if (
+    isEarlyV8() ||
+    !child.execFileSync(globalThis.process.execPath, ["--v8-options"], { encoding: "utf8" }).includes(FLAG)
+  )
+    return `this V8 (${version}) has no 256-bit vectors worth using; Node 24 has`;
+  v8.setFlagsFromString(FLAG);
+  if (agrees(open)) return "";
+  v8.setFlagsFromString(FLAG.replace("--", "--no-"));
+  return "this V8's 256-bit code failed the check against the reference";
+}
+
+let hindrance: string | undefined;
 
 /**
- * Switches wider vectors on for this process.
+ * Switches wider vectors on for this process, once.
  * @param open makes a session of the engine that would use them
- * @returns why they cannot be used, or undefined if they can
+ * @returns why they cannot be used, or "" if they can
  */
-export function enableTurbo(open: () => ImmediateSession): string | undefined {
-  const hindrance = setFlag();
-  if (hindrance) return hindrance;
-  checked ??= agrees(open);
-  if (checked) return undefined;
-  globalThis.process.getBuiltinModule("node:v8").setFlagsFromString(FLAG.replace("--", "--no-"));
-  return "this V8's 256-bit code failed the check against the reference";
+export function enableTurbo(open: () => ImmediateSession): string {
+  hindrance ??= tryTurbo(open);
+  return hindrance;
 }

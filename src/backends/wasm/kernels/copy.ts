@@ -3,105 +3,74 @@ import { PlatformError } from "../../../errors.ts";
 import type { Node } from "../../../graph/node.ts";
 import { type Shape, sizeOf, stridesOf } from "../../../graph/shape.ts";
 import type { Step } from "../../../plan/fuse.ts";
-import { type I32, i32, v128 } from "../assembler.ts";
+import { i32, v128 } from "../assembler.ts";
 import { storeFloats } from "../fused.ts";
 import type { KernelContext, Phase } from "../kernel.ts";
+import { eachColumn, eachUnit, rowStart, zeros } from "./walk.ts";
 
 interface Strided {
   /** The address of the box's first element. */
   readonly address: number;
-  /** Steps along each axis of the box, in elements. */
-  readonly strides: readonly number[];
+  /** Steps along each axis of the box, in bytes. */
+  readonly steps: readonly number[];
 }
 
 /** Copies a box of 4-byte elements. A unit is one row along the last axis. */
 function copyBox(shape: Shape, from: Strided, to: Strided): Phase {
   const outer = shape.slice(0, -1);
-  const count = shape.length === 0 ? 1 : shape[shape.length - 1];
-  const last = shape.length - 1;
-  const [fromStep, toStep] = [from.strides[last] ?? 1, to.strides[last] ?? 1];
-  const start = (unit: I32, { strides }: Strided): I32 => {
-    let result: I32 = i32.const(0);
-    let after = sizeOf(outer);
-    for (const [axis, length] of outer.entries()) {
-      after /= length;
-      const index = i32.remU(after === 1 ? unit : i32.divU(unit, after), length);
-      result = i32.add(result, i32.mul(index, strides[axis] * 4));
-    }
-    return result;
-  };
-  return {
-    units: sizeOf(outer),
-    emit: (f, begin, end) => {
-      const unit = f.local("i32", begin);
-      const [source, target, at] = [f.local("i32"), f.local("i32"), f.local("i32")];
-      f.forUp(unit, end, 1, () => {
-        f.set(source, start(unit, from));
-        f.set(target, start(unit, to));
-        if (fromStep === 1 && toStep === 1) {
-          f.set(at, i32.const(0));
-          const move = (lanes: number) =>
-            storeFloats(f, to.address, i32.add(target, at), v128.load(i32.add(source, at), from.address), lanes);
-          if (count >= 4) f.forUp(at, (count - (count % 4)) * 4, 16, () => move(4));
-          if (count % 4 > 0) move(count % 4);
-        } else {
-          f.repeat(count, () => {
-            f.emit(i32.store(target, i32.load(source, from.address), to.address));
-            f.add(source, fromStep * 4);
-            f.add(target, toStep * 4);
-          });
-        }
+  const [count = 1, fromStep = 4, toStep = 4] = [shape, from.steps, to.steps].map((list) => list.at(-1));
+  return eachUnit(sizeOf(outer), (f, unit) => {
+    const source = f.local("i32", rowStart(unit, outer, from.steps));
+    const target = f.local("i32", rowStart(unit, outer, to.steps));
+    if (fromStep === 4 && toStep === 4)
+      eachColumn(f, count, (at, lanes) =>
+        storeFloats(f, to.address, i32.add(target, at), v128.load(i32.add(source, at), from.address), lanes),
+      );
+    else
+      f.repeat(count, () => {
+        f.emit(i32.store(target, i32.load(source, from.address), to.address));
+        f.add(source, fromStep);
+        f.add(target, toStep);
       });
-    },
-  };
+  });
 }
 
-const dense = (node: Node, address: number, offset = 0): Strided => {
+/** An array, or the part of it from some position on. */
+function strided(context: KernelContext, node: Node, position: readonly number[] = []): Strided {
   if (node.dtype === "byte")
     throw new PlatformError(
       "The WebAssembly backend moves arrays of bytes only through gather; convert them to floats first.",
     );
-  return { address: address + offset * 4, strides: stridesOf(node.shape) };
-};
-
-const offsetIn = (shape: Shape, position: readonly number[]): number => {
-  const strides = stridesOf(shape);
-  return position.reduce((sum, p, axis) => sum + p * strides[axis], 0);
-};
+  const steps = stridesOf(node.shape).map((stride) => stride * 4);
+  return { address: position.reduce((sum, p, axis) => sum + p * steps[axis], context.address(node)), steps };
+}
 
 export function transpose({ root }: Step, context: KernelContext): Phase[] {
-  const [x] = root!.inputs;
   const { order } = root!.attributes as { order: number[] };
-  const from = dense(x, context.address(x));
-  const to = dense(root!, context.target(root!));
-  return [copyBox(root!.shape, { ...from, strides: order.map((axis) => from.strides[axis]) }, to)];
+  const from = strided(context, root!.inputs[0]);
+  return [copyBox(root!.shape, { ...from, steps: order.map((axis) => from.steps[axis]) }, strided(context, root!))];
 }
 
 export function slice({ root }: Step, context: KernelContext): Phase[] {
-  const [x] = root!.inputs;
   const { start } = root!.attributes as { start: number[] };
-  return [
-    copyBox(root!.shape, dense(x, context.address(x), offsetIn(x.shape, start)), dense(root!, context.target(root!))),
-  ];
+  return [copyBox(root!.shape, strided(context, root!.inputs[0], start), strided(context, root!))];
 }
 
 export function pad({ root }: Step, context: KernelContext): Phase[] {
   const [x] = root!.inputs;
   const { before } = root!.attributes as { before: number[] };
-  const target = context.target(root!);
   return [
-    { units: 1, emit: (f) => f.fillMemory(target, 0, sizeOf(root!.shape) * 4) },
-    copyBox(x.shape, dense(x, context.address(x)), dense(root!, target, offsetIn(root!.shape, before))),
+    zeros(context.address(root!), sizeOf(root!.shape) * 4),
+    copyBox(x.shape, strided(context, x), strided(context, root!, before)),
   ];
 }
 
 export function concat({ root }: Step, context: KernelContext): Phase[] {
   const { axis } = root!.attributes as { axis: number };
-  const step = stridesOf(root!.shape)[axis];
-  let position = 0;
+  const position = root!.shape.map(() => 0);
   return root!.inputs.map((x) => {
-    const to = dense(root!, context.target(root!), position * step);
-    position += x.shape[axis];
-    return copyBox(x.shape, dense(x, context.address(x)), to);
+    const to = strided(context, root!, position);
+    position[axis] += x.shape[axis];
+    return copyBox(x.shape, strided(context, x), to);
   });
 }

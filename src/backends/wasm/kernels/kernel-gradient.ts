@@ -8,7 +8,8 @@ import type { Step } from "../../../plan/fuse.ts";
 import { type FunctionBuilder, f32x4, type I32, i32, type Local, v128 } from "../assembler.ts";
 import { storeFloats } from "../fused.ts";
 import type { KernelContext, Phase } from "../kernel.ts";
-import { cutColumns, divideScratch, multiply, newTile, packRows, rowTiles, unrolled } from "./tile.ts";
+import { cutColumns, divideScratch, loadVectors, multiply, newTile, packRows, rowTiles, unrolled } from "./tile.ts";
+import { zeros } from "./walk.ts";
 
 /** About as many pixels of a block as keep its rows of x and its panel of dy in the first-level cache. */
 const BLOCK = 160;
@@ -64,140 +65,102 @@ export function conv2dKernelGradient(step: Step, context: KernelContext): Phase[
   const panelBytes = usesPanel ? high * wide * width * 4 : 0;
   const [pixelStep, dyPixelStep] = [stride[1] * pixelBytes, usesPanel ? width * 4 : outputs * 4];
   const scratch = divideScratch(context, 0, panelBytes + (bordered ? borderedRows * rowBytes : 0));
-  const [xAddress, dyAddress, dwAddress] = [context.address(x), context.address(dy), context.target(step.root!)];
-
-  const clear: Phase = {
-    units: 1,
-    emit: (f) => f.fillMemory(dwAddress, 0, kh * kw * inputs * outputs * 4),
-  };
+  const [xAddress, dyAddress, dwAddress] = [context.address(x), context.address(dy), context.address(step.root!)];
 
   const emit: Phase["emit"] = (f, begin, end, thread) => {
     const panel = scratch.own(f, thread);
     const border = f.let(i32.add(panel, panelBytes));
-    const block = f.local("i32", i32.const(0));
-    // The block: how many rows and columns of dy, where it begins in dy, and where its windows begin in x.
-    const [rows, cols, blockDy, blockX] = [f.local("i32"), f.local("i32"), f.local("i32"), f.local("i32")];
-    const unit = f.local("i32");
-    const [strip, packed, column] = [f.local("i32"), f.local("i32"), f.local("i32")];
-    // The tile: its first row in the result, and where that reads x.
-    const [row, rowX] = [f.local("i32"), f.local("i32")];
 
-    const enterBlock = (): void => {
+    f.forUp(0, b * down * across, 1, (block) => {
+      // The block: how many rows and columns of dy, where it begins in dy, and where its windows begin in x.
       const image = f.let(i32.divU(block, down * across));
       const oy = f.let(i32.mul(i32.remU(i32.divU(block, across), down), high));
       const ox = f.let(i32.mul(i32.remU(block, across), wide));
-      f.set(rows, i32.min(i32.sub(oh, oy), i32.const(high)));
-      f.set(cols, i32.min(i32.sub(ow, ox), i32.const(wide)));
-      f.set(blockDy, i32.add(i32.mul(pixelNumber(image, oy, ox, oh, ow), outputs * 4), dyAddress));
+      const rows = f.min(i32.sub(oh, oy), high);
+      const cols = f.min(i32.sub(ow, ox), wide);
+      const dyRow = i32.add(i32.mul(image, oh), oy);
+      const blockDy = f.let(i32.add(i32.mul(i32.add(i32.mul(dyRow, ow), ox), outputs * 4), dyAddress));
       const y = f.let(i32.sub(i32.mul(oy, stride[0]), top));
       const x = f.let(i32.sub(i32.mul(ox, stride[1]), left));
-      if (bordered) {
-        const from = f.let(i32.add(i32.mul(image, h * w * pixelBytes), xAddress));
-        copyBordered(f, { from, h, w, pixelBytes }, { to: border, y, x, rows: borderedRows, rowBytes });
-        f.set(blockX, border);
-      } else f.set(blockX, i32.add(i32.mul(pixelNumber(image, y, x, h, w), pixelBytes), xAddress));
-    };
+      const imageX = i32.add(i32.mul(image, h * w * pixelBytes), xAddress);
+      if (bordered)
+        copyBordered(f, { from: f.let(imageX), h, w, pixelBytes }, { to: border, y, x, rows: borderedRows, rowBytes });
+      const blockX = bordered ? border : f.let(i32.add(imageX, i32.mul(i32.add(i32.mul(y, w), x), pixelBytes)));
 
-    /** Lays the strip's columns of the block's dy side by side. */
-    const packPanel = (): void => {
-      const [from, to, left] = [f.local("i32"), f.local("i32", panel), f.local("i32", rows)];
-      const line = f.local("i32", i32.add(blockDy, i32.mul(column, 4)));
-      f.while(left, () => {
-        f.set(from, line);
-        packRows(f, { k: cols, rowBytes: outputs * 4, width }, from, to);
-        f.add(line, ow * outputs * 4);
-        f.set(left, i32.sub(left, 1));
-      });
-    };
-
-    /** Adds the block's products to one tile of the result. */
-    const tile = (places: readonly number[], columnCount: number): void => {
-      const sums = newTile(f, places.length, Math.ceil(columnCount / 4));
-      const [lineX, lineDy] = [
-        f.local("i32", rowX),
-        f.local("i32", usesPanel ? panel : i32.add(blockDy, i32.mul(column, 4))),
-      ];
-      const [atX, atDy, left] = [f.local("i32"), f.local("i32", lineDy), f.local("i32", rows)];
-      const pixels = (count: number): void => {
-        for (let u = 0; u < count; u++) {
-          const xAt = (r: number) => places[r] + u * pixelStep;
-          multiply(
-            f,
-            context.madd,
-            sums,
-            (r, v) => (depthwise ? v128.load(atX, xAt(r) + v * 16) : v128.load32Splat(atX, xAt(r))),
-            (v) => v128.load(atDy, u * dyPixelStep + v * 16),
-            !depthwise,
-          );
-        }
-        f.add(atX, count * pixelStep);
-        f.add(atDy, count * dyPixelStep);
-      };
-      f.while(left, () => {
-        f.set(atX, lineX);
-        if (!usesPanel) f.set(atDy, lineDy);
-        if (across === 1) {
-          const unroll = unrolled(wide, context);
-          f.repeat(wide / unroll, () => pixels(unroll));
-        } else {
-          const more = f.local("i32", cols);
-          f.while(more, () => {
-            pixels(1);
-            f.set(more, i32.sub(more, 1));
-          });
-        }
-        f.add(lineX, stride[0] * rowBytes);
-        if (!usesPanel) f.add(lineDy, ow * outputs * 4);
-        f.set(left, i32.sub(left, 1));
-      });
-      const target = f.let(i32.mul(i32.add(i32.mul(row, outputs), column), 4));
-      for (const [r, vectors] of sums.entries()) {
-        const address = (v: number): number => dwAddress + r * outputs * 4 + v * 16;
-        const totals = vectors.map((sum, v) => f.let(f32x4.add(sum, v128.load(target, address(v)))));
-        for (const [v, total] of totals.entries()) {
-          storeFloats(f, address(v), target, total, Math.min(4, columnCount - v * 4));
-        }
-      }
-      f.add(row, places.length);
-      if (!scattered) f.add(rowX, places.length * 4);
-    };
-
-    f.forUp(block, b * down * across, 1, () => {
-      enterBlock();
-      f.set(packed, i32.const(-1));
-      f.set(unit, begin);
-      f.forUp(unit, end, 1, () => {
-        f.set(strip, i32.divU(unit, runs));
-        f.set(column, strips.column(strip));
+      const packed = f.local("i32", -1);
+      f.forUp(begin, end, 1, (unit) => {
+        const strip = f.let(i32.divU(unit, runs));
         const run = f.let(i32.remU(unit, runs));
-        if (usesPanel) {
-          f.if(i32.ne(strip, packed), () => {
-            f.set(packed, strip);
-            packPanel();
-          });
-        }
-        f.set(row, i32.mul(run, runLength));
-        const [tapY, tapX] = tapsMeet ? [run, i32.const(0)] : [i32.divU(run, kw), i32.remU(run, kw)];
-        const channel = depthwise ? column : i32.mul(strips.group(strip), inputs);
-        f.set(rowX, i32.add(blockX, i32.mul(channel, 4)));
-        f.set(rowX, i32.add(rowX, i32.add(i32.mul(tapY, tapDown), i32.mul(tapX, tapAcross))));
-        strips.each(f, strip, (columnCount) => {
+        strips.each(f, strip, (column, columnCount) => {
+          const stripDy = f.let(i32.add(blockDy, i32.mul(column, 4)));
+          if (usesPanel)
+            f.if(i32.ne(strip, packed), () => {
+              // Lays the strip's columns of the block's dy side by side.
+              f.set(packed, strip);
+              const [line, to] = [f.local("i32", stripDy), f.local("i32", panel)];
+              f.repeat(rows, () => {
+                packRows(f, { k: cols, rowBytes: outputs * 4, width }, f.local("i32", line), to);
+                f.add(line, ow * outputs * 4);
+              });
+            });
+          // The tile: its first row in the result, and where that reads x.
+          const row = f.local("i32", i32.mul(run, runLength));
+          const tapX = tapsMeet
+            ? i32.mul(run, tapDown)
+            : i32.add(i32.mul(i32.divU(run, kw), tapDown), i32.mul(i32.remU(run, kw), tapAcross));
+          const channel = depthwise ? column : i32.mul(strips.group(strip), inputs);
+          const rowX = f.local("i32", i32.add(i32.add(blockX, i32.mul(channel, 4)), tapX));
+
+          /** Adds the block's products to one tile of the result. */
+          const tile = (places: readonly number[]): void => {
+            const sums = newTile(f, places.length, columnCount);
+            const [lineX, lineDy] = [f.local("i32", rowX), f.local("i32", usesPanel ? panel : stripDy)];
+            f.repeat(rows, () => {
+              const atX = f.local("i32", lineX);
+              const atDy = usesPanel ? lineDy : f.local("i32", lineDy);
+              // Known when the code is written, unless the last block of a row is narrower.
+              const unroll = across === 1 ? unrolled(wide, context) : 1;
+              f.repeat(across === 1 ? wide / unroll : cols, () => {
+                for (let u = 0; u < unroll; u++) {
+                  const xAt = (r: number) => places[r] + u * pixelStep;
+                  multiply(
+                    f,
+                    context.madd,
+                    sums,
+                    (r, v) => (depthwise ? v128.load(atX, xAt(r) + v * 16) : v128.load32Splat(atX, xAt(r))),
+                    loadVectors(f, sums[0].length, atDy, u * dyPixelStep),
+                    !depthwise,
+                  );
+                }
+                f.add(atX, unroll * pixelStep);
+                f.add(atDy, unroll * dyPixelStep);
+              });
+              f.add(lineX, stride[0] * rowBytes);
+              if (!usesPanel) f.add(lineDy, ow * outputs * 4);
+            });
+            const target = f.let(i32.mul(i32.add(i32.mul(row, outputs), column), 4));
+            for (const [r, vectors] of sums.entries()) {
+              const address = (v: number): number => dwAddress + r * outputs * 4 + v * 16;
+              const totals = vectors.map((sum, v) => f.let(f32x4.add(sum, v128.load(target, address(v)))));
+              for (const [v, total] of totals.entries())
+                storeFloats(f, address(v), target, total, Math.min(4, columnCount - v * 4));
+            }
+            f.add(row, places.length);
+            if (!scattered) f.add(rowX, places.length * 4);
+          };
+
           let done = 0;
           for (const { rows, count } of tiles) {
             const places = (): number[] => Array.from({ length: rows }, (_, r) => rowPlace(r, done));
-            if (scattered) for (let i = 0; i < count; i++, done += rows) tile(places(), columnCount);
-            else f.repeat(count, () => tile(places(), columnCount));
+            if (scattered) for (let i = 0; i < count; i++, done += rows) tile(places());
+            else f.repeat(count, () => tile(places()));
           }
         });
       });
     });
   };
-  return [clear, { units: strips.count * runs, emit }];
+  return [zeros(dwAddress, kh * kw * inputs * outputs * 4), { units: strips.count * runs, emit }];
 }
-
-/** The number of a pixel in a batch of images of h × w pixels. */
-const pixelNumber = (image: I32, y: I32, x: I32, h: number, w: number): I32 =>
-  i32.add(i32.mul(i32.add(i32.mul(image, h), y), w), x);
 
 /**
  * Copies part of an image, from pixel (y, x) on: as many rows as asked for, and columns as fill `rowBytes`, with zeros
@@ -215,8 +178,7 @@ function copyBordered(
   const end = f.let(i32.select(i32.ltS(beyond, w), beyond, w));
   f.if(i32.ltS(begin, end), () => {
     const bytes = f.let(i32.mul(i32.sub(end, begin), pixelBytes));
-    const r = f.local("i32", i32.const(0));
-    f.forUp(r, rows, 1, () => {
+    f.forUp(0, rows, 1, (r) => {
       const line = f.let(i32.add(y, r));
       // Unsigned: a negative row is a very large one.
       f.if(i32.ltU(line, h), () => {

@@ -2,9 +2,10 @@
  * What kernels that multiply matrices have in common: the cut of the result into tiles that fit in registers, one
  * multiplication step of a tile, its epilogue, and the panels from which its right-hand operand is read.
  */
+import { aligned } from "../../../plan/allocate.ts";
 import type { Step } from "../../../plan/fuse.ts";
-import { type FunctionBuilder, type I32, i32, type Local, type V128, v128 } from "../assembler.ts";
-import { type Fused, locateInRows, type Spot } from "../fused.ts";
+import { type FunctionBuilder, type I32, type Int, i32, type Local, type V128, v128 } from "../assembler.ts";
+import { type Fused, type Spot, spotInRows } from "../fused.ts";
 import type { KernelContext } from "../kernel.ts";
 import type { Madd } from "../math.ts";
 
@@ -45,8 +46,18 @@ export function vectorsFor(rows: number, context: KernelContext): number {
 }
 
 /** A tile of zeros. */
-export const newTile = (f: FunctionBuilder, rows: number, vectors: number): Tile =>
-  Array.from({ length: rows }, () => Array.from({ length: vectors }, () => f.local("v128", v128.constF32(0))));
+export const newTile = (f: FunctionBuilder, rows: number, columns: number): Tile =>
+  Array.from({ length: rows }, () =>
+    Array.from({ length: Math.ceil(columns / 4) }, () => f.local("v128", v128.constF32(0))),
+  );
+
+/** Neighbouring vectors from some address on. */
+export const loadVectors = (f: FunctionBuilder, count: number, address: I32, plus = 0): Local<"v128">[] =>
+  Array.from({ length: count }, (_, v) => f.let(v128.load(address, plus + v * 16)));
+
+export function storeVectors(f: FunctionBuilder, vectors: readonly V128[], address: I32, plus = 0): void {
+  for (const [v, value] of vectors.entries()) f.emit(v128.store(address, value, plus + v * 16));
+}
 
 /** Adds x · b to each sum of a tile: x differs from row to row (and, if it is not splat, from vector to vector). */
 export function multiply(
@@ -54,13 +65,12 @@ export function multiply(
   madd: Madd,
   sums: Tile,
   x: (row: number, vector: number) => V128,
-  b: (vector: number) => V128,
-  splat: boolean,
+  b: readonly V128[],
+  splat = true,
 ): void {
-  const bs = sums[0].map((_, v) => f.let(b(v)));
   for (const [r, row] of sums.entries()) {
     const first = splat ? f.let(x(r, 0)) : undefined;
-    for (const [v, sum] of row.entries()) f.set(sum, madd(first ?? x(r, v), bs[v], sum));
+    for (const [v, sum] of row.entries()) f.set(sum, madd(first ?? x(r, v), b[v], sum));
   }
 }
 
@@ -71,7 +81,7 @@ export function multiply(
 export function finish(
   f: FunctionBuilder,
   step: Step,
-  fused: Fused,
+  part: Fused,
   sums: Tile,
   { row, column, n, rowStep, columnCount }: { row: I32; column: I32; n: number; rowStep: number; columnCount: number },
 ): void {
@@ -80,61 +90,47 @@ export function finish(
     row: f.let(i32.mul(row, 4)),
     column: f.let(i32.mul(column, 4)),
   };
-  const columnAt = (plus: number) => locateInRows(step, at, { full: 0, row: 0, column: plus });
   const hoisted = sums[0].map((_, v) =>
-    fused.hoist(
-      f,
-      (shape) => {
-        const { offset } = columnAt(0)(shape);
-        return offset !== at.full && offset !== at.row;
-      },
-      columnAt(v * 16),
-    ),
+    part.hoist(f, (shape) => {
+      const place = spotInRows(step, at, 0, v * 16).locate(shape);
+      return place.offset === at.full || place.offset === at.row ? undefined : place;
+    }),
   );
   for (const [r, vectors] of sums.entries()) {
     const spots = vectors.map((root, v): Spot => {
-      const plus = { full: r * rowStep * n * 4 + v * 16, row: r * rowStep * 4, column: v * 16 };
-      const lanes = Math.min(4, columnCount - v * 4);
-      return { locate: locateInRows(step, at, plus), full: at.full, plus: plus.full, root, lanes, hoisted: hoisted[v] };
+      const spot = spotInRows(step, at, r * rowStep * n * 4 + v * 16, v * 16, r * rowStep * 4);
+      return { ...spot, root, lanes: Math.min(4, columnCount - v * 4), hoisted: hoisted[v] };
     });
-    fused.emit(f, ...spots);
+    part.emit(f, ...spots);
   }
 }
 
-/** Columns cut into strips of `width`, the last of each group maybe narrower. */
+/** Columns cut into strips, the last of each group maybe narrower. */
 export interface Strips {
-  readonly width: number;
   readonly count: number;
   /** The group that a strip belongs to. */
-  group(strip: I32): I32;
-  /** The first column of a strip, counted over all groups. */
-  column(strip: I32): I32;
-  /** Writes code for a strip: twice, if the last ones are narrower. */
-  each(f: FunctionBuilder, strip: I32, body: (columnCount: number) => void): void;
+  group(strip: I32): Int;
+  /** Writes code for a strip, from its first column, counted over all groups: twice, if the last ones are narrower. */
+  each(f: FunctionBuilder, strip: I32, body: (column: Local<"i32">, columnCount: number) => void): void;
 }
 
-/** Cuts `groups` times `columns` columns into strips. */
+/** Cuts `groups` times `columns` columns into strips of `width`. */
 export function cutColumns(columns: number, width: number, groups = 1): Strips {
   const perGroup = Math.ceil(columns / width);
   const rest = columns % width;
-  const group = (strip: I32): I32 => i32.divU(strip, perGroup);
-  const inGroup = (strip: I32): I32 => (groups === 1 ? strip : i32.remU(strip, perGroup));
+  const group = (strip: I32): Int => (groups === 1 ? 0 : i32.divU(strip, perGroup));
   return {
-    width,
     count: groups * perGroup,
     group,
-    column: (strip) => {
-      const column = i32.mul(inGroup(strip), width);
-      return groups === 1 ? column : i32.add(i32.mul(group(strip), columns), column);
-    },
     each: (f, strip, body) => {
-      if (rest === 0) body(width);
-      else if (perGroup === 1) body(rest);
+      const inGroup = groups === 1 ? strip : f.let(i32.remU(strip, perGroup));
+      const column = f.let(i32.add(i32.mul(group(strip), columns), i32.mul(inGroup, width)));
+      if (rest === 0 || perGroup === 1) body(column, rest || width);
       else
         f.if(
-          i32.eq(inGroup(strip), perGroup - 1),
-          () => body(rest),
-          () => body(width),
+          i32.eq(inGroup, perGroup - 1),
+          () => body(column, rest),
+          () => body(column, width),
         );
     },
   };
@@ -150,18 +146,17 @@ export function packTransposed(
   source: Local<"i32">,
   target: Local<"i32">,
 ): void {
-  const groups = Math.ceil(columnCount / 4);
+  const low = (x: V128, y: V128) => f.let(v128.shuffle32(x, y, [0, 4, 1, 5]));
+  const high = (x: V128, y: V128) => f.let(v128.shuffle32(x, y, [2, 6, 3, 7]));
   const rows = (count: number): void => {
-    for (let g = 0; g < groups; g++) {
+    for (let column = 0; column < columnCount; column += 4) {
       // Columns past the last repeat it; what they give is never stored.
       const [p, q, r, s] = [0, 1, 2, 3].map((i) =>
-        f.let(v128.load(source, Math.min(g * 4 + i, columnCount - 1) * rowBytes)),
+        f.let(v128.load(source, Math.min(column + i, columnCount - 1) * rowBytes)),
       );
-      const low = (x: V128, y: V128) => f.let(v128.shuffle32(x, y, [0, 4, 1, 5]));
-      const high = (x: V128, y: V128) => f.let(v128.shuffle32(x, y, [2, 6, 3, 7]));
       const [pr, qs, PR, QS] = [low(p, r), low(q, s), high(p, r), high(q, s)];
       const transposed = [low(pr, qs), high(pr, qs), low(PR, QS), high(PR, QS)];
-      for (let i = 0; i < count; i++) f.emit(v128.store(target, transposed[i], i * width * 4 + g * 16));
+      for (let i = 0; i < count; i++) f.emit(v128.store(target, transposed[i], (i * width + column) * 4));
     }
     f.add(source, count * 4);
     f.add(target, count * width * 4);
@@ -173,20 +168,16 @@ export function packTransposed(
 /** Copies k rows of `width` floats that lie `rowBytes` apart into a panel; `source` and `target` move on past them. */
 export function packRows(
   f: FunctionBuilder,
-  { k, rowBytes, width }: { k: I32 | number; rowBytes: number; width: number },
+  { k, rowBytes, width }: { k: Int; rowBytes: number; width: number },
   source: Local<"i32">,
   target: Local<"i32">,
 ): void {
-  const end = f.let(i32.add(target, i32.mul(k, width * 4)));
-  f.while(i32.ltU(target, end), () => {
-    const row = Array.from({ length: width / 4 }, (_, v) => f.let(v128.load(source, v * 16)));
-    for (const [v, value] of row.entries()) f.emit(v128.store(target, value, v * 16));
+  f.repeat(k, () => {
+    storeVectors(f, loadVectors(f, width / 4, source), target);
     f.add(source, rowBytes);
     f.add(target, width * 4);
   });
 }
-
-const aligned = (bytes: number): number => Math.ceil(bytes / 64) * 64;
 
 /** Scratch memory in two parts: one that all threads see, and one for each thread alone. */
 export function divideScratch(
@@ -194,7 +185,7 @@ export function divideScratch(
   sharedBytes: number,
   ownBytes: number,
 ): { shared: number; own: (f: FunctionBuilder, thread: I32) => Local<"i32"> } {
-  const shared = context.scratch(aligned(sharedBytes / context.threads) + aligned(ownBytes));
-  const first = shared + aligned(sharedBytes);
-  return { shared, own: (f, thread) => f.let(i32.add(i32.mul(thread, aligned(ownBytes)), first)) };
+  const each = aligned(ownBytes);
+  const shared = context.scratch(aligned(sharedBytes / context.threads) + each);
+  return { shared, own: (f, thread) => f.let(i32.add(i32.mul(thread, each), shared + aligned(sharedBytes))) };
 }
