@@ -231,13 +231,15 @@ export function makeTrainer({ session, network }: Model, examples: Examples, opt
 
   /** The inputs of the next steps. */
   const inputsOfSteps = (size: number, steps: number): AnyArray[] => {
-    const numbers = Int32Array.from({ length: steps }, (_, i) => position.step + i);
-    const scalars = Array.from(numbers, (done) => optimizer.scalars(done + 1, position.schedule));
-    return [
-      new Int32Array(nextRows(size * steps)),
-      numbers,
-      ...Object.keys(scalars[0]).map((name) => Float64Array.from(scalars, (values) => values[name])),
-    ];
+    const numbers = new Int32Array(steps);
+    const names = Object.keys(optimizer.scalars(1));
+    const scalars = names.map(() => new Float64Array(steps));
+    for (let i = 0; i < steps; i++) {
+      numbers[i] = position.step + i;
+      const values = optimizer.scalars(numbers[i] + 1, position.schedule);
+      for (let k = 0; k < names.length; k++) scalars[k][i] = values[names[k]];
+    }
+    return [new Int32Array(nextRows(size * steps)), numbers, ...scalars];
   };
 
   /** Writes the rows of x as `augment` varies them. */
@@ -286,7 +288,10 @@ export function makeTrainer({ session, network }: Model, examples: Examples, opt
       ...position,
       step: step + completed,
       row: row + completed * size,
-      sums: sums.map((sum, i) => Array.from(outputs[i].slice(0, completed)).reduce((all, x) => all + x * size, sum)),
+      sums: sums.map((sum, i) => {
+        for (let k = 0; k < completed; k++) sum += outputs[i][k] * size;
+        return sum;
+      }),
     };
     return completed === steps;
   };
