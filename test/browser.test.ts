@@ -87,6 +87,11 @@ describe.skipIf(browser === undefined)(`in ${browser ?? "a browser (skipped: no 
     };
     expected = await train(1);
     server = createServer((request, response) => {
+      // No code from text; helper threads begin as blobs. The page itself has an inline script.
+      response.setHeader(
+        "Content-Security-Policy",
+        "default-src 'self'; script-src 'self' 'wasm-unsafe-eval' 'unsafe-inline'; worker-src 'self' blob:",
+      );
       const isolate = request.url?.startsWith("/isolated") || request.headers.referer?.includes("/isolated");
       if (isolate || request.url === "/worker.js") {
         response.setHeader("Cross-Origin-Opener-Policy", "same-origin");

@@ -86,31 +86,38 @@ export function sigmoid(x: number): number {
   return x >= 0 ? 1 / (1 + e) : e / (1 + e);
 }
 
-const INFIX: Partial<Record<ScalarFunction, string>> = {
-  add: "+",
-  sub: "-",
-  mul: "*",
-  div: "/",
-  lt: "<",
-  le: "<=",
-  eq: "===",
+/** What the functions do; truth is 1. */
+const FUNCTIONS: Readonly<Record<ScalarFunction, (a: number, b: number, c: number) => number>> = {
+  add: (a, b) => a + b,
+  sub: (a, b) => a - b,
+  mul: (a, b) => a * b,
+  div: (a, b) => a / b,
+  min: (a, b) => Math.min(a, b),
+  max: (a, b) => Math.max(a, b),
+  neg: (a) => -a,
+  abs: Math.abs,
+  sqrt: Math.sqrt,
+  floor: Math.floor,
+  exp: Math.exp,
+  expm1: Math.expm1,
+  log: Math.log,
+  log1p: Math.log1p,
+  tanh: Math.tanh,
+  sigmoid,
+  erf,
+  lt: (a, b) => Number(a < b),
+  le: (a, b) => Number(a <= b),
+  eq: (a, b) => Number(a === b),
+  select: (condition, a, b) => (condition ? a : b),
 };
 
-/** Functions that JavaScript's Math does not have. */
-const OWN = { erf, sigmoid, neg: (x: number) => -x };
+const none = (): number => 0;
 
-function toJavaScript(e: Scalar): string {
-  if (e.kind === "input") return `x${e.index}`;
-  if (e.kind === "constant") return Object.is(e.value, -0) ? "(-0)" : `(${e.value})`;
-  const operands = e.operands.map(toJavaScript);
-  const [a, b, c] = operands;
-  if (e.name in INFIX) return `(${a} ${INFIX[e.name]} ${b})`;
-  if (e.name === "select") return `(${a} ? ${b} : ${c})`;
-  return `${e.name in OWN ? "own" : "Math"}.${e.name}(${operands})`;
-}
-
-/** Renders an expression to a JavaScript function of its `arity` inputs, in double precision. */
-export function compileScalar(e: Scalar, arity: number): (...x: number[]) => number {
-  const parameters = Array.from({ length: arity }, (_, i) => `x${i}`);
-  return new Function("own", `return (${parameters}) => ${toJavaScript(e)};`)(OWN);
+/** A JavaScript function of an expression's inputs, in double precision. No code is made of text: pages may forbid it. */
+export function compileScalar(e: Scalar): (x: readonly number[]) => number {
+  if (e.kind === "input") return (x) => x[e.index];
+  if (e.kind === "constant") return () => e.value;
+  const f = FUNCTIONS[e.name];
+  const [a, b = none, c = none] = e.operands.map(compileScalar);
+  return (x) => f(a(x), b(x), c(x));
 }

@@ -44,7 +44,6 @@ export function elementwise<X extends Scalar[]>(
 ): (...x: { [K in keyof X]: Value }) => Node {
   const { forward, backward, simplify, ...about } = definition;
   const scalar = forward(...(Array.from({ length: forward.length }, (_, i) => inputScalar(i)) as X));
-  let evaluate: ((...x: number[]) => number) | undefined;
   const shapeOf = (inputs: readonly Node[]) =>
     broadcastShapes(
       name,
@@ -60,8 +59,7 @@ export function elementwise<X extends Scalar[]>(
     simplify: (inputs) => {
       const values = inputs.map(fillValue);
       if (!values.every((value) => value !== undefined)) return simplify?.(inputs);
-      evaluate ??= compileScalar(scalar, values.length);
-      return constant(evaluate(...values), shapeOf(inputs));
+      return constant(compileScalar(scalar)(values), shapeOf(inputs));
     },
   });
   return (...x) => applyOp(op, (x as Value[]).map(toNode), {});

@@ -103,7 +103,7 @@ export function evaluate(
     const { meaning } = node.op;
     if (meaning.kind === "elementwise") {
       const scalar = meaning.scalar(node.attributes as never, ...node.inputs.map((_, i) => inputScalar(i)));
-      mapElements(compileScalar(scalar, inputs.length), inputs, node.shape, y as FloatArray);
+      mapElements(compileScalar(scalar), inputs, node.shape, y as FloatArray);
     } else if (meaning.kind === "structural") {
       meaning.reference(inputs, { shape: node.shape, data: y }, node.attributes as never);
     }
@@ -113,7 +113,12 @@ export function evaluate(
 }
 
 /** Applies a function to the elements of operands that broadcast to `shape`. */
-function mapElements(f: (...x: number[]) => number, inputs: readonly Tensor[], shape: Shape, y: FloatArray): void {
+function mapElements(
+  f: (x: readonly number[]) => number,
+  inputs: readonly Tensor[],
+  shape: Shape,
+  y: FloatArray,
+): void {
   const steps = inputs.map((x) => {
     const padded = padShape(x.shape, shape.length);
     return stridesOf(padded).map((stride, axis) => (padded[axis] === 1 ? 0 : stride));
@@ -123,14 +128,14 @@ function mapElements(f: (...x: number[]) => number, inputs: readonly Tensor[], s
   const walk = (axis: number, offsets: readonly number[]): void => {
     if (axis === shape.length) {
       for (let i = 0; i < inputs.length; i++) operands[i] = inputs[i].data[offsets[i]];
-      y[position++] = f(...operands);
+      y[position++] = f(operands);
       return;
     }
-    for (let k = 0; k < shape[axis]; k++)
-      walk(
-        axis + 1,
-        offsets.map((offset, i) => offset + k * steps[i][axis]),
-      );
+    const here = [...offsets];
+    for (let k = 0; k < shape[axis]; k++) {
+      walk(axis + 1, here);
+      for (let i = 0; i < here.length; i++) here[i] += steps[i][axis];
+    }
   };
   walk(
     0,
