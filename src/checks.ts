@@ -99,10 +99,20 @@ export function readOptions<O extends object, D extends object>(
   return options as O & D;
 }
 
-/** Throws for values that are not whole numbers ≥ `least`, nor lists of such; `what` is whose they are. */
-export function checkWhole(what: string, values: Readonly<Record<string, unknown>>, least: number): void {
+/**
+ * Throws for values that are not whole numbers ≥ `least`; `what` is whose they are. Lists of them fit where their length
+ * is given, lists of lists where two are.
+ */
+export function checkWhole(
+  what: string,
+  values: Readonly<Record<string, unknown>>,
+  least: number,
+  ...[length, ...inner]: readonly number[]
+): void {
+  const [fits, wanted] = whole(least);
   for (const [name, value] of Object.entries(values)) {
-    const said = Array.isArray(value) ? `each of ${name}` : name;
-    for (const n of [value].flat(2)) checkNumbers(what, { [said]: n }, whole(least));
+    if (Array.isArray(value) && value.length === length)
+      for (const n of value) checkWhole(what, { [`each of ${name}`]: n }, least, ...inner);
+    else checkNumbers(what, { [name]: value }, [fits, length ? `${wanted}, or ${length} such` : wanted]);
   }
 }

@@ -5,7 +5,6 @@ export { type WasmOptions, wasm } from "./backends/wasm/session.ts";
 export * from "./errors.ts";
 export { constant, input, variable } from "./graph/leaf.ts";
 export type { Node } from "./graph/node.ts";
-export { bytes, indices, nonzero, positive, type Sample, uniform } from "./graph/samples.ts";
 export { s } from "./graph/scalar.ts";
 export type { Shape } from "./graph/shape.ts";
 export { type Activation, activationNames, defineActivation } from "./nn/activations.ts";

@@ -31,6 +31,7 @@ import {
   greater,
   hinge,
   huber,
+  input,
   layerNorm,
   less,
   lion,
@@ -173,6 +174,26 @@ test("a text is no number of units, rows or batches either", async () => {
   );
   await expect(model.fit(data, { loss: "crossEntropy", epochs: three })).rejects.toThrow(/epochs must be .*"3" came/);
   await expect(model.fit(data, { loss: "crossEntropy", batchSize: three })).rejects.toThrow(/batchSize .*"3" came/);
+});
+
+test("a list is no number, and no list of another length", () => {
+  const list = (...x: unknown[]) => x as never;
+  expect(() => dense(list(10))).toThrow(/units must be a whole number ≥ 1; \[10\] came/);
+  expect(() => dense(list())).toThrow(/units must be/);
+  expect(() => sequential({ input: list([28, 28]) }, [dense(2)])).toThrow(
+    /such as \[784\]: each of input .*\[28, 28\] came/,
+  );
+  expect(() => sequential({ input: [2], seed: list(1) }, [dense(2)])).toThrow(/seed must be .*; \[1\] came/);
+  expect(() => conv2d(list(8), 3)).toThrow(/filters must be .*; \[8\] came/);
+  expect(() => conv2d(8, list(3))).toThrow(/size must be a whole number ≥ 1, or 2 such; \[3\] came/);
+  expect(() => conv2d(8, list([1, 1], 3))).toThrow(/each of size must be/);
+  expect(() => conv2d(8, 3, { stride: list(2) })).toThrow(/stride must be .*; \[2\] came/);
+  expect(() => conv1d(8, 3, { stride: list(2, 2) })).toThrow(/stride must be a whole number ≥ 1; \[2, 2\] came/);
+  expect(() => maxPool2d(list(2))).toThrow(/size must be .*; \[2\] came/);
+  expect(() => input("x", 5 as never)).toThrow(/the shape is a list.*; 5 came/);
+  const padded = (padding: never) => () => sequential({ input: [6, 6, 1] }, [maxPool2d(3, { padding })]);
+  expect(padded(list(1))).toThrow(/each of padding must be a whole number ≥ 0.*; undefined came/);
+  expect(padded(list([1, 1], [0, 1]))).not.toThrow();
 });
 
 test("trainStep, evaluate and the learning-rate finder name unknown options too", async () => {

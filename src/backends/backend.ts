@@ -40,7 +40,7 @@ export interface Executable {
   free(): void;
   /**
    * Milliseconds that each step of the plan takes on one thread, from runs of the step alone on the values of the last
-   * run. Variables are put back.
+   * run, after which no other plan of the session may have run. Variables are put back.
    */
   profile?(): number[];
 }

@@ -2,7 +2,7 @@
  * Chooses what the command line leaves open: how the data enter, which layers, loss, optimiser and metrics, how long.
  * It reads the data's form and trains nothing. What was chosen is printed by the caller.
  */
-import { type Dataset, statistics } from "../data/index.ts";
+import { type Dataset, statistics, type Task } from "../data/index.ts";
 import {
   DataError,
   dense,
@@ -69,7 +69,7 @@ export function chooseRecipe(train: Dataset, options: RecipeOptions, trained?: L
   const networks = (["layers", "model", "from"] as const).filter((key) => options[key] !== undefined);
   if (networks.length > 1)
     throw new UsageError(
-      `${networks.map((key) => `--${key}`).join(" and ")} both say what the network is; leave one out.`,
+      `${networks.map((key) => `--${key}`).join(" and ")} each say what the network is; give one of them.`,
     );
   const own = options.layers === undefined ? undefined : readLayers(options.layers);
   const loss = options.loss === undefined && trained ? trained : chooseLoss(train, options.loss, own);
@@ -78,7 +78,7 @@ export function chooseRecipe(train: Dataset, options: RecipeOptions, trained?: L
   const isPicture = showsPictures(train);
   const hidden =
     own ?? (isPicture ? [dense(128, { activation: "relu" })] : [0, 1].map(() => dense(64, { activation: "silu" })));
-  const first = enter(train, isPicture);
+  const first = enter(train);
   const last = train.task === "regression" ? [leave(train)] : [];
   const layers =
     options.model === undefined && options.from === undefined
@@ -102,7 +102,8 @@ export function chooseRecipe(train: Dataset, options: RecipeOptions, trained?: L
     schedule,
     epochs,
     batchSize,
-    metrics: checkMetrics(options.metrics) ?? (train.task === "regression" ? ["meanAbsoluteError"] : ["accuracy"]),
+    metrics:
+      checkMetrics(options.metrics, train.task) ?? (train.task === "regression" ? ["meanAbsoluteError"] : ["accuracy"]),
     notes,
   };
 }
@@ -110,7 +111,10 @@ export function chooseRecipe(train: Dataset, options: RecipeOptions, trained?: L
 export const showsPictures = ({ x, inputShape }: Dataset): boolean =>
   x instanceof Uint8Array && inputShape.length === 3;
 
-function checkMetrics(asked: readonly string[] | undefined): readonly string[] | undefined {
+function checkMetrics(asked: readonly string[] | undefined, task: Task): readonly string[] | undefined {
+  const ofClasses = asked?.find((name) => /accuracy|^(precision|recall|f1|auc)$/i.test(name));
+  if (task === "regression" && ofClasses !== undefined)
+    throw new UsageError(`--metrics: ${ofClasses} is for classes, but the target is a number. Take mae, rmse or r2.`);
   const known = [...metricNames(), "mae", "mse", "rmse"];
   const wrong = asked?.find((name) => !known.includes(name) && !/^top[1-9]\d*Accuracy$/.test(name));
   if (wrong === undefined) return asked;
@@ -166,11 +170,13 @@ function outputWidth(train: Dataset, loss: Loss): number {
 
 // Layers -------------------------------------------------------------------------------------------------------------
 
-/** Brings the input to about −1 … 1. */
-function enter(train: Dataset, isPicture: boolean): Layer[] {
-  if (isPicture) return [rescale(1 / 255)];
-  if (train.inputShape.length !== 1) return [];
-  return [normalize(statistics(train))];
+/** Brings the input to about −1 … 1: pictures all alike, whether their pixels go up to 255, 16 or 1. */
+function enter(train: Dataset): Layer[] {
+  if (train.inputShape.length === 1) return [normalize(statistics(train))];
+  let largest = 0;
+  for (const pixel of train.x) largest = Math.max(largest, Math.abs(pixel));
+  if (largest > 127 && largest < 256) largest = 255;
+  return largest > 2 ? [rescale(1 / largest)] : [];
 }
 
 /** Brings the output of a regression into the target's own units: y = deviation · z + mean. */

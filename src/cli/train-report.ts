@@ -225,7 +225,8 @@ function continued(command: string): string[] {
 /** Commands that work as they stand. */
 function proposals({ source, out, data, options }: Training): string[] {
   const [model, from] = [quote(fromHere(out)), quote(fromHere(source))];
-  const { target, task, missing, ignore, decimal, imageSize } = options;
+  const { task, missing, ignore, decimal, imageSize } = options;
+  const target = data.form === "table" ? data.train.schema?.target.name : undefined;
   const size = imageSize && `${imageSize.width}x${imageSize.height}`;
   const read = Object.entries({ target, task, missing, ignore, decimal, "image-size": size }).flatMap(([key, value]) =>
     value === undefined ? [] : [`--${key} ${quote(String(value))}`],

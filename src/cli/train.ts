@@ -57,7 +57,7 @@ scale the data.
 
 FROM a trained model: it reads the data as it takes them, a table by the columns
 it knows, and learns at a tenth of its former rate unless --learning-rate says
-otherwise. The same rows as before are held out where the data are the same. It
+otherwise. Where the data are the same, the same rows as before are held out. It
 is saved under a new name.
   chainrule train more-flowers.csv --from flowers.safetensors --epochs 20
 

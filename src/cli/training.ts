@@ -24,7 +24,7 @@ import {
 import { augmenter } from "./augmenting.ts";
 import { type BackendOptions, chooseBackend } from "./backend.ts";
 import { checkpointOf } from "./checkpoint.ts";
-import { type ReadOptions, readTrainingData, type Taker, type TrainingData } from "./data.ts";
+import { decimalOf, type ReadOptions, readTrainingData, type Taker, type TrainingData } from "./data.ts";
 import { decaysToTry, heldOutLoss, usualDecay } from "./decay.ts";
 import { detailsOf, fingerprintOf, type Origin, readDetails } from "./details.ts";
 import { Interrupted, UsageError } from "./errors.ts";
@@ -73,12 +73,13 @@ export async function train(source: string, asked: TrainOptions): Promise<void> 
     throw new UsageError("--profile is for the wasm backend, whose plan has steps to measure. Leave one out.");
   const trained = await trainedModel(asked);
   const data = await readTrainingData(source, Object.fromEntries(given), trained);
-  const said = trained ? { ...asTrained(trained, data), ...asked } : asked;
-  const out = said.out ?? `${data.title}${trained ? "-continued" : ""}.safetensors`;
+  const begins = trained && asked.resume === undefined;
+  const said = begins ? { ...asTrained(trained, data, asked), ...asked } : asked;
+  const out = said.out ?? (trained ? await continuedName(data.title) : `${data.title}.safetensors`);
   await refuseInput(out, [source, said.test]);
   await checkWritable(out);
   if (said.history !== undefined) await checkWritable(said.history);
-  const parts = await divide(data, said);
+  const parts = await divide(data, { ...said, ...(trained && decimalOf(trained.details)) });
   if (said.classWeights && parts.train.task === "regression")
     throw new UsageError("--class-weights is for classes, but the target is a number. Leave it out.");
   const augment = said.augment === undefined ? undefined : augmenter(said.augment, parts.train, said.seed ?? 0);
@@ -125,6 +126,14 @@ async function trainedModel(options: TrainOptions): Promise<Trained | undefined>
   return { model, inputShape: model.inputShape, details: readDetails(model, resume) };
 }
 
+/** A name for a model that goes on from another: one that is free, so that no generation is lost. */
+async function continuedName(title: string): Promise<string> {
+  for (let i = 1; ; i++) {
+    const name = `${title}-continued${i === 1 ? "" : `-${i}`}.safetensors`;
+    if (!(await exists(name))) return name;
+  }
+}
+
 /** The loss it was trained with, if that has a name. */
 const lossOf = ({ model }: Trained): Loss | undefined =>
   typeof model.details.loss === "string" ? (model.trainedLoss() as Loss) : undefined;
@@ -133,12 +142,14 @@ const lossOf = ({ model }: Trained): Loss | undefined =>
  * What the options are for a trained model unless they say otherwise: as they were, at a tenth of the learning rate, so
  * that what it has learnt is not undone. On the same rows the same ones are held out.
  */
-function asTrained({ model, details: { optimizer, learningRate, origin } }: Trained, data: TrainingData): TrainOptions {
+function asTrained({ model, details }: Trained, data: TrainingData, asked: TrainOptions): TrainOptions {
+  const { optimizer, learningRate, origin } = details;
   const isSame = origin?.fingerprint === fingerprintOf(data.train);
+  const keepsRate = asked.optimizer === undefined && learningRate !== undefined;
   return {
-    seed: model.network.seed,
+    seed: isSame ? origin.seed : model.network.seed,
     ...(optimizer !== undefined && { optimizer }),
-    ...(learningRate !== undefined && { learningRate: learningRate / 10 }),
+    ...(keepsRate && { learningRate: learningRate / 10 }),
     ...(isSame && origin.validation > 0 && { validation: origin.validation }),
     ...(isSame && !data.test && { test: String(origin.test) }),
   };

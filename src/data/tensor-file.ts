@@ -65,16 +65,15 @@ export interface TensorFile {
   readonly fail: Fail;
 }
 
-type Fail = (problem: string, cause?: unknown) => Error;
+type Fail = (problem: string, cause?: unknown, cure?: string) => Error;
 
 /** Reads the header; `file` is its name for messages. */
 export function readHeader(bytes: Uint8Array, file?: string): TensorFile {
-  const fail: Fail = (problem, cause) =>
-    dataError(
-      `${problem}: it is damaged, cut short, or not a safetensors file. Save or copy it again.`,
-      { file },
-      cause,
-    );
+  const fail: Fail = (
+    problem,
+    cause,
+    cure = "it is damaged, cut short, or not a safetensors file. Save or copy it again",
+  ) => dataError(`${problem}: ${cure}.`, { file }, cause);
   if (bytes.length < 8) throw fail(`has ${bytes.length} bytes, where the header's length takes 8`);
   const length = Number(new DataView(bytes.buffer, bytes.byteOffset, 8).getBigUint64(0, true));
   if (length > MAX_HEADER) throw fail(`has a header of ${length} bytes, more than the ${MAX_HEADER} allowed`);
@@ -132,7 +131,7 @@ function readEntry<A extends TypedArray>(
   if (!isObject(entry)) throw fail(`${what}described as ${show(entry)}, not as an object`);
   const { dtype, shape, data_offsets: offsets } = entry;
   const type = types.get(dtype as string);
-  if (!type) throw fail(`${what}of dtype ${show(dtype)} (known are ${[...types.keys()].join(", ")})`);
+  if (!type) throw fail(`${what}of dtype ${show(dtype)}`, undefined, `known are ${[...types.keys()].join(", ")}`);
   const count = Array.isArray(shape) ? countElements(shape) : undefined;
   if (count === undefined) throw fail(`${what}of shape ${show(shape)}, which is no list of lengths`);
   // Offsets that are no numbers are none of those that are compared with later.

@@ -2,7 +2,7 @@
  * The leaves of a graph: what is given each run (input), what lasts between runs (variable), what never changes
  * (constant).
  */
-import { checkWhole } from "../checks.ts";
+import { check, checkWhole } from "../checks.ts";
 import { ArgumentError } from "../errors.ts";
 import { type DType, makeNode, type Node, named } from "./node.ts";
 import { type AnyArray, defineOp, type Op } from "./op.ts";
@@ -22,7 +22,8 @@ const variableOp = defineLeaf("variable");
 const constantOp = defineLeaf("constant");
 
 const leaf = (op: Op, shape: Shape, dtype: DType, attributes = {}): Node => {
-  checkWhole(`${op.name}: the `, { shape }, 0);
+  check(Array.isArray(shape), `${op.name}: the shape is a list, such as [28, 28]`, shape);
+  checkWhole(`${op.name}: the `, { shape }, 0, shape.length);
   return makeNode(op, [], { shape, dtype, ...attributes }, shape, dtype);
 };
 

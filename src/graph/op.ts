@@ -38,12 +38,12 @@ export interface Explanation {
 
 /** What is said of an op, and what it is tried with. No graph needs it, so this library's ops keep it apart: ops/about.ts. */
 export interface About {
-  readonly explain?: Explanation;
-  readonly cases?: readonly Case[];
+  readonly explain: Explanation;
+  readonly cases: readonly Case[];
 }
 
 /** By the names of ops. */
-export type AboutOps = Readonly<Record<string, Required<About>>>;
+export type AboutOps = Readonly<Record<string, About>>;
 
 /** How an op's result comes about. */
 export type Meaning<A> =
@@ -71,7 +71,7 @@ export type Meaning<A> =
     };
 
 // Methods, not properties: a parameter of a method is bivariant, so an Op<A> is an Op.
-export interface Op<A = Attributes> extends About {
+export interface Op<A = Attributes> {
   readonly name: string;
   readonly meaning: Meaning<never>;
   /** The result's shape and element type; throws a ShapeError that says what was wanted. */
@@ -80,6 +80,8 @@ export interface Op<A = Attributes> extends About {
   backward?(context: BackwardContext<A>): readonly (Node | undefined)[];
   /** A simpler node that means the same, or undefined. */
   simplify?(inputs: readonly Node[], attributes: A): Node | undefined;
+  /** For users' ops; what is said of the library's own is in their files' tables. */
+  readonly explain?: Explanation;
 }
 
 const registry = new Map<string, Op>();

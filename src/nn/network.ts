@@ -7,7 +7,7 @@ import { ArgumentError, ChainruleError, ShapeError } from "../errors.ts";
 import { input, variable } from "../graph/leaf.ts";
 import { inScope, type Node, named } from "../graph/node.ts";
 import { type Shape, sameShape, showShape, sizeOf } from "../graph/shape.ts";
-import { add, randomUniform } from "../ops/index.ts";
+import { add, randomUniform, toFloat } from "../ops/index.ts";
 import { streamKey } from "../random.ts";
 import type { Initializer } from "./initializers.ts";
 import { type Layer, type LayerConfig, type LayerKind, layerKind, type ParameterSpec } from "./layer.ts";
@@ -191,7 +191,7 @@ export class Network {
   readonly #places: readonly Place[];
 
   constructor(inputShape: Shape, seed: number, layers: readonly Layer[], wiring?: Wiring) {
-    checkWhole("A network: ", { input: inputShape }, 1);
+    checkWhole("The shape of one sample, such as [784]: ", { input: inputShape }, 1, inputShape.length);
     checkWhole("A network: ", { seed }, 0);
     if (layers.length === 0) throw new ArgumentError("A network needs at least one layer, such as dense(10).");
     this.inputShape = inputShape;
@@ -245,7 +245,9 @@ export class Network {
   }
 
   /** Builds the graph of the network for a batch x [B, …input shape]. */
-  apply(x: Node, options: ApplyOptions): Applied {
+  apply(given: Node, options: ApplyOptions): Applied {
+    // Pixels are kept as bytes; layers compute with numbers.
+    const x = toFloat(given);
     const pass: Pass = {
       ...options,
       x,

@@ -38,4 +38,4 @@ export const ABOUT = new Map(FILES.flatMap((about) => Object.entries(about())));
 export const explanationOf = (op: Op): Explanation | undefined => op.explain ?? ABOUT.get(op.name)?.explain;
 
 /** What the op is tried with. */
-export const casesOf = (op: Op): readonly Case[] => op.cases ?? ABOUT.get(op.name)?.cases ?? [];
+export const casesOf = (op: Op): readonly Case[] => ABOUT.get(op.name)?.cases ?? [];

@@ -4,7 +4,7 @@
  */
 import { constant, fillValue } from "../graph/leaf.ts";
 import type { Node } from "../graph/node.ts";
-import { type About, applyOp, type BackwardContext, defineOp, type Op } from "../graph/op.ts";
+import { applyOp, type BackwardContext, defineOp, type Op } from "../graph/op.ts";
 import { compileScalar, inputScalar, type Scalar } from "../graph/scalar.ts";
 import { broadcastShapes } from "../graph/shape.ts";
 import { sumTo } from "./broadcast.ts";
@@ -18,7 +18,7 @@ export type Unary = (x: Value) => Node;
 export type Binary = (a: Value, b: Value) => Node;
 export type Ternary = (a: Value, b: Value, c: Value) => Node;
 
-interface Elementwise<X extends Scalar[]> extends About {
+interface Elementwise<X extends Scalar[]> extends Pick<Op, "explain"> {
   /** y, as an expression of one element of each operand. */
   forward(...x: X): Scalar;
   /** ∂L/∂x for each operand, in the shape of y; undefined where the derivative is zero almost everywhere. */
@@ -42,7 +42,7 @@ export function elementwise<X extends Scalar[]>(
   name: string,
   definition: Elementwise<X>,
 ): (...x: { [K in keyof X]: Value }) => Node {
-  const { forward, backward, simplify, ...about } = definition;
+  const { forward, backward, simplify, explain } = definition;
   const scalar = forward(...(Array.from({ length: forward.length }, (_, i) => inputScalar(i)) as X));
   const shapeOf = (inputs: readonly Node[]) =>
     broadcastShapes(
@@ -51,7 +51,7 @@ export function elementwise<X extends Scalar[]>(
     );
 
   const op: Op<object> = defineOp<object>({
-    ...about,
+    explain,
     name,
     meaning: { kind: "elementwise", scalar: () => scalar },
     shape: (inputs) => ({ shape: shapeOf(inputs), dtype: "float" }),

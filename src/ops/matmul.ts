@@ -5,6 +5,7 @@ import { type AboutOps, applyOp, checkNode, defineOp } from "../graph/op.ts";
 import { uniform } from "../graph/samples.ts";
 import { type Shape, showShape, sizeOf } from "../graph/shape.ts";
 import { reshape } from "./broadcast.ts";
+import { toFloat } from "./functions.ts";
 
 /** transposeA: a is stored as [K, M]; transposeB: b is stored as [N, K]. */
 type Transposes = { readonly transposeA?: boolean; readonly transposeB?: boolean };
@@ -41,7 +42,7 @@ const matmulOp = defineOp<Transposes>({
     const { m, n, k, kb } = matmulSizes(a.shape, b.shape, transposes);
     if (a.shape.length !== 2 || b.shape.length !== 2 || k !== kb) {
       throw new ShapeError(
-        `matmul: ${shown(a, transposes.transposeA)} · ${shown(b, transposes.transposeB)} does not fit: both must be matrices, and the columns of the first as many as the rows of the second.`,
+        `matmul: ${shown(a, transposes.transposeA)} · ${shown(b, transposes.transposeB)} does not fit: two matrices are wanted, the second with a row for each column of the first.`,
       );
     }
     return { shape: [m, n], dtype: "float" };
@@ -66,9 +67,9 @@ const matmulOp = defineOp<Transposes>({
  */
 export function matmul(a: Node, b: Node, transposes: Transposes = {}): Node {
   checkNode("An operand of matmul", a);
-  if (a.shape.length <= 2 || transposes.transposeA) return applyOp(matmulOp, [a, b], transposes);
+  if (a.shape.length <= 2 || transposes.transposeA) return applyOp(matmulOp, [toFloat(a), toFloat(b)], transposes);
   const rows = a.shape.slice(0, -1);
-  const y = applyOp(matmulOp, [reshape(a, [-1, a.shape[a.shape.length - 1]]), b], transposes);
+  const y = matmul(reshape(a, [-1, a.shape[a.shape.length - 1]]), b, transposes);
   return reshape(y, [...rows, y.shape[1]]);
 }
 

@@ -60,12 +60,13 @@ const resultShape =
   ([x]: readonly Node[], pooling: Pooling) => {
     const { b, h, w, c } = imageSizes(op, x);
     const { window, padding } = pooling;
+    const places = placesOf(op, [h, w], window, pooling);
     if (window.some((cells, axis) => !(cells > Math.max(...padding[axis])))) {
       throw new ShapeError(
-        `${op}: with padding ${JSON.stringify(padding)} a window of ${window.join(" × ")} can lie wholly outside the image. Use less padding than the window's size.`,
+        `${op}: padding ${JSON.stringify(padding)} must be less than the window, ${window.join(" × ")}.`,
       );
     }
-    return { shape: [b, ...placesOf(op, [h, w], window, pooling), c], dtype: "float" as const };
+    return { shape: [b, ...places, c], dtype: "float" as const };
   };
 
 const maxPoolOp = defineOp<Pooling>({

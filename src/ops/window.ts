@@ -56,7 +56,7 @@ interface SlidingOptions {
 /** Writes options out for images of `size` and a window of `window` cells. */
 export function toSliding(options: SlidingOptions, size: Pair, window: Pair): Sliding {
   const [stride, dilation] = [toPair(options.stride ?? 1), toPair(options.dilation ?? 1)];
-  const { padding = "valid" } = options;
+  const padding = options.padding ?? "valid";
   const same = (axis: 0 | 1): Pair => {
     const reach = (Math.ceil(size[axis] / stride[axis]) - 1) * stride[axis] + spanOf(window[axis], dilation[axis]);
     const total = Math.max(0, reach - size[axis]);
@@ -71,16 +71,15 @@ export function toSliding(options: SlidingOptions, size: Pair, window: Pair): Sl
 
 /** How many places the window has on an image of `size`: (rows, columns). */
 export function placesOf(op: string, size: Pair, window: Pair, { stride, padding, dilation }: Sliding): Pair {
-  checkWhole(`${op}: `, { stride, dilation }, 1);
-  checkWhole(`${op}: `, { padding }, 0);
+  checkWhole(`${op}: `, { window, stride, dilation }, 1, 2);
+  checkWhole(`${op}: `, { padding }, 0, 2, 2);
   const spans = window.map((cells, axis) => spanOf(cells, dilation[axis]));
   const along = (axis: 0 | 1): number =>
     Math.floor((size[axis] + padding[axis][0] + padding[axis][1] - spans[axis]) / stride[axis]) + 1;
   const places: Pair = [along(0), along(1)];
   if (Math.min(...places) < 1) {
     throw new ShapeError(
-      `${op}: a window over ${spans.join(" × ")} pixels does not fit on images of ${size.join(" × ")} with padding ${JSON.stringify(padding)}. ` +
-        'Use a smaller window, padding "same", or fewer layers that shrink the image before.',
+      `${op}: a window over ${spans.join(" × ")} pixels does not fit on images of ${size.join(" × ")} with padding ${JSON.stringify(padding)}. Use a smaller window, padding "same", or fewer layers that shrink the image.`,
     );
   }
   return places;

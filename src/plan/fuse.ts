@@ -159,8 +159,16 @@ export function fuse({ nodes, outputs, updates, guard }: Lowered): { steps: Step
       return !regular || !isElementwise(node) || fillValue(x) !== undefined || !!patternOf(x.shape, first.space, split);
     };
     if (!members.every((node) => node.inputs.every((x) => fits(node, x)))) return;
-    const overwritten = members.flatMap((value) => inPlace.get(value) ?? []);
-    if (!overwritten.every((variable) => members.every((reader) => readsInPlace(reader, variable)))) return;
+    // A variable's old elements are read before, or by, the node that stores the new ones in their place.
+    const keepsOld = (value: Node, i: number): boolean => {
+      const variable = inPlace.get(value);
+      const late = new Set(members.slice(i + 1));
+      return (
+        !variable ||
+        (members.every((reader) => readsInPlace(reader, variable)) && !readersOf(variable).some((x) => late.has(x)))
+      );
+    };
+    if (!members.every(keepsOld)) return;
     if (reaches(first, second, true) || reaches(second, first)) return;
     Object.assign(first, { nodes: members, root, reductions, split, after: [...first.after, ...second.after] });
     for (const node of second.nodes) groups.set(node, first);

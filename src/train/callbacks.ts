@@ -2,7 +2,7 @@
  * What can watch a training run and end it: callbacks, among them early stopping. One that remembers something between
  * epochs says so, and a checkpoint keeps it.
  */
-import { checkNumbers, checkOptionNames, FROM_0, unknownName, whole } from "../checks.ts";
+import { check, checkNumbers, checkOptionNames, FROM_0, isObject, unknownName, whole } from "../checks.ts";
 import { ArgumentError } from "../errors.ts";
 import type { EpochReport } from "./fit.ts";
 import { scoreNames } from "./history.ts";
@@ -43,6 +43,11 @@ export type CallbackOption = Callback | ((epoch: EpochReport, run: TrainingRun) 
 
 /** Callbacks in one form, each with a name of its own. */
 export function callbacksOf(options: readonly CallbackOption[]): readonly Callback[] {
+  check(
+    Array.isArray(options) && options.every((option) => isObject(option) || typeof option === "function"),
+    "callbacks are a list, such as [earlyStopping()]",
+    options,
+  );
   const callbacks = options.map((option, i) =>
     typeof option === "function" ? { name: `function ${i + 1}`, onEpoch: option } : option,
   );

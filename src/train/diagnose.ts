@@ -47,7 +47,7 @@ const SMALLER = "The learning rate may be too large; try a tenth of it, or clip 
 function likelyCause(node: Node, value: (node: Node) => AnyArray): string {
   const { name } = node.op;
   if (name === "log" || name === "log1p")
-    return "It is the logarithm of 0 or of a negative number: keep its operand above 0, or use a loss that takes logits.";
+    return "It is the logarithm of 0 or of a negative number; a loss that takes logits avoids it.";
   if (name === "sqrt") return "It is the square root of a negative number.";
   if (name === "div" && value(node.inputs[1]).some((v) => v === 0))
     return "It is a division by 0: add a small number to the divisor.";

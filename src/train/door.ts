@@ -56,7 +56,7 @@ export function checkFit(data: unknown, options: unknown): void {
   const { stepsPerEpoch, validation, augment, checkpoint, resume, optimizer } = options;
   check(
     augment === undefined || typeof augment === "function",
-    "augment must be a function (row, epoch, index) => row, such as one that calls augmentImage",
+    "augment must be a function (row, epoch, index) => row",
     augment,
   );
   if (checkpoint !== undefined) {
@@ -76,7 +76,7 @@ export function checkFit(data: unknown, options: unknown): void {
 export const checkOptimizer = (optimizer: unknown): void =>
   check(
     optimizer === undefined || (isObject(optimizer) && typeof optimizer.update === "function"),
-    "The optimizer must be what a function such as adam({ learningRate: 0.001 }) gives",
+    "The optimizer must be what a function such as adam() gives",
     optimizer,
   );
 

@@ -181,7 +181,8 @@ export class Fit implements AsyncIterable<EpochReport>, PromiseLike<History> {
     const { name: lossName, options: lossOptions = {} } = lossOf(loss);
     if (lossName !== undefined) {
       model.details.loss = lossName;
-      model.details.lossOptions = Object.keys(lossOptions).length > 0 ? lossOptions : undefined;
+      delete model.details.lossOptions;
+      if (Object.keys(lossOptions).length > 0) model.details.lossOptions = lossOptions;
     }
     try {
       let stopped = false;

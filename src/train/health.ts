@@ -161,7 +161,7 @@ function activationProbes(layer: NamedLayer, named: ReadonlyMap<string, Node>, o
     node: mean(add(less(a, low + margin), greater(a, high - margin))),
     judge([share]) {
       if (share < SATURATED_SHARE) return undefined;
-      const message = `${Math.round(100 * share)} % of the values of ${name} lie at the ends of ${activationOf(layer)}'s range, where its derivative is almost 0. Scale the input, begin with smaller weights (init "glorotUniform"), put batchNorm before it, or use relu.`;
+      const message = `${Math.round(100 * share)} % of the values of ${name} lie at the ends of ${activationOf(layer)}'s range, where its derivative is almost 0. Scale the input, take init "glorotUniform", batchNorm before it, or relu.`;
       return warning("saturatedActivation", name, message);
     },
   };
@@ -176,7 +176,7 @@ function judgeGradients(gradients: readonly { name: string; shape: Shape; size: 
   const largest = kernels.reduce((so, next) => (next.size > so.size ? next : so));
   const total = Math.hypot(...gradients.map(({ shape, size }) => size * Math.sqrt(sizeOf(shape))));
   if (!(total <= EXPLODED)) {
-    const message = `All gradients together have length ${rounded(total, 3)}; such steps overshoot. Scale inputs and targets, clip (globalClipNorm: 1), begin with smaller weights, or lower the learning rate.`;
+    const message = `All gradients together have length ${rounded(total, 3)}; such steps overshoot. Scale inputs and targets, clip (globalClipNorm: 1), or lower the learning rate.`;
     return warning("explodingGradient", largest.name, message);
   }
   const vanished = kernels.filter(({ size }) => size < VANISHED * largest.size).map(({ name }) => name);

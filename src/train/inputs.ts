@@ -68,7 +68,7 @@ function flatten(x: Numbers, shape: Shape, what: string): Float32Array {
       const wanted = shape[axis] ?? part.length;
       if (axis >= 0 && part.length !== wanted && part.length !== sizeOf(shape.slice(axis)))
         throw new ShapeError(
-          `${what}, row ${row} has ${part.length} values; ${wanted} were wanted, since the input shape is ${showShape(shape)}.`,
+          `${what}, row ${row} has ${part.length} values; ${wanted} are wanted: its shape is ${showShape(shape)}.`,
         );
       for (let i = 0; i < part.length; i++) take(part[i], [...path, i]);
     } else {

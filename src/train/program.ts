@@ -3,6 +3,7 @@
  * them use the same graph of the network.
  */
 import type { Session } from "../backends/backend.ts";
+import { check } from "../checks.ts";
 import { input, variable } from "../graph/leaf.ts";
 import { inPhase, inScope, type Node } from "../graph/node.ts";
 import { sizeOf } from "../graph/shape.ts";
@@ -33,6 +34,7 @@ export interface Objective {
 }
 
 export function objectiveOf(network: Network, loss: LossOption, names: readonly string[]): Objective {
+  check(Array.isArray(names), 'metrics are a list, such as ["accuracy"]', names);
   const metrics = names.map((name) => ({ ...metricNamed(name), name }));
   return {
     loss: lossAfter(network.outputOp, loss),

@@ -2,7 +2,7 @@
 import { expect, test } from "vitest";
 import { wasm } from "../../src/backends/wasm/session.ts";
 import { constant, input } from "../../src/graph/leaf.ts";
-import { add, mul, sum } from "../../src/ops/index.ts";
+import { add, matmul, max, mul, sum } from "../../src/ops/index.ts";
 import { makePlan } from "../../src/plan/plan.ts";
 
 const SIZE = 4096;
@@ -44,4 +44,27 @@ test("a second plan takes no memory of its own for runs, and the last one gives 
   expect(second.run([ramp]).outputs[0][0]).toBe(4);
   second.free();
   expect(session.usedBytes).toBe(before);
+});
+
+test("a session that was closed computes on one thread, in plans from before and after", () => {
+  const session = wasm({ threads: 2 }).open();
+  const [a, b] = [input("a", [256, 256]), input("b", [256, 256])];
+  const compile = () => session.compile(makePlan({ inputs: [a, b], outputs: [sum(matmul(a, b))] }));
+  const ones = new Float32Array(256 * 256).fill(1);
+  const before = compile();
+  before.run([ones, ones]);
+  session.close();
+  const after = compile();
+  for (const program of [before, after, before]) expect(program.run([ones, ones]).outputs[0][0]).toBe(256 ** 3);
+});
+
+test("sums and maxima of no numbers, where another plan has left some", () => {
+  const session = wasm({ threads: 1 }).open();
+  session.compile(doubled(1)).run([ramp]);
+  const x = input("x", [0, 17]);
+  const [zeros, lowest] = session
+    .compile(makePlan({ inputs: [x], outputs: [sum(x, 0), max(x, 0)] }))
+    .run([new Float32Array(0)]).outputs;
+  expect([...zeros]).toEqual(Array(17).fill(0));
+  expect([...lowest]).toEqual(Array(17).fill(Number.NEGATIVE_INFINITY));
 });

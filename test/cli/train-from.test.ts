@@ -1,6 +1,8 @@
 /** `chainrule train DATA --from MODEL`: going on with what a model has learnt, on the same data or on others like them. */
 import { readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import { dense, sequential } from "chainrule";
+import { iris } from "chainrule/data";
 import { describe, expect, test } from "vitest";
 import { fruit, Scratch } from "./command.ts";
 
@@ -70,6 +72,45 @@ describe.concurrent("going on from a trained model", () => {
     expect(bytes("part.safetensors")).toBe(bytes("whole.safetensors"));
   });
 
+  test("a model of the API, whose rate is not known, goes on and is resumed", async () => {
+    const scratch = new Scratch();
+    const model = sequential({ input: [4], seed: 2 }, [dense(8, { activation: "tanh" }), dense(3)]);
+    await model.fit(iris(), { loss: "crossEntropy", epochs: 2 });
+    await model.save(join(scratch.path, "api.safetensors"));
+    const stopped = await scratch.run(["train", "iris", "--from", "api.safetensors", "--epochs", "3000"], {
+      watch: (stderr, child) => {
+        if (/epoch +\d{2,}\/3000/.test(stderr) && !stderr.includes("Stopping")) child.kill("SIGINT");
+      },
+    });
+    expect(stopped.code).toBe(130);
+    const resumed = await scratch.run(["train", "--resume", "iris-continued.checkpoint.safetensors"]);
+    expect(resumed).toMatchObject({ code: 0 });
+    expect(resumed.stderr).toMatch(/epoch 3000\/3000/);
+  });
+
+  test("the model that is gone on from is never replaced unasked, and what is tried next works", async () => {
+    const scratch = new Scratch();
+    scratch.write("fruit.csv", fruit(60));
+    await scratch.run(["train", "fruit.csv", "--target", "state", "--epochs", "3"]);
+    const next = (from: string) => scratch.run(["train", "fruit.csv", "--from", from, "--epochs", "2"]);
+    expect((await next("fruit.safetensors")).stdout).toMatch(/train fruit\.csv --target state \\?\s*--layers/);
+    await next("fruit-continued.safetensors");
+    await next("fruit.safetensors");
+    const models = ["", "-continued", "-continued-2", "-continued-3"].map((end) => `fruit${end}.safetensors`);
+    expect(scratch.list()).toEqual(["fruit.csv", ...models].sort());
+  });
+
+  test("rows for the test are read as the model's, decimal commas too", async () => {
+    const scratch = new Scratch();
+    const rows = Array.from({ length: 40 }, (_, i) => `${i},5;${3 * i},25`);
+    scratch.write("a.csv", `x;y\n${rows.join("\n")}\n`);
+    scratch.write("b.csv", `x;y\n${rows.slice(0, 9).join("\n")}\n`);
+    await scratch.run(["train", "a.csv", "--target", "y", "--decimal", "comma", "--epochs", "3", "--test", "b.csv"]);
+    const more = await scratch.run(["train", "a.csv", "--from", "a.safetensors", "--epochs", "1", "--test", "b.csv"]);
+    expect(more).toMatchObject({ code: 0 });
+    expect(more.stderr).toMatch(/9 rows, from b\.csv/);
+  });
+
   test("what does not fit is refused", async () => {
     const scratch = new Scratch();
     await scratch.run(["train", "xor", "--epochs", "2"]);
@@ -80,7 +121,7 @@ describe.concurrent("going on from a trained model", () => {
     };
     const from = ["--from", "xor.safetensors"];
     await refused(["iris", ...from], 1, /a row has shape \[4\], but the model takes \[2\]/);
-    await refused(["xor", ...from, "--layers", "dense 2"], 2, /--layers and --from both say what the network is/);
+    await refused(["xor", ...from, "--layers", "dense 2"], 2, /--layers and --from each say what the network is/);
     await refused(
       ["xor", ...from, "--task", "regression"],
       2,

@@ -148,7 +148,7 @@ describe.concurrent("a model file's mistakes", () => {
     expect(absent.stderr).toMatch(/no\.mjs: there is no such file/);
     expect(absent.code).toBe(1);
     const both = await scratch.run(["train", "iris", "--model", "no.mjs", "--layers", "dense 3"]);
-    expect(both.stderr).toContain("leave one out");
+    expect(both.stderr).toContain("give one of them");
     expect(both.code).toBe(2);
   });
 });

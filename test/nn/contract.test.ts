@@ -38,6 +38,7 @@ import {
   ShapeError,
   sequential,
   spatialDropout,
+  trainStep,
   upsampling2d,
   zeroPadding2d,
 } from "chainrule";
@@ -283,3 +284,18 @@ describe.each(Object.entries(CASES).flatMap(([kind, cases]) => cases.map((c, i) 
     });
   },
 );
+
+test.each(Object.keys(CASES))("%s takes bytes as the numbers that they are, wherever rows come in", async (kind) => {
+  for (const { layer, input, below = 256 } of CASES[kind]) {
+    const stream = new RandomStream(9, kind);
+    const bytes = Uint8Array.from({ length: 6 * sizeOf(input) }, () => stream.integer(below));
+    const results = [bytes, Float32Array.from(bytes)].map(async (x) => {
+      const model = sequential({ input, seed: 3 }, [layer, flatten(), dense(2)]);
+      const y = Int32Array.of(0, 1, 0, 1, 0, 1);
+      const { loss } = await trainStep(model, { loss: "crossEntropy" })({ x, y });
+      const all = Object.entries(await model.intermediates(x)).map(([name, { data }]) => [name, ...data]);
+      return [loss, ...(await model.predict(x)), ...all, ...(await model.classify(x)).classes];
+    });
+    expect(await results[0]).toEqual(await results[1]);
+  }
+});

@@ -93,3 +93,32 @@ test("random graphs and their gradients, with updates in place", () => {
     { numRuns: Number(process.env.CHAINRULE_GRAPHS ?? 150), seed: 1 },
   );
 });
+
+test("random updates of variables that read one another: all of them see the old values", () => {
+  fc.assert(
+    fc.property(fc.array(fc.nat(2 ** 24), { minLength: 4, maxLength: 24 }), (choices) => {
+      const variables = [0, 1, 2, 3].map((i) => variable(`v${i}`, [6]));
+      const nodes: Node[] = [...variables];
+      for (const choice of choices) {
+        const [a, b] = [nodes[(choice >>> 4) % nodes.length], nodes[(choice >>> 12) % nodes.length]];
+        nodes.push(
+          [() => add(a, b), () => mul(a, 2), () => sub(a, b), () => tanh(a), () => add(a, sum(b))][choice % 5](),
+        );
+      }
+      const updates = variables.map((to, i) => ({ variable: to, value: nodes[nodes.length - 1 - i] }));
+      const plan = makePlan({ inputs: [], outputs: [], updates });
+      const results = [reference("float64"), wasm({ threads: 1 })].map((backend) => {
+        const session = backend.open();
+        for (const [i, node] of variables.entries()) session.write(node, values([node], `v${i}`)[0]);
+        session.compile(plan).run([]);
+        return variables.map((node) => session.read(node));
+      });
+      for (const [i, expected] of results[0].entries()) {
+        const scale = Math.max(1, ...Array.from(expected, Math.abs));
+        for (const [j, value] of expected.entries())
+          expect(Math.abs(results[1][i][j] - value) / scale).toBeLessThan(1e-4);
+      }
+    }),
+    { numRuns: Number(process.env.CHAINRULE_GRAPHS ?? 400), seed: 1 },
+  );
+});

@@ -27,7 +27,7 @@ export function detectFeatures(): Features {
   if (detected) return detected;
   if (typeof WebAssembly !== "object" || !validates(false)) {
     throw new PlatformError(
-      "The wasm backend needs WebAssembly SIMD, which this platform lacks (Node 16.4, Chrome 91, Firefox 89, Safari 16.4 or later have it). Use backend: reference(), which is slow.",
+      "The wasm backend needs WebAssembly SIMD, which this platform lacks. Take a newer one, or backend: reference(), which is slow.",
     );
   }
   detected = { relaxedSimd: validates(true) && !isEarlyV8() };

@@ -104,6 +104,7 @@ function openSession(
   const barrierAddress = allocator.allocate(BARRIER_BYTES);
   const controlAddress = allocator.allocate(controlBytes(most));
   let helpers: Helpers | undefined;
+  let closed = false;
   const variables = new Map<Node, number>();
   const runMemories = new Set<RunMemory>();
 
@@ -163,7 +164,7 @@ function openSession(
       return place;
     };
     const ports = [...plan.inputs, ...plan.outputs];
-    const shared = most > 1 && ports.length <= MOST_PORTS && worthSharing(plan);
+    const shared = most > 1 && !closed && ports.length <= MOST_PORTS && worthSharing(plan);
     const { code, phases } = compilePlan(plan, {
       fusedMadd: relaxedSimd,
       turbo,
@@ -236,6 +237,7 @@ function openSession(
           runMemories.delete(runMemory);
           allocator.free(runMemory.address);
         }
+        runMemory = undefined;
       },
     };
   };
@@ -254,6 +256,7 @@ function openSession(
     },
     compile,
     close() {
+      closed = true;
       helpers?.close();
       helpers = undefined;
       abandoned.unregister(allocator);

@@ -16,7 +16,7 @@ export interface ImageFolderOptions extends Omit<DecodeOptions, "file"> {
   readonly size?: { readonly width: number; readonly height: number };
   /** 1 for grey, 3 for colour. By default grey when all images are. */
   readonly channels?: 1 | 3;
-  /** The classes, 0 first, where they are known from before: then only these folders are read. */
+  /** The classes, 0 first, where they are known from before: then only these folders are read, those that are there. */
   readonly classes?: readonly string[];
 }
 
@@ -76,6 +76,8 @@ export async function readImageFolder(directory: string, options: ImageFolderOpt
   const labels: number[] = [];
   let first = "";
   for (const [label, name] of classes.entries()) {
+    // Of classes known from before, some may have no pictures here.
+    if (options.classes && !names.includes(name)) continue;
     const files = (await readDirectory(join(directory, name))).filter(
       (file) => IMAGE.test(file) && !file.startsWith("."),
     );
@@ -96,6 +98,7 @@ export async function readImageFolder(directory: string, options: ImageFolderOpt
       labels.push(label);
     }
   }
+  if (images.length === 0) throw dataError(`there is no folder of a class: ${list(classes)}.`, at);
   const channels = options.channels ?? (images.every((image) => image.channels === 1) ? 1 : 3);
   const { width, height } = images[0];
   const size = height * width * channels;

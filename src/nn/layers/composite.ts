@@ -2,7 +2,7 @@
  * Layers made of layers. All hold their layers and how they are wired, as plain data; they differ in how they are
  * written. Names inside begin with the composite's own: `residual_1.dense_2.kernel`.
  */
-import { checkOptionNames } from "../../checks.ts";
+import { checkOptionNames, unknownName } from "../../checks.ts";
 import { ArgumentError, ShapeError } from "../../errors.ts";
 import type { Node } from "../../graph/node.ts";
 import { sameShape, showShape } from "../../graph/shape.ts";
@@ -131,7 +131,6 @@ const makeMerge = defineLayer<{ readonly how: MergeName } & LayerOptions>("merge
  * const model = functional({ input: [4] }, (x) => merge("add", x.to(dense(3)), x.to(dense(3, { activation: "tanh" }))).to(dense(1)));
  */
 export function merge(how: MergeName, first: Flow, ...others: Flow[]): Flow {
-  if (!Object.hasOwn(MERGES, how))
-    throw new ArgumentError(`Values cannot be merged by "${how}". Choose one of ${Object.keys(MERGES).join(", ")}.`);
+  if (!Object.hasOwn(MERGES, how)) throw unknownName("way to merge", how, Object.keys(MERGES));
   return first.to(makeMerge({ how }), ...others);
 }

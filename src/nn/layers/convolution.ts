@@ -36,6 +36,7 @@ function defineConvolution<O extends AffineOptions, P extends Pick<Config, "filt
   op: (x: Node, w: Node, config: Config) => Node,
 ): (options: O, own: P) => Layer {
   const sizeOf = (size: number | Pair): readonly number[] => (axes === 1 ? [size as number] : toPair(size));
+  const lengths = axes === 1 ? [] : [2];
   const make = defineLayer<Config>(kind, {
     options: [...AFFINE, "stride", "padding", "dilation", ...options],
     parameters: (config, input) => {
@@ -55,8 +56,10 @@ function defineConvolution<O extends AffineOptions, P extends Pick<Config, "filt
   });
   return (options, own) => {
     const { stride = 1, dilation = 1, groups = 1, multiplier = 1, outputPadding = 0 }: Omit<Config, "size"> = options;
-    checkWhole(`${kind}: `, { ...own, stride, dilation, groups, multiplier }, 1);
-    checkWhole(`${kind}: `, { outputPadding }, 0);
+    const { size, ...filters } = own;
+    checkWhole(`${kind}: `, { ...filters, groups, multiplier }, 1);
+    checkWhole(`${kind}: `, { size, stride, dilation }, 1, ...lengths);
+    checkWhole(`${kind}: `, { outputPadding }, 0, ...lengths);
     checkAffine(kind, options);
     return make(options as object, own);
   };

@@ -1,7 +1,7 @@
 /** The embedding: whole numbers become rows of a table that is learnt. */
 import { checkWhole } from "../../checks.ts";
 import { DataError } from "../../errors.ts";
-import { gather, toFloat, toIndex } from "../../ops/index.ts";
+import { gather, toIndex } from "../../ops/index.ts";
 import { type InitializerName, initializer } from "../initializers.ts";
 import { defineLayer, type Layer, type LayerOptions } from "../layer.ts";
 import { type AffineOptions, checkAffine, weightPenalty } from "./affine.ts";
@@ -18,7 +18,7 @@ const make = defineLayer<{ readonly vocabulary: number; readonly units: number }
   parameters: ({ vocabulary, units, init = "uniform(0.05)", ...config }) => [
     { name: "table", shape: [vocabulary, units], init: initializer(init), penalty: weightPenalty(config) },
   ],
-  apply: ({ vocabulary }, { x, parameter }) => gather(parameter("table"), toIndex(toFloat(x), vocabulary)),
+  apply: ({ vocabulary }, { x, parameter }) => gather(parameter("table"), toIndex(x, vocabulary)),
   check: ({ vocabulary }, values, rowSize, what) => {
     for (let i = 0; i < values.length; i++) {
       if (Number.isInteger(values[i]) && values[i] >= 0 && values[i] < vocabulary) continue;

@@ -5,7 +5,7 @@
 import { ABOVE_0, BELOW_1, checkNumbers } from "../../checks.ts";
 import type { Node } from "../../graph/node.ts";
 import { checkAxis, type Shape } from "../../graph/shape.ts";
-import { add, div, mean, mul, sqrt, sub, toFloat } from "../../ops/index.ts";
+import { add, div, mean, mul, sqrt, sub } from "../../ops/index.ts";
 import { initializer } from "../initializers.ts";
 import { defineLayer, type Layer, type LayerContext, type LayerOptions, type ParameterSpec } from "../layer.ts";
 
@@ -48,8 +48,7 @@ const makeBatchNorm = defineLayer<BatchNormOptions>("batchNorm", {
     return [...perFeature(input, { gamma: 1, beta: 0 }), ...perFeature(input, { mean: 0, variance: 1 }, false)];
   },
   apply: ({ momentum = 0.9, epsilon = 1e-5 }, context) => {
-    const { training, parameter, update, name } = context;
-    const x = toFloat(context.x);
+    const { x, training, parameter, update, name } = context;
     if (!training) return normalized(sub(x, parameter("mean")), parameter("variance"), epsilon, context);
     const axes = [...x.shape.keys()].slice(0, -1);
     const { average, centred, variance } = statistics(x, axes, false);
@@ -90,7 +89,7 @@ const makeLayerNorm = defineLayer<LayerNormOptions>("layerNorm", {
     return perFeature(input, { gamma: 1, beta: 0 });
   },
   apply: ({ epsilon = 1e-5 }, context) => {
-    const { centred, variance } = statistics(toFloat(context.x), [-1], true);
+    const { centred, variance } = statistics(context.x, [-1], true);
     return normalized(centred, variance, epsilon, context);
   },
 });

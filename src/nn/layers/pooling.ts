@@ -42,7 +42,7 @@ function definePooling<S extends number | Pair, O extends LayerOptions>(
   });
   return (size = 2 as S, options = {} as O) => {
     const { stride = 1 }: Pool2dOptions = options;
-    checkWhole(`${kind}: `, { size, stride }, 1);
+    checkWhole(`${kind}: `, { size, stride }, 1, ...(axes === 1 ? [] : [2]));
     return make(options, { size });
   };
 }

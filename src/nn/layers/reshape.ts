@@ -16,7 +16,15 @@ export const flatten = (options: LayerOptions = {}): Layer => makeFlatten(option
 
 const makeReshape = defineLayer<{ readonly shape: Shape } & LayerOptions>("reshape", {
   options: [],
-  apply: ({ shape }, { x }) => reshapeOp(x, [x.shape[0], ...shape]),
+  apply: ({ shape }, { x }) => {
+    const [batch, ...own] = x.shape;
+    const rest = sizeOf(own) / Math.abs(sizeOf(shape));
+    if (shape.includes(-1) ? !Number.isInteger(rest) : rest !== 1)
+      throw new ShapeError(
+        `reshape to ${showShape(shape)} does not fit: the input ${showShape(own)} has ${sizeOf(own)} values.`,
+      );
+    return reshapeOp(x, [batch, ...shape]);
+  },
   describe: ({ shape }) => showShape(shape),
 });
 
@@ -62,7 +70,7 @@ const makePadding = defineLayer<{ readonly padding: number | Pair | Padding } & 
  * [B, H, W, C] → [B, H + top + bottom, W + left + right, C].
  */
 export function zeroPadding2d(padding: number | Pair | Padding, options: LayerOptions = {}): Layer {
-  checkWhole("zeroPadding2d: ", { padding }, 0);
+  checkWhole("zeroPadding2d: ", { padding }, 0, 2, 2);
   return makePadding(options, { padding });
 }
 
@@ -77,6 +85,6 @@ const makeUpsampling = defineLayer<{ readonly scale: number | Pair } & LayerOpti
 
 /** Repeats every pixel (nearest neighbour): [B, H, W, C] → [B, H·s, W·s, C], or a pair (vertical, horizontal). */
 export function upsampling2d(scale: number | Pair = 2, options: LayerOptions = {}): Layer {
-  checkWhole("upsampling2d: ", { scale }, 1);
+  checkWhole("upsampling2d: ", { scale }, 1, 2);
   return makeUpsampling(options, { scale });
 }

@@ -2,7 +2,7 @@
 import { checkNumbers } from "../../checks.ts";
 import { ArgumentError, ShapeError } from "../../errors.ts";
 import { showShape } from "../../graph/shape.ts";
-import { div, mul, sub, toFloat } from "../../ops/index.ts";
+import { div, mul, sub } from "../../ops/index.ts";
 import { defineLayer, type Layer, type LayerOptions } from "../layer.ts";
 
 const makeRescale = defineLayer<{ readonly scale: number } & LayerOptions>("rescale", {
@@ -43,7 +43,7 @@ const makeNormalize = defineLayer<NormalizeConfig>("normalize", {
       { name: "deviation", shape: [mean.length], init: values(deviation), trainable: false },
     ];
   },
-  apply: (_, { x, parameter }) => div(sub(toFloat(x), parameter("mean")), parameter("deviation")),
+  apply: (_, { x, parameter }) => div(sub(x, parameter("mean")), parameter("deviation")),
   describe: ({ mean }) => `${mean.length} ${mean.length === 1 ? "feature" : "features"}`,
 });
 

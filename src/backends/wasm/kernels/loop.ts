@@ -39,7 +39,9 @@ export function loop(step: Step, context: KernelContext): Phase[] {
   if (meaning.kind !== "structural" || !meaning.reduces) throw new Error(`${first.op.name} is not a reduction.`);
   const { outer, reduced, inner } = meaning.reduces(first.inputs, first.attributes as never);
   return [
-    inner === 1 ? reduceColumns(step, context, outer, reduced) : reduceRows(step, context, outer, reduced, inner),
+    inner === 1 || reduced === 0
+      ? reduceColumns(step, context, outer * inner, reduced)
+      : reduceRows(step, context, outer, reduced, inner),
   ];
 }
 
