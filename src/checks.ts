@@ -14,8 +14,9 @@ const listed = (parts: readonly string[]): string => parts.slice(0, 8).join(", "
 export function show(value: unknown): string {
   if (typeof value === "string") return JSON.stringify(value.length > 60 ? `${value.slice(0, 57)}…` : value);
   if (typeof value === "function") return `a function${value.name && ` (${value.name}, not called?)`}`;
-  if (ArrayBuffer.isView(value)) return `a ${value.constructor.name}`;
   if (isObject(value)) {
+    const kind = value.constructor?.name;
+    if (kind && kind !== "Object") return `a ${kind}`;
     const inner = Object.entries(value).map(([k, v]) => `${k.slice(0, 30)}: ${typeof v === "object" ? "…" : show(v)}`);
     return `{${listed(inner)}}`;
   }
