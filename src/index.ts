@@ -88,7 +88,7 @@ export { type NamedLayer, Network, type Parameter } from "./nn/network.ts";
 export type { Flow } from "./nn/wiring.ts";
 export * from "./ops/index.ts";
 export * as ops from "./ops/index.ts";
-export type { Padding, PaddingOption, Pair } from "./ops/window.ts";
+export type { Padding, PaddingOption, Pair, RowOptions } from "./ops/window.ts";
 export * from "./optim/index.ts";
 export { RandomStream } from "./random.ts";
 export {

@@ -184,7 +184,7 @@ export function makeEvaluator(
 }
 
 /** A training run inside the engine. */
-export type Trainer = ReturnType<typeof makeTrainer>;
+export interface Trainer extends ReturnType<typeof makeTrainer> {}
 
 export function makeTrainer({ session, network }: Model, examples: Examples, options: TrainerOptions) {
   const { augment, read, batchSize, loss, metrics, optimizer } = options;
