@@ -82,7 +82,9 @@ export function decodeModelFile(bytes: Uint8Array, file?: string): ModelFile {
   let json: unknown;
   try {
     json = JSON.parse(chainrule);
-  } catch {}
+  } catch {
+    // No JSON is no architecture either, which is said below.
+  }
   if (isObject(json) && json.format !== FORMAT)
     throw modelError(`it has format ${show(json.format)}; this version of chainrule reads format ${FORMAT}.`, file);
   if (!isArchitecture(json))

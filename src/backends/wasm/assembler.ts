@@ -66,6 +66,7 @@ const SIMD = 0xfd;
 
 // Makers of instructions, by the type of their results.
 type Maker = (...operands: never[]) => Value;
+// Its type says which instruction it makes: a cast, since that is known to the tables below alone.
 const instruction =
   <F extends Maker>(type: ReturnType<F>["type"], ...opcode: number[]) =>
   (...operands: Parameters<F>): ReturnType<F> =>
@@ -369,6 +370,7 @@ export class ModuleBuilder {
   ): number {
     const { parameters } = signature;
     const f = new FunctionBuilder();
+    // `map` forgets that the list is a tuple.
     body(f, ...(parameters.map((type) => f.local(type)) as unknown as Locals<P>));
     return this.#functions.push({ signature, code: f.encode(parameters.length) }) - 1;
   }
