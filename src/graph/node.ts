@@ -12,6 +12,7 @@ import type { Shape } from "./shape.ts";
  */
 export type DType = "float" | "int" | "byte";
 
+/** What an op was applied with. Their form is the op's own: its functions take it, its kernels cast to it. */
 export type Attributes = Readonly<Record<string, unknown>>;
 
 /** Which part of a training step a node belongs to. */

@@ -27,7 +27,7 @@ export interface BackwardContext<A> {
   readonly dy: Node;
 }
 
-/** One example of the op's use, from which its tests are made: operands, and attributes if the op has any. */
+/** One use of the op, from which tests are made: its operands, and its attributes where it takes some. */
 export type Case = readonly Sample[] | { readonly inputs: readonly Sample[]; readonly attributes: object };
 
 /** The op told in words and symbols, for the explainer. */
@@ -73,6 +73,7 @@ export type Meaning<A> =
 // Methods, not properties: a parameter of a method is bivariant, so an Op<A> is an Op.
 export interface Op<A = Attributes> {
   readonly name: string;
+  /** `never`, since ops of all attributes stand beside each other: a node's own are passed to them by a cast. */
   readonly meaning: Meaning<never>;
   /** The result's shape and element type; throws a ShapeError that says what was wanted. */
   shape(inputs: readonly Node[], attributes: A): { shape: Shape; dtype: DType };
@@ -94,6 +95,7 @@ export const allOps = (): ReadonlyMap<string, Op> => registry;
 export function defineOp<A = Attributes>(descriptor: Omit<Op<A>, "meaning"> & { readonly meaning: Meaning<A> }): Op<A> {
   if (registry.has(descriptor.name))
     throw new ArgumentError(`There is already an op called "${descriptor.name}". Choose another name.`);
+  // The casts forget A, and remember it where only the caller knows it.
   const op = Object.freeze(descriptor) as unknown as Op<A>;
   registry.set(descriptor.name, op as unknown as Op);
   return op;

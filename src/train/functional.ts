@@ -90,6 +90,7 @@ export function compile<A extends Node[], const R extends Node | readonly Node[]
     });
     const { outputs } = await executable.run(x.map(({ data }) => data as AnyArray));
     const tensors = outputs.map((data, i): Tensor => ({ shape: shapes[i], data }));
+    // That a function of one node gives one tensor, the types of the signature say.
     return (single ? tensors[0] : tensors) as unknown as Result<R>;
   };
 }
