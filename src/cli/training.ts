@@ -15,7 +15,6 @@ import {
   earlyStopping,
   FileError,
   History,
-  type Loss,
   lossNamed,
   type Model,
   sequential,
@@ -24,9 +23,9 @@ import {
 import { augmenter } from "./augmenting.ts";
 import { type BackendOptions, chooseBackend } from "./backend.ts";
 import { checkpointOf } from "./checkpoint.ts";
-import { decimalOf, type ReadOptions, readTrainingData, type Taker, type TrainingData } from "./data.ts";
+import { decimalOf, type ReadOptions, readTrainingData, type TrainingData } from "./data.ts";
 import { decaysToTry, heldOutLoss, usualDecay } from "./decay.ts";
-import { detailsOf, fingerprintOf, type Origin, readDetails } from "./details.ts";
+import { detailsOf, fingerprintOf, type Origin } from "./details.ts";
 import { Interrupted, UsageError } from "./errors.ts";
 import { examplesFor } from "./losses.ts";
 import { divide, isNumber, type Parts, type PartsOptions } from "./parts.ts";
@@ -35,6 +34,7 @@ import { Display } from "./progress.ts";
 import { chooseRecipe, type Recipe, type RecipeOptions, showsPictures, usualEpochs } from "./recipe.ts";
 import { commandName, measure, plural, quote } from "./terminal.ts";
 import { announce, announceEnd, reportResults, showWarnings } from "./train-report.ts";
+import { asTrained, continuedName, notesOnRows, trainedModel } from "./trained.ts";
 
 export interface TrainOptions extends RecipeOptions, ReadOptions, PartsOptions, BackendOptions {
   readonly out?: string;
@@ -73,9 +73,9 @@ export async function train(source: string, asked: TrainOptions): Promise<void> 
     throw new UsageError("--profile is for the wasm backend, whose plan has steps to measure. Leave one out.");
   const trained = await trainedModel(asked);
   const data = await readTrainingData(source, Object.fromEntries(given), trained);
-  const begins = trained && asked.resume === undefined;
-  const said = begins ? { ...asTrained(trained, data, asked), ...asked } : asked;
-  const out = said.out ?? (trained ? await continuedName(data.title) : `${data.title}.safetensors`);
+  // A run that is resumed has these options already.
+  const said = trained && asked.resume === undefined ? { ...asTrained(trained, data, asked), ...asked } : asked;
+  const out = said.out ?? (trained ? continuedName(data.title) : `${data.title}.safetensors`);
   await refuseInput(out, [source, said.test]);
   await checkWritable(out);
   if (said.history !== undefined) await checkWritable(said.history);
@@ -86,7 +86,7 @@ export async function train(source: string, asked: TrainOptions): Promise<void> 
   const display = new Display(said);
   const { options, notes } = await withOptimizer(parts.train, said, display);
   const origin = originOf(source, data, parts, options);
-  const chosen = chooseRecipe(parts.train, options, trained && lossOf(trained));
+  const chosen = chooseRecipe(parts.train, options, trained?.loss);
   const model = trained?.model ?? (await makeModel(parts.train, chosen, options));
   const noted = [...chosen.notes, ...notes, ...notesOnRows(origin, trained?.details.origin)];
   const recipe = fitted({ ...chosen, notes: noted }, model, options);
@@ -110,49 +110,6 @@ export async function train(source: string, asked: TrainOptions): Promise<void> 
   } finally {
     model.close();
   }
-}
-
-/** A model to go on from, and what its file says of it. */
-interface Trained extends Taker {
-  readonly model: Model;
-}
-
-/** The model of `--from`; of a run that is resumed, as its checkpoint has it. */
-async function trainedModel(options: TrainOptions): Promise<Trained | undefined> {
-  const { from, resume = from } = options;
-  if (from === undefined || resume === undefined) return undefined;
-  const { modelOfCheckpoint } = await import("./model-file.ts");
-  const model = await modelOfCheckpoint(resume, chooseBackend(options));
-  return { model, inputShape: model.inputShape, details: readDetails(model, resume) };
-}
-
-/** A name for a model that goes on from another: one that is free, so that no generation is lost. */
-async function continuedName(title: string): Promise<string> {
-  for (let i = 1; ; i++) {
-    const name = `${title}-continued${i === 1 ? "" : `-${i}`}.safetensors`;
-    if (!(await exists(name))) return name;
-  }
-}
-
-/** The loss it was trained with, if that has a name. */
-const lossOf = ({ model }: Trained): Loss | undefined =>
-  typeof model.details.loss === "string" ? (model.trainedLoss() as Loss) : undefined;
-
-/**
- * What the options are for a trained model unless they say otherwise: as they were, at a tenth of the learning rate, so
- * that what it has learnt is not undone. On the same rows the same ones are held out.
- */
-function asTrained({ model, details }: Trained, data: TrainingData, asked: TrainOptions): TrainOptions {
-  const { optimizer, learningRate, origin } = details;
-  const isSame = origin?.fingerprint === fingerprintOf(data.train);
-  const keepsRate = asked.optimizer === undefined && learningRate !== undefined;
-  return {
-    seed: isSame ? origin.seed : model.network.seed,
-    ...(optimizer !== undefined && { optimizer }),
-    ...(keepsRate && { learningRate: learningRate / 10 }),
-    ...(isSame && origin.validation > 0 && { validation: origin.validation }),
-    ...(isSame && !data.test && { test: String(origin.test) }),
-  };
 }
 
 /**
@@ -190,14 +147,6 @@ function originOf(source: string, { train, test }: TrainingData, { testShare }: 
   const { validation = 0, seed = 0 } = options;
   const file = test === undefined ? basename(resolve(source)) : "";
   return { fingerprint: fingerprintOf(train), file, test: testShare, validation, seed };
-}
-
-/** A note, if the model to go on from has learnt from rows that are now held out. */
-function notesOnRows(now: Origin, before: Origin | undefined): string[] {
-  const isKnown = before?.fingerprint === now.fingerprint && (before.seed !== now.seed || before.test < now.test);
-  return isKnown && now.test > 0
-    ? ["the model has learnt from some of the rows now held out, so its test scores are too good"]
-    : [];
 }
 
 /** The model must not replace the data that it learns from. */

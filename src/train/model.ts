@@ -11,7 +11,7 @@ import { input } from "../graph/leaf.ts";
 import type { Tensor } from "../graph/op.ts";
 import { type Shape, sizeOf } from "../graph/shape.ts";
 import type { Layer } from "../nn/layer.ts";
-import { type LossOption, lossNamed, lossOf, takesLogits } from "../nn/losses.ts";
+import { type Loss, type LossOption, lossNamed, lossOf, takesLogits } from "../nn/losses.ts";
 import { Network, type Parameter } from "../nn/network.ts";
 import { type Flow, traceFlow, type Wiring } from "../nn/wiring.ts";
 import { makePlan } from "../plan/plan.ts";
@@ -199,7 +199,7 @@ export class Model {
   }
 
   /** The loss it was trained with. */
-  trainedLoss(): LossOption {
+  trainedLoss(): Loss {
     const { loss, lossOptions } = this.details;
     if (typeof loss === "string") return lossNamed(loss, lossOptions as Record<string, unknown> | undefined);
     throw new ArgumentError(
