@@ -86,13 +86,13 @@ export const nameOf = (node: Node): string =>
 
 export const hasName = (node: Node): boolean => names.has(node);
 
-/** All nodes that `outputs` depend on, themselves included, each after its inputs. */
-export function topologicalOrder(outputs: readonly Node[]): Node[] {
+/** All nodes that `outputs` depend on, themselves included, each after its inputs; without those that are `known`. */
+export function topologicalOrder(outputs: readonly Node[], known: (node: Node) => boolean = () => false): Node[] {
   const seen = new Set<Node>();
   const pending = [...outputs];
   while (pending.length > 0) {
     const node = pending.pop()!;
-    if (seen.has(node)) continue;
+    if (seen.has(node) || known(node)) continue;
     seen.add(node);
     pending.push(...node.inputs);
   }

@@ -46,21 +46,21 @@ export function allocate(
   // A new value that could not be written in place is copied to its variable at the end.
   for (const { value } of copies) live(value, end);
 
+  /** What has its place already, by offset. */
   const placed: (Slot & { from: number; to: number })[] = [];
   const slots = new Map<Node, Slot>();
   let arenaBytes = 0;
   const bySize = [...lives].sort(([a, x], [b, y]) => bytesOf(b) - bytesOf(a) || x.from - y.from);
   for (const [node, { from, to }] of bySize) {
     const bytes = aligned(bytesOf(node));
-    const neighbours = placed
-      .filter((other) => other.from <= to && from <= other.to)
-      .sort((a, b) => a.offset - b.offset);
-    let offset = 0;
-    for (const other of neighbours) {
+    let [offset, next] = [0, 0];
+    for (const other of placed) {
+      if (other.from > to || from > other.to) continue;
       if (offset + bytes <= other.offset) break;
       offset = Math.max(offset, other.offset + other.bytes);
     }
-    placed.push({ offset, bytes, from, to });
+    while (next < placed.length && placed[next].offset <= offset) next++;
+    placed.splice(next, 0, { offset, bytes, from, to });
     slots.set(node, { offset, bytes: bytesOf(node) });
     arenaBytes = Math.max(arenaBytes, offset + bytes);
   }

@@ -2,7 +2,9 @@
  * The first pass of planning: puts composites' parts in their place and makes one node of equal ones, so that what two
  * paths need (a softmax forward and backward, say) is computed once.
  */
-import { constantArray, fillValue, input, isConstant } from "../graph/leaf.ts";
+
+import { nodeKeys } from "../graph/equality.ts";
+import { fillValue, input, isConstant } from "../graph/leaf.ts";
 import { inPhase, inScope, makeNode, type Node, topologicalOrder, withInputs } from "../graph/node.ts";
 import { toFloat } from "../ops/functions.ts";
 import type { Plan, PlanRequest, Update } from "./plan.ts";
@@ -15,24 +17,13 @@ export type Lowered = Pick<Plan, "inputs" | "outputs" | "updates" | "guard"> & {
 export function lower(request: PlanRequest): Lowered {
   const replaced = new Map<Node, Node>();
   const unique = new Map<string, Node>();
-  const identities = new Map<object, number>();
-  const numberOf = (object: object): number => {
-    if (!identities.has(object)) identities.set(object, identities.size);
-    return identities.get(object)!;
-  };
+  const keyOf = nodeKeys((x) => x.id);
 
   // A number that is the same everywhere has no memory to be read from; an op puts it there.
   const stored = (node: Node): Node => (fillValue(node) === undefined ? node : copyOf(node));
 
-  const keyOf = (node: Node): string => {
-    const array = constantArray(node);
-    const attributes = array ? `#${numberOf(array)}:${node.shape}` : JSON.stringify(node.attributes);
-    return `${node.op.name}(${node.inputs.map((x) => x.id)})${attributes}`;
-  };
-
   const rewrite = (outputs: readonly Node[]): void => {
-    for (const node of topologicalOrder(outputs)) {
-      if (replaced.has(node)) continue;
+    for (const node of topologicalOrder(outputs, (x) => replaced.has(x))) {
       const ready = node.inputs.map((x) => replaced.get(x)!);
       const inputs = readsMemory(node) ? ready.map(stored) : ready;
       const moved = inputs.every((x, i) => x === node.inputs[i]) ? node : withInputs(node, inputs);
@@ -43,19 +34,17 @@ export function lower(request: PlanRequest): Lowered {
       }
       const key = keyOf(moved);
       const known = unique.get(key);
-      if (known) {
-        replaced.set(node, known);
-      } else if (meaning.kind === "composite") {
+      let result = known ?? moved;
+      if (!known && meaning.kind === "composite") {
         const parts = inPhase(node.phase, () =>
           inScope(node.scope, () => meaning.lower(inputs, node.attributes as never)),
         );
         rewrite([parts]);
-        replaced.set(node, replaced.get(parts)!);
-        unique.set(key, replaced.get(parts)!);
-      } else {
-        replaced.set(node, moved);
-        unique.set(key, moved);
+        result = replaced.get(parts)!;
       }
+      unique.set(key, result);
+      // The result stands for itself, too: parts of composites are made of results.
+      for (const each of [node, result]) replaced.set(each, result);
     }
   };
 
