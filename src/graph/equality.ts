@@ -21,19 +21,19 @@ export function nodeKeys(numberOf: (input: Node) => number): (node: Node) => str
     const { op, inputs, attributes, shape, dtype } = node;
     if (op.meaning.kind === "leaf" && !isConstant(node)) return identity(node);
     const array = constantArray(node);
-    const own = array ? `${identity(array)}:${shape}:${dtype}` : attributeKey(attributes, op.name);
+    const own = array ? `${identity(array)}:${shape}:${dtype}` : attributesKey(attributes, op.name);
     return `${op.name}(${inputs.map(numberOf)})${own}`;
   };
 }
 
 /** A text that tells values apart as `Object.is` does, unlike JSON, where ∞ and NaN are null and −0 is 0. */
-function attributeKey(value: unknown, op: string): string {
+export function attributesKey(value: unknown, op = ""): string {
   if (Object.is(value, -0)) return "-0";
   if (typeof value === "string") return JSON.stringify(value);
   if (value === null || ["number", "boolean", "undefined"].includes(typeof value)) return String(value);
-  if (Array.isArray(value)) return `[${value.map((item) => attributeKey(item, op))}]`;
+  if (Array.isArray(value)) return `[${value.map((item) => attributesKey(item, op))}]`;
   if (typeof value === "object" && [Object.prototype, null].includes(Object.getPrototypeOf(value)))
-    return `{${Object.entries(value).map(([name, item]) => `${JSON.stringify(name)}:${attributeKey(item, op)}`)}}`;
+    return `{${Object.entries(value).map(([name, item]) => `${JSON.stringify(name)}:${attributesKey(item, op)}`)}}`;
   throw new ArgumentError(
     `The op "${op}" was applied with an attribute that is no plain data: ${typeof value === "object" ? `a ${value.constructor?.name}` : `a ${typeof value}`} came. Attributes are numbers, texts, booleans, and lists and objects of them.`,
   );

@@ -111,13 +111,19 @@ const FUNCTIONS: Readonly<Record<ScalarFunction, (a: number, b: number, c: numbe
   select: (condition, a, b) => (condition ? a : b),
 };
 
+/** Against a constant, what is as large stays as it is, so that an engine needs one instruction: max(−0, 0) is −0. */
+const BOUNDS: Partial<typeof FUNCTIONS> = {
+  min: (a, b) => (b < a ? b : a),
+  max: (a, b) => (a < b ? b : a),
+};
+
 const none = (): number => 0;
 
 /** A JavaScript function of an expression's inputs, in double precision. No code is made of text: pages may forbid it. */
 export function compileScalar(e: Scalar): (x: readonly number[]) => number {
   if (e.kind === "input") return (x) => x[e.index];
   if (e.kind === "constant") return () => e.value;
-  const f = FUNCTIONS[e.name];
+  const f = (e.operands[1]?.kind === "constant" && BOUNDS[e.name]) || FUNCTIONS[e.name];
   const [a, b = none, c = none] = e.operands.map(compileScalar);
   return (x) => f(a(x), b(x), c(x));
 }

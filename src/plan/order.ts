@@ -91,12 +91,16 @@ export class Order {
     return sorted;
   }
 
-  /** The other vertices at the ends of a vertex's edges; forgets the edges that merging has made double or its own. */
+  /** The vertices at the ends of a vertex's edges, as often as there are edges; forgets those that merging made its own. */
   #neighbours(edges: number[][], v: number): readonly number[] {
-    const found = new Set(edges[v].map((end) => this.of(end)));
-    found.delete(v);
-    edges[v] = [...found];
-    return edges[v];
+    const ends = edges[v];
+    let count = 0;
+    for (const end of ends) {
+      const vertex = this.of(end);
+      if (vertex !== v) ends[count++] = vertex;
+    }
+    ends.length = count;
+    return ends;
   }
 
   /**

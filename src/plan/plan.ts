@@ -29,6 +29,8 @@ export interface PlanRequest {
 }
 
 export interface Plan {
+  /** What it was made from: the graph as it was written. */
+  readonly request: PlanRequest;
   readonly inputs: readonly Node[];
   /** The nodes that stand for the requested outputs, after rewriting. */
   readonly outputs: readonly Node[];
@@ -48,7 +50,7 @@ export interface Plan {
 export function makePlan(request: PlanRequest): Plan {
   const lowered = lower(request);
   const { steps, copies } = fuse(lowered);
-  return { ...lowered, steps, copies, ...allocate(lowered, steps, copies) };
+  return { request, ...lowered, steps, copies, ...allocate(lowered, steps, copies) };
 }
 
 /** The floating-point operations of one step, where its op says. */

@@ -1,12 +1,17 @@
 /** Plans: what is fused, what is computed once, where results lie, and that updates see the old values. */
 import { describe, expect, test } from "vitest";
 import { reference } from "../../src/backends/reference/reference.ts";
+import { compilePlan } from "../../src/backends/wasm/compile.ts";
 import { wasm } from "../../src/backends/wasm/session.ts";
-import { input, variable } from "../../src/graph/leaf.ts";
+import { constant, input, variable } from "../../src/graph/leaf.ts";
 import type { Node } from "../../src/graph/node.ts";
+import { applyOp, defineOp } from "../../src/graph/op.ts";
+import { s } from "../../src/graph/scalar.ts";
 import {
   add,
+  div,
   exp,
+  gather,
   gradientsOf,
   matmul,
   mean,
@@ -57,6 +62,55 @@ describe("fusion", () => {
       .steps.flatMap((step) => step.nodes)
       .filter((node) => node.op.name === "exp");
     expect(exps).toHaveLength(1);
+  });
+});
+
+describe("equal nodes", () => {
+  test("constants are told apart as Object.is does", () => {
+    const x = input("x", [2]);
+    const [inf, nan] = [Number.POSITIVE_INFINITY, Number.NaN];
+    const outputs = [mul(x, inf), mul(x, -inf), add(x, nan), div(x, -0), div(x, 0)];
+    for (const backend of [reference(), wasm({ threads: 1 })]) {
+      const run = backend
+        .open()
+        .compile(makePlan({ inputs: [x], outputs }))
+        .run([Float32Array.of(1, 2)]);
+      expect(run.outputs.map((array) => [...array])).toEqual([
+        [inf, inf],
+        [-inf, -inf],
+        [nan, nan],
+        [-inf, -inf],
+        [inf, inf],
+      ]);
+    }
+  });
+
+  test("an array is not the same as floats and as integers", () => {
+    const index = Int32Array.of(1, 0);
+    const table = constant(Float32Array.of(5, 6), [2]);
+    const outputs = [gather(table, constant(index, [2], "int")), mul(constant(index, [2]), 2)];
+    for (const backend of [reference(), wasm({ threads: 1 })]) {
+      const run = backend
+        .open()
+        .compile(makePlan({ inputs: [], outputs }))
+        .run([]);
+      expect(run.outputs.map((array) => [...array])).toEqual([
+        [6, 5],
+        [2, 0],
+      ]);
+    }
+  });
+
+  test("attributes that are no plain data are refused", () => {
+    const double = defineOp<{ by: unknown }>({
+      name: "plan.test.double",
+      meaning: { kind: "elementwise", scalar: (_, x) => s.mul(x, 2) },
+      shape: ([x]) => ({ shape: x.shape, dtype: "float" }),
+    });
+    const planOf = (by: unknown) => makePlan({ inputs: [], outputs: [applyOp(double, [input("x", [2])], { by })] });
+    expect(() => planOf(new Map())).toThrow(/"plan\.test\.double" .* no plain data: a Map came/);
+    expect(() => planOf(() => 1)).toThrow(/no plain data: a function came/);
+    expect(planOf({ a: [1, "b", null] }).steps).toHaveLength(1);
   });
 });
 
@@ -128,6 +182,26 @@ describe.each([
     expect([...session.read(w)]).toEqual([3]);
   });
 
+  test.each([
+    ["is a part of the new value", (loss: Node, w: Node) => add(w, loss), (loss: Node) => loss, 4],
+    ["is the new value", (loss: Node) => loss, (_: Node, value: Node) => value, 2],
+    ["needs the new value", (loss: Node, w: Node) => add(w, loss), (_: Node, value: Node) => mul(value, 3), 4],
+  ])("a guard that %s comes before the update all the same", (_, next, guardOf, after) => {
+    const [x, w] = [input("x", []), variable("w", [])];
+    const loss = mul(x, 2);
+    const value = next(loss, w);
+    const guard = guardOf(loss, value);
+    const session = backend.open();
+    session.write(w, [2]);
+    const executable = session.compile(
+      makePlan({ inputs: [x], outputs: [guard], updates: [{ variable: w, value }], guard }),
+    );
+    expect(executable.run([Float32Array.of(Number.NaN)]).completed).toBe(0);
+    expect([...session.read(w)]).toEqual([2]);
+    expect(executable.run([Float32Array.of(1)]).completed).toBe(1);
+    expect([...session.read(w)]).toEqual([after]);
+  });
+
   test("many runs in a row take their inputs and give their outputs in order", () => {
     const [x, w] = [input("x", [2]), variable("w", [2])];
     const session = backend.open();
@@ -171,8 +245,50 @@ test("results that live at the same time never share memory", () => {
       expect(together && overlap).toBe(false);
     }
   }
-  const sumOfSizes = all.reduce((total, { bytes }) => total + bytes, 0);
-  expect(plan.arenaBytes).toBeLessThan(sumOfSizes + 64 * 32 * 4 * 20);
+  // There is never more than what must be there at once, beside the input.
+  const inputBytes = 64 * 32 * 4;
+  const mostAtOnce = Math.max(
+    ...plan.steps.map((_, i) =>
+      all.filter(({ from, to }) => from <= i && i <= to).reduce((total, { bytes }) => total + bytes, 0),
+    ),
+  );
+  expect(plan.arenaBytes).toBe(mostAtOnce + inputBytes);
+});
+
+test("a plan of a thousand layers, and one of a chain of ten thousand ops", () => {
+  const [x, b] = [input("x", [4, 4]), input("b", [4])];
+  let value: Node = x;
+  for (let i = 0; i < 1000; i++) value = relu(add(matmul(value, x), b));
+  const layers = makePlan({ inputs: [x, b], outputs: gradientsOf(sum(value), [x, b]) });
+  expect(layers.steps.length).toBeGreaterThan(3000);
+  expect(layers.steps.length).toBeLessThan(6000);
+  value = x;
+  for (let i = 0; i < 10_000; i++) value = i % 2 === 0 ? add(value, b) : mul(value, x);
+  expect(makePlan({ inputs: [x, b], outputs: [value] }).steps).toHaveLength(1);
+});
+
+test("steps that are alike are one function: a network of twelve equal blocks takes the code of one", () => {
+  const codeOf = (blocks: number): number => {
+    let value: Node = input("x", [8, 16]);
+    const inputs = [value];
+    for (let i = 0; i < blocks; i++) {
+      const w = input(`w${i}`, [16, 16]);
+      inputs.push(w);
+      value = tanh(matmul(value, w));
+    }
+    const plan = makePlan({ inputs, outputs: [value] });
+    return compilePlan(plan, {
+      fusedMadd: false,
+      turbo: false,
+      threads: 1,
+      sharedMaximum: undefined,
+      barrierAddress: 0,
+      address: (node) => plan.slots.get(node)?.offset ?? 0,
+      scratch: () => plan.arenaBytes,
+    }).code.length;
+  };
+  // A block adds its inputs and its call to `run`, and no code of its own.
+  expect(codeOf(12) - codeOf(6)).toBeLessThan(6 * 80);
 });
 
 test("a plan prints as a table", () => {

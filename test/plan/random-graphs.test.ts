@@ -11,6 +11,7 @@ import type { Node } from "../../src/graph/node.ts";
 import { broadcastsTo, sizeOf } from "../../src/graph/shape.ts";
 import {
   add,
+  div,
   gradientsOf,
   matmul,
   max,
@@ -30,8 +31,11 @@ import { RandomStream } from "../../src/random.ts";
 
 const SHAPES = [[], [1], [5], [8], [3, 1], [1, 8], [3, 5], [3, 8], [8, 5], [2, 3, 5], [2, 1, 5], [2, 3, 1]];
 
-/** Grows a graph from a list of random numbers. */
-function grow(choices: readonly number[]): { inputs: Node[]; nodes: Node[] } {
+/** Constants that JSON cannot tell apart. */
+const SPECIAL = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, Number.NaN, 0, -0];
+
+/** Grows a graph from a list of random numbers; special constants come into it only where they are asked for. */
+function grow(choices: readonly number[], special = false): { inputs: Node[]; nodes: Node[] } {
   const inputs = SHAPES.map((shape, i) => input(`x${i}`, shape));
   const nodes: Node[] = [...inputs];
   for (const [i, choice] of choices.entries()) {
@@ -56,7 +60,8 @@ function grow(choices: readonly number[]): { inputs: Node[]; nodes: Node[] } {
           : relu(a),
       () => (a.shape.length >= 2 ? transpose(a) : sigmoid(a)),
       () => reshape(tanh(a), [sizeOf(a.shape)]),
-    ][choice % 11]();
+      () => [add, mul, sub, div, maximum][(choice >>> 8) % 5](a, SPECIAL[(choice >>> 16) % 5]),
+    ][choice % (special ? 12 : 11)]();
     nodes.push(made);
   }
   return { inputs, nodes };
@@ -91,6 +96,28 @@ test("random graphs and their gradients, with updates in place", () => {
       }
     }),
     { numRuns: Number(process.env.CHAINRULE_GRAPHS ?? 150), seed: 1 },
+  );
+});
+
+test("random graphs with ∞, NaN and −0: what is not finite is the same on both", () => {
+  fc.assert(
+    fc.property(fc.array(fc.nat(2 ** 24), { minLength: 3, maxLength: 12 }), (choices) => {
+      const { inputs, nodes } = grow(choices, true);
+      const outputs = nodes.slice(inputs.length);
+      const plan = makePlan({ inputs, outputs });
+      // 1 / y tells 0 from −0.
+      const [expected, actual] = [reference("float32"), wasm({ threads: 1 })].map((backend) =>
+        backend
+          .open()
+          .compile(plan)
+          .run(values(inputs, "x"))
+          .outputs.map((array) => Array.from(array, (y) => [y, 1 / y])),
+      );
+      const bits = (rows: number[][]): string[] =>
+        rows.map(([y, inverse]) => (y === 0 ? `1/${inverse}` : Number.isFinite(y) ? "" : `${y}`));
+      for (const [i, rows] of expected.entries()) expect(bits(actual[i])).toEqual(bits(rows));
+    }),
+    { numRuns: Number(process.env.CHAINRULE_GRAPHS ?? 300), seed: 1 },
   );
 });
 

@@ -1,16 +1,17 @@
 /**
- * The reference backend: a plain interpreter of the graph, node by node, in float64 or float32. It defines what is
- * correct; the other backends are compared with it. It is not fast and does not try to be.
+ * The reference backend: a plain interpreter of the graph as it was written, node by node, in float64 or float32. Of a
+ * plan it takes what was asked for and none of what the planner made of it, so that it defines what is correct for the
+ * planner, too. It is not fast and does not try to be.
  */
 import { ArgumentError } from "../../errors.ts";
 import { constantArray, fillValue } from "../../graph/leaf.ts";
-import { type Node, nameOf } from "../../graph/node.ts";
+import { type Node, nameOf, topologicalOrder } from "../../graph/node.ts";
 import type { AnyArray, FloatArray, Tensor } from "../../graph/op.ts";
 import { compileScalar, inputScalar } from "../../graph/scalar.ts";
 import { padShape, type Shape, sizeOf, stridesOf } from "../../graph/shape.ts";
 import { ARRAYS } from "../../plan/allocate.ts";
 import { storageOf } from "../../plan/fuse.ts";
-import type { Plan } from "../../plan/plan.ts";
+import type { PlanRequest } from "../../plan/plan.ts";
 import type { ImmediateBackend, ImmediateSession, Run } from "../backend.ts";
 
 type Precision = "float64" | "float32";
@@ -36,25 +37,26 @@ function openSession(precision: Precision): ImmediateSession {
     variables.set(variable, array);
   };
 
-  const run = (plan: Plan, inputs: readonly AnyArray[], count: number): Run => {
-    const outputs = plan.outputs.map((node) => newArray(node, precision, count));
+  const run = (
+    { inputs: asked, outputs: wanted, updates = [], guard }: PlanRequest,
+    nodes: readonly Node[],
+    inputs: readonly AnyArray[],
+    count: number,
+  ): Run => {
+    const outputs = wanted.map((node) => newArray(node, precision, count));
     for (let completed = 0; completed < count; completed++) {
       const given = new Map(
-        plan.inputs.map((node, i) => {
+        asked.map((node, i) => {
           const array = newArray(node, precision);
           array.set(inputs[i].subarray(completed * array.length, (completed + 1) * array.length));
           return [node, array];
         }),
       );
-      const values = evaluate(
-        plan.steps.flatMap((step) => step.nodes),
-        precision,
-        (leaf) => given.get(leaf) ?? valueAt(leaf),
-      );
-      if (plan.guard && !Number.isFinite(values(plan.guard)[0])) return { outputs, completed };
-      for (const [i, node] of plan.outputs.entries()) outputs[i].set(values(node), completed * sizeOf(node.shape));
-      const next = plan.updates.map(({ value }) => values(value));
-      for (const [i, { variable }] of plan.updates.entries()) write(variable, next[i]);
+      const values = evaluate(nodes, precision, (leaf) => given.get(leaf) ?? valueAt(leaf));
+      if (guard && !Number.isFinite(values(guard)[0])) return { outputs, completed };
+      for (const [i, node] of wanted.entries()) outputs[i].set(values(node), completed * sizeOf(node.shape));
+      const next = updates.map(({ value }) => values(value));
+      for (const [i, { variable }] of updates.entries()) write(variable, next[i]);
     }
     return { outputs, completed: count };
   };
@@ -68,15 +70,33 @@ function openSession(precision: Precision): ImmediateSession {
     read: (variable) => valueAt(variable).slice(),
     free: (variable) => void variables.delete(variable),
     close: () => variables.clear(),
-    compile: (plan) => ({ run: (inputs, count = 1) => run(plan, inputs, count), free() {} }),
+    compile: ({ request }) => {
+      const { outputs, updates = [], guard } = request;
+      const nodes = topologicalOrder([...outputs, ...updates.map(({ value }) => value), ...(guard ? [guard] : [])]);
+      return { run: (inputs, count = 1) => run(request, nodes, inputs, count), free() {} };
+    },
   };
 }
 
 const newArray = ({ dtype, shape }: Node, precision: Precision, count = 1): AnyArray =>
   new (dtype === "float" && precision === "float64" ? Float64Array : ARRAYS[dtype])(sizeOf(shape) * count);
 
+/** What composite nodes are made of, made when it is first needed. */
+const parts = new WeakMap<Node, Node>();
+
+function partsOf(node: Node): Node {
+  const { meaning } = node.op;
+  if (meaning.kind !== "composite") return node;
+  let made = parts.get(node);
+  if (!made) {
+    made = meaning.lower(node.inputs, node.attributes as never);
+    parts.set(node, made);
+  }
+  return made;
+}
+
 /**
- * Computes nodes in the given order. Composite ops are not known here: nodes come from a plan, which has none.
+ * Computes nodes in the given order, leaves left out or not.
  * @returns a function that gives the elements of any node that was computed, and of any leaf
  */
 export function evaluate(
@@ -97,18 +117,26 @@ export function evaluate(
     return array;
   };
 
-  for (const node of nodes) {
+  const compute = (node: Node): void => {
+    const { meaning } = node.op;
+    if (meaning.kind === "leaf" || meaning.kind === "view") return;
+    if (meaning.kind === "composite") {
+      const made = partsOf(node);
+      for (const part of topologicalOrder([made], (x) => values.has(x))) compute(part);
+      values.set(node, valueAt(made));
+      return;
+    }
     const y = newArray(node, precision);
     const inputs = node.inputs.map((x): Tensor => ({ shape: x.shape, data: valueAt(x) }));
-    const { meaning } = node.op;
     if (meaning.kind === "elementwise") {
       const scalar = meaning.scalar(node.attributes as never, ...node.inputs.map((_, i) => inputScalar(i)));
       mapElements(compileScalar(scalar), inputs, node.shape, y as FloatArray);
-    } else if (meaning.kind === "structural") {
+    } else {
       meaning.reference(inputs, { shape: node.shape, data: y }, node.attributes as never);
     }
     values.set(node, y);
-  }
+  };
+  for (const node of nodes) compute(node);
   return valueAt;
 }
 

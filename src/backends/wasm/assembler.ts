@@ -80,20 +80,38 @@ type Unary = (a: V128) => V128;
 type Ternary = (a: V128, b: V128, c: V128) => V128;
 type Shift = (a: V128, bits: Int) => V128;
 
-// Access to memory, at `offset` bytes from the address.
-const at = (opcode: readonly number[], offset: number): number[] => [...opcode, 0, ...unsigned(offset)];
+/** Where something lies: known when the code is written, or so many bytes from a base that is known when it runs. */
+export type Address = number | { readonly base: I32; readonly plus: number };
+
+/** So many bytes further on. */
+export const beyond = (address: Address, bytes: number): Address =>
+  typeof address === "number" ? address + bytes : { base: address.base, plus: address.plus + bytes };
+
+/** An address as a number to compute with. */
+export const pointer = (address: Address): Int =>
+  typeof address === "number" ? address : address.plus === 0 ? address.base : i32.add(address.base, address.plus);
+
+// Access to memory, `index` bytes from the address. An instruction holds a part of it that is known and not negative.
+const access = (opcode: readonly number[], index: Int, address: Address): [number[], Int] => {
+  if (typeof address === "number") return [[...opcode, 0, ...unsigned(address)], index];
+  const { base, plus } = address;
+  const place = index === 0 ? base : i32.add(index, base);
+  return plus < 0 ? access(opcode, i32.add(place, plus), 0) : access(opcode, place, plus);
+};
 const load =
   <T extends Type>(type: T, ...opcode: number[]) =>
-  (address: Int, offset = 0): Value<T> =>
-    make(type, at(opcode, offset), address);
+  (index: Int, address: Address = 0): Value<T> =>
+    make(type, ...access(opcode, index, address));
 const store =
   <V extends Operand>(...opcode: number[]) =>
-  (address: Int, value: V, offset = 0): Statement =>
-    make("none", at(opcode, offset), address, value);
+  (index: Int, value: V, address: Address = 0): Statement =>
+    make("none", ...access(opcode, index, address), value);
 const storeLane =
   (opcode: number) =>
-  (address: Int, value: V128, lane: number, offset = 0): Statement =>
-    make("none", [...at([SIMD, opcode], offset), lane], address, value);
+  (index: Int, value: V128, lane: number, address: Address = 0): Statement => {
+    const [code, place] = access([SIMD, opcode], index, address);
+    return make("none", [...code, lane], place, value);
+  };
 
 const select = integer<(a: Int, b: Int, condition: I32) => I32>(0x1b);
 const wait = atomic<(address: Int, expected: Int, nanoseconds: Value<"i64">) => I32>("i32", 0x01);
@@ -197,6 +215,12 @@ export const f32x4 = {
   relaxedMadd: simd<Ternary>(0x105),
 };
 
+/** A function's parameter, by its number, for code that is prepared before the function is begun. */
+export const parameter = <T extends Type>(type: T, index: number): Local<T> => ({
+  ...make(type, [0x20, ...unsigned(index)]),
+  index,
+});
+
 /** A place that `branch` can jump to: how deep in the structure it is. */
 type Label = number;
 
@@ -213,8 +237,7 @@ export class FunctionBuilder {
 
   /** A new variable, set to `initial` if one is given (else 0). */
   local<T extends Type>(type: T, initial?: Given<T>): Local<T> {
-    const index = this.#locals.push(type) - 1;
-    const variable = { ...make(type, [0x20, ...unsigned(index)]), index };
+    const variable = parameter(type, this.#locals.push(type) - 1);
     if (initial !== undefined) this.set(variable, initial);
     return variable;
   }

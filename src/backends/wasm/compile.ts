@@ -8,12 +8,13 @@ import { sizeOf } from "../../graph/shape.ts";
 import { bytesOf } from "../../plan/allocate.ts";
 import { type Step, storageOf } from "../../plan/fuse.ts";
 import { type Plan, stepFlops } from "../../plan/plan.ts";
-import { f32, f32x4, type I32, i32, ModuleBuilder } from "./assembler.ts";
+import { type Address, f32, f32x4, type I32, i32, ModuleBuilder, parameter } from "./assembler.ts";
 import { emitBarrier } from "./barrier.ts";
 import type { KernelContext, Phase } from "./kernel.ts";
 import { KERNELS } from "./kernels/index.ts";
 import { loop } from "./kernels/loop.ts";
 import type { Madd } from "./math.ts";
+import { type Signature, signatureOf } from "./signature.ts";
 
 export interface CompileOptions {
   /** Whether to multiply and add in one instruction. */
@@ -31,6 +32,12 @@ export interface CompileOptions {
   scratch(bytes: number): number;
 }
 
+/** First unit, last but one, thread. */
+const OWN_PARAMETERS = ["i32", "i32", "i32"] as const;
+
+/** Steps of which so many are alike have one function for all; one that knows its addresses is a little faster. */
+const REPEATED = 3;
+
 const multiplyThenAdd: Madd = (a, b, c) => f32x4.add(f32x4.mul(a, b), c);
 
 function phasesOf(step: Step, context: KernelContext): Phase[] {
@@ -44,23 +51,30 @@ function phasesOf(step: Step, context: KernelContext): Phase[] {
   return kernel(step, context);
 }
 
+/** A part of a step in the module: which function does it, on which arrays. */
+export interface CompiledPhase {
+  /** The name under which the function is exported. It takes the first unit, the last but one, the thread, the bases. */
+  readonly name: string;
+  readonly units: number;
+  /** Where the arrays lie that the function is told of; none if it was written for this step alone. */
+  readonly bases: readonly number[];
+}
+
 /**
- * The module's code, and the units of each step's phases. It exports `run(thread, threads, count, …addresses of the
- * inputs' values, …addresses for the outputs')`, which gives the number of finished runs. All threads of a run call it
- * with the same arguments but the first. Each phase is exported too, for profiles: phase j of step i as `i.j`.
+ * The module's code, and the phases of each step. It exports `run(thread, threads, count, …addresses of the inputs'
+ * values, …addresses for the outputs')`, which gives the number of finished runs. All threads of a run call it with the
+ * same arguments but the first. The phases' functions are exported too, for profiles.
  */
 export function compilePlan(
   plan: Plan,
   options: CompileOptions,
-): { code: Uint8Array<ArrayBuffer>; phases: readonly (readonly number[])[] } {
+): { code: Uint8Array<ArrayBuffer>; phases: readonly (readonly CompiledPhase[])[] } {
   let scratchBytes = 0;
   let scratchAddress = 0;
   // A new value that is stored in place of the old one is read from there as well.
   const homes = new Map(plan.steps.flatMap((step) => [...step.stores]));
-  const addressOf = (node: Node): number => {
-    const base = storageOf(node);
-    return options.address(homes.get(base) ?? base);
-  };
+  const homeOf = (node: Node): Node => homes.get(storageOf(node)) ?? storageOf(node);
+  const addressOf = (node: Node): number => options.address(homeOf(node));
   const context: KernelContext = {
     ...options,
     madd: options.fusedMadd ? f32x4.relaxedMadd : multiplyThenAdd,
@@ -70,18 +84,42 @@ export function compilePlan(
       return scratchAddress;
     },
   };
+  const signatures = plan.steps.map((step) => signatureOf(step, homeOf));
+  const uses = new Map<string, number>();
+  for (const { key } of signatures) uses.set(key, (uses.get(key) ?? 0) + 1);
+  const isRepeated = ({ key }: Signature): boolean => uses.get(key)! >= REPEATED;
+  /** A step's phases: written for its arrays alone, or for those that it will be told of. */
+  const written = (i: number): Phase[] => {
+    const { arrays } = signatures[i];
+    const told = new Map(
+      arrays.map((node, k) => [node, { base: parameter("i32", OWN_PARAMETERS.length + k), plus: 0 }]),
+    );
+    const address = (node: Node): Address => told.get(homeOf(node))!;
+    return phasesOf(plan.steps[i], isRepeated(signatures[i]) ? { ...context, address } : context);
+  };
   // Kernels say how much they need to work in when they are made, so they are made once to ask and once to write.
-  for (const step of plan.steps) phasesOf(step, context);
+  const first = new Map(signatures.map(({ key }, i) => [key, i] as const).reverse());
+  for (const i of plan.steps.keys()) if (!isRepeated(signatures[i]) || first.get(signatures[i].key) === i) written(i);
   scratchAddress = options.scratch(scratchBytes);
 
   const module = new ModuleBuilder();
-  const compiled = plan.steps.map((step, i) =>
-    phasesOf(step, context).map((phase, j) => ({
-      units: phase.units,
-      shared: options.threads > 1 && phase.units > 1 && stepWork(step) >= SHARED_WORK,
-      code: module.function({ parameters: ["i32", "i32", "i32"], result: "none", export: `${i}.${j}` }, phase.emit),
-    })),
-  );
+  const known = new Map<string, { units: number; shared: boolean; name: string; code: number }[]>();
+  const compiled = plan.steps.map((step, i) => {
+    const { key, arrays } = signatures[i];
+    const bases = isRepeated(signatures[i]) ? arrays.map(addressOf) : [];
+    const parameters = [...OWN_PARAMETERS, ...bases.map(() => "i32" as const)];
+    let functions = bases.length > 0 ? known.get(key) : undefined;
+    functions ??= written(i).map(({ units, emit }, j) => ({
+      units,
+      shared: options.threads > 1 && units > 1 && stepWork(step) >= SHARED_WORK,
+      name: `${i}.${j}`,
+      code: module.function({ parameters, result: "none", export: `${i}.${j}` }, (f, begin, end, thread) =>
+        emit(f, begin, end, thread),
+      ),
+    }));
+    known.set(key, functions);
+    return functions.map((each) => ({ ...each, bases }));
+  });
 
   const parameters = new Array<"i32">(3 + plan.inputs.length + plan.outputs.length).fill("i32");
   module.function({ parameters, result: "i32", export: "run" }, (f, ...locals) => {
@@ -108,13 +146,13 @@ export function compilePlan(
         }
       });
       for (const [i, phases] of compiled.entries()) {
-        for (const { units, shared, code } of phases) {
+        for (const { units, shared, code, bases } of phases) {
           if (shared) {
             meet();
-            f.call(code, share(units, thread, threads), share(units, i32.add(thread, 1), threads), thread);
+            f.call(code, share(units, thread, threads), share(units, i32.add(thread, 1), threads), thread, ...bases);
             apart = true;
             meet();
-          } else onOneThread(() => f.call(code, 0, units, thread));
+          } else onOneThread(() => f.call(code, 0, units, thread, ...bases));
         }
         if (plan.guard && plan.steps[i].writes.includes(storageOf(plan.guard))) {
           meet();
@@ -141,10 +179,7 @@ export function compilePlan(
     });
     f.return(done);
   });
-  return {
-    code: module.encode(options.sharedMaximum),
-    phases: compiled.map((phases) => phases.map(({ units }) => units)),
-  };
+  return { code: module.encode(options.sharedMaximum), phases: compiled };
 }
 
 /** Where thread t of T begins: unit ⌊units · t / T⌋. It ends where the next one begins. */

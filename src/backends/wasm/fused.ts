@@ -7,7 +7,18 @@ import type { Node } from "../../graph/node.ts";
 import { inputScalar } from "../../graph/scalar.ts";
 import { type Shape, sizeOf } from "../../graph/shape.ts";
 import { patternOf, type Step } from "../../plan/fuse.ts";
-import { type FunctionBuilder, f32x4, type Int, i16x8, i32, i32x4, type V128, v128 } from "./assembler.ts";
+import {
+  type Address,
+  beyond,
+  type FunctionBuilder,
+  f32x4,
+  type Int,
+  i16x8,
+  i32,
+  i32x4,
+  type V128,
+  v128,
+} from "./assembler.ts";
 import type { KernelContext } from "./kernel.ts";
 import { renderScalar } from "./scalar.ts";
 
@@ -64,28 +75,28 @@ export const spotInRows = (
 });
 
 /** Four bytes, or one four times, as floats. */
-export const loadBytes = (index: Int, address: number, splat = false): V128 =>
+export const loadBytes = (index: Int, address: Address, splat = false): V128 =>
   f32x4.convertI32x4(
     i32x4.extendLowU16(i16x8.extendLowU8((splat ? v128.load8Splat : v128.load32Zero)(index, address))),
   );
 
 /** Loads four elements of any type as floats; bytes and integers are converted. Reading past a row's end is harmless. */
-function loadFloats(node: Node, address: number, { offset, plus, splat }: Place): V128 {
+function loadFloats(node: Node, address: Address, { offset, plus, splat }: Place): V128 {
   if (node.dtype === "byte")
-    return loadBytes(typeof offset === "number" ? offset / 4 : i32.shrU(offset, 2), address + plus / 4, splat);
-  const bits = (splat ? v128.load32Splat : v128.load)(offset, address + plus);
+    return loadBytes(typeof offset === "number" ? offset / 4 : i32.shrU(offset, 2), beyond(address, plus / 4), splat);
+  const bits = (splat ? v128.load32Splat : v128.load)(offset, beyond(address, plus));
   return node.dtype === "int" ? f32x4.convertI32x4(bits) : bits;
 }
 
 /** Stores the first `lanes` of four floats. */
-export function storeFloats(f: FunctionBuilder, address: number, offset: Int, value: V128, lanes = 4): void {
+export function storeFloats(f: FunctionBuilder, address: Address, offset: Int, value: V128, lanes = 4): void {
   if (lanes === 4) {
     f.emit(v128.store(offset, value, address));
     return;
   }
   const vector = f.let(value);
   if (lanes >= 2) f.emit(v128.storeLane64(offset, vector, 0, address));
-  if (lanes % 2 === 1) f.emit(v128.storeLane32(offset, vector, lanes - 1, address + (lanes - 1) * 4));
+  if (lanes % 2 === 1) f.emit(v128.storeLane32(offset, vector, lanes - 1, beyond(address, (lanes - 1) * 4)));
 }
 
 export type Fused = ReturnType<typeof fusedPart>;
@@ -133,7 +144,7 @@ export function fusedPart({ root, nodes, elementwise, reductions, writes }: Step
         for (const i of spots.keys()) values[i].set(node, f.let(compute(i)));
         if (!writes.includes(node)) return;
         for (const [i, { full, plus, lanes }] of spots.entries())
-          storeFloats(f, address(node) + plus, full, valuesOf[i](node), lanes);
+          storeFloats(f, beyond(address(node), plus), full, valuesOf[i](node), lanes);
       };
       if (root && spots[0].root) finish(root, (i) => spots[i].root!);
       for (const node of elementwise) {

@@ -212,14 +212,14 @@ function openSession(
       /** Runs each step alone, often enough for the clock to see it; keeps the best of several tries. */
       profile: () => {
         const before = plan.updates.map(({ variable }) => [variable, read(variable)] as const);
-        const times = phases.map((units, i) => {
+        const times = phases.map((step) => {
           let best = Number.POSITIVE_INFINITY;
           for (let attempt = 0; attempt < 5; attempt++) {
             const start = performance.now();
             let [runs, spent] = [0, 0];
             while (spent < 4) {
               for (let k = 0; k < 10; k++, runs++)
-                for (const [j, n] of units.entries()) functions[`${i}.${j}`](0, n, 0);
+                for (const { name, units, bases } of step) functions[name](0, units, 0, ...bases);
               spent = performance.now() - start;
             }
             best = Math.min(best, spent / runs);

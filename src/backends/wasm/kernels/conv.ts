@@ -5,7 +5,7 @@
  */
 import type { Convolution } from "../../../ops/conv.ts";
 import type { Step } from "../../../plan/fuse.ts";
-import { type FunctionBuilder, type I32, i32, v128 } from "../assembler.ts";
+import { beyond, type FunctionBuilder, type I32, i32, pointer, v128 } from "../assembler.ts";
 import { fusedPart } from "../fused.ts";
 import type { KernelContext, Phase } from "../kernel.ts";
 import {
@@ -124,7 +124,10 @@ function sweep(step: Step, context: KernelContext, backward: boolean): Phase[] {
       for (const { v, h, panelAt } of sweeps) {
         const [vFirst = 0, vSecond = vFirst] = v.taps;
         const [hFirst = 0, hSecond = hFirst] = h.taps;
-        const tap = f.local("i32", i32.add(start, context.address(w) + (vFirst * kw + hFirst) * tapBytes));
+        const tap = f.local(
+          "i32",
+          i32.add(start, pointer(beyond(context.address(w), (vFirst * kw + hFirst) * tapBytes))),
+        );
         const to = f.local("i32", panelAt(strip));
         const across = (hSecond - hFirst) * tapBytes;
         f.repeat(v.taps.length, () => {
@@ -145,7 +148,7 @@ function sweep(step: Step, context: KernelContext, backward: boolean): Phase[] {
     const strip = f.let(i32.remU(unit, strips.count));
     strips.each(f, strip, (column, columnCount) => {
       const channel = depthwise ? column : i32.mul(strips.group(strip), depth);
-      const imageStart = i32.add(i32.mul(image, sourceH * rowBytes), context.address(images));
+      const imageStart = i32.add(i32.mul(image, sourceH * rowBytes), pointer(context.address(images)));
       const start = f.let(i32.add(imageStart, i32.mul(channel, 4)));
       for (const { v, h, panelAt } of sweeps) {
         sweepImage(v, h, columnCount, { f, start, panel: f.let(panelAt(strip)), image, column });

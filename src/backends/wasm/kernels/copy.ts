@@ -3,14 +3,14 @@ import { PlatformError } from "../../../errors.ts";
 import type { Node } from "../../../graph/node.ts";
 import { type Shape, sizeOf, stridesOf } from "../../../graph/shape.ts";
 import type { Step } from "../../../plan/fuse.ts";
-import { i32, v128 } from "../assembler.ts";
+import { type Address, beyond, i32, v128 } from "../assembler.ts";
 import { storeFloats } from "../fused.ts";
 import type { KernelContext, Phase } from "../kernel.ts";
 import { eachColumn, eachUnit, rowStart, zeros } from "./walk.ts";
 
 interface Strided {
   /** The address of the box's first element. */
-  readonly address: number;
+  readonly address: Address;
   /** Steps along each axis of the box, in bytes. */
   readonly steps: readonly number[];
 }
@@ -42,7 +42,8 @@ function strided(context: KernelContext, node: Node, position: readonly number[]
       "The WebAssembly backend moves arrays of bytes only through gather; convert them to floats first.",
     );
   const steps = stridesOf(node.shape).map((stride) => stride * 4);
-  return { address: position.reduce((sum, p, axis) => sum + p * steps[axis], context.address(node)), steps };
+  const before = position.reduce((sum, p, axis) => sum + p * steps[axis], 0);
+  return { address: beyond(context.address(node), before), steps };
 }
 
 export function transpose({ root }: Step, context: KernelContext): Phase[] {

@@ -1,7 +1,7 @@
 /** Kernels of the ops that look things up by index: gather, scatterAdd, oneHot, argmax, toIndex. */
 import { sizeOf } from "../../../graph/shape.ts";
 import type { Step } from "../../../plan/fuse.ts";
-import { f32, f32x4, i32, i32x4, v128 } from "../assembler.ts";
+import { beyond, f32, f32x4, i32, i32x4, v128 } from "../assembler.ts";
 import { fusedPart, loadBytes, spotInRows, storeFloats } from "../fused.ts";
 import type { KernelContext, Phase } from "../kernel.ts";
 import { cutColumns } from "./tile.ts";
@@ -47,8 +47,8 @@ export function scatterAdd({ root }: Step, context: KernelContext): Phase[] {
           const source = f.let(i32.add(i32.mul(i, row * 4), column));
           const target = f.let(i32.add(i32.mul(i32.load(i32.mul(i, 4), context.address(index)), row * 4), column));
           for (let v = 0; v < columns; v += 4) {
-            const sum = f32x4.add(v128.load(target, to + v * 4), v128.load(source, from + v * 4));
-            storeFloats(f, to + v * 4, target, sum, Math.min(4, columns - v));
+            const sum = f32x4.add(v128.load(target, beyond(to, v * 4)), v128.load(source, beyond(from, v * 4)));
+            storeFloats(f, beyond(to, v * 4), target, sum, Math.min(4, columns - v));
           }
         });
       }),

@@ -5,7 +5,17 @@
 import type { ConvolutionGradient } from "../../../ops/conv.ts";
 import { spanOf } from "../../../ops/window.ts";
 import type { Step } from "../../../plan/fuse.ts";
-import { type FunctionBuilder, f32x4, type I32, i32, type Local, v128 } from "../assembler.ts";
+import {
+  type Address,
+  beyond,
+  type FunctionBuilder,
+  f32x4,
+  type I32,
+  i32,
+  type Local,
+  pointer,
+  v128,
+} from "../assembler.ts";
 import { storeFloats } from "../fused.ts";
 import type { KernelContext, Phase } from "../kernel.ts";
 import { cutColumns, divideScratch, loadVectors, multiply, newTile, packRows, rowTiles, unrolled } from "./tile.ts";
@@ -79,10 +89,10 @@ export function conv2dKernelGradient(step: Step, context: KernelContext): Phase[
       const rows = f.min(i32.sub(oh, oy), high);
       const cols = f.min(i32.sub(ow, ox), wide);
       const dyRow = i32.add(i32.mul(image, oh), oy);
-      const blockDy = f.let(i32.add(i32.mul(i32.add(i32.mul(dyRow, ow), ox), outputs * 4), dyAddress));
+      const blockDy = f.let(i32.add(i32.mul(i32.add(i32.mul(dyRow, ow), ox), outputs * 4), pointer(dyAddress)));
       const y = f.let(i32.sub(i32.mul(oy, stride[0]), top));
       const x = f.let(i32.sub(i32.mul(ox, stride[1]), left));
-      const imageX = i32.add(i32.mul(image, h * w * pixelBytes), xAddress);
+      const imageX = i32.add(i32.mul(image, h * w * pixelBytes), pointer(xAddress));
       if (bordered)
         copyBordered(f, { from: f.let(imageX), h, w, pixelBytes }, { to: border, y, x, rows: borderedRows, rowBytes });
       const blockX = bordered ? border : f.let(i32.add(imageX, i32.mul(i32.add(i32.mul(y, w), x), pixelBytes)));
@@ -140,7 +150,7 @@ export function conv2dKernelGradient(step: Step, context: KernelContext): Phase[
             });
             const target = f.let(i32.mul(i32.add(i32.mul(row, outputs), column), 4));
             for (const [r, vectors] of sums.entries()) {
-              const address = (v: number): number => dwAddress + r * outputs * 4 + v * 16;
+              const address = (v: number): Address => beyond(dwAddress, r * outputs * 4 + v * 16);
               const totals = vectors.map((sum, v) => f.let(f32x4.add(sum, v128.load(target, address(v)))));
               for (const [v, total] of totals.entries())
                 storeFloats(f, address(v), target, total, Math.min(4, columnCount - v * 4));

@@ -4,6 +4,7 @@
 import { padShape, type Shape, sizeOf, stridesOf } from "../../../graph/shape.ts";
 import type { Step } from "../../../plan/fuse.ts";
 import {
+  beyond,
   type FunctionBuilder,
   f32,
   f32x4,
@@ -279,7 +280,7 @@ function reduceRows(step: Step, context: KernelContext, outer: number, count: nu
             const at = f.let(i32.add(i32.mul(outerIndex, inner * 4), column));
             for (const [k, { node, combine }] of rules.entries()) {
               for (let v = 0; v * 4 < columnCount; v++) {
-                const target = context.address(node) + v * 16;
+                const target = beyond(context.address(node), v * 16);
                 const sum = f.local("v128", v128.load(i32.add(partials, column), k * partialBytes + v * 16));
                 f.if(block, () => f.set(sum, combine(v128.load(at, target), sum)));
                 storeFloats(f, target, at, sum, Math.min(4, columnCount - v * 4));

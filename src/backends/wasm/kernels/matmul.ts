@@ -10,7 +10,7 @@
  */
 import { matmulSizes } from "../../../ops/matmul.ts";
 import type { Step } from "../../../plan/fuse.ts";
-import { type FunctionBuilder, type I32, i32, v128 } from "../assembler.ts";
+import { type FunctionBuilder, type I32, i32, pointer, v128 } from "../assembler.ts";
 import { fusedPart } from "../fused.ts";
 import type { KernelContext, Phase } from "../kernel.ts";
 import {
@@ -49,7 +49,7 @@ export function matmul(step: Step, context: KernelContext): Phase[] {
     readonly aK: number;
   }
   const [aRow, aK] = transposeA ? [4, m * 4] : [k * 4, 4];
-  const rowsOf = (row: I32): Rows => ({ address: i32.add(i32.mul(row, aRow), context.address(a)), aRow, aK });
+  const rowsOf = (row: I32): Rows => ({ address: i32.add(i32.mul(row, aRow), pointer(context.address(a))), aRow, aK });
 
   /** A tile reads its columns of b in b itself, or in a panel that is ready; or it makes the panel while it reads b. */
   const tile = (
@@ -77,7 +77,7 @@ export function matmul(step: Step, context: KernelContext): Phase[] {
     finish(f, step, part, sums, { row, column, n, rowStep: 1, columnCount });
   };
 
-  const bColumn = (column: I32): I32 => i32.add(i32.mul(column, transposeB ? k * 4 : 4), context.address(b));
+  const bColumn = (column: I32): I32 => i32.add(i32.mul(column, transposeB ? k * 4 : 4), pointer(context.address(b)));
 
   const pack = (f: FunctionBuilder, columnCount: number, column: I32, panel: I32): void => {
     const [source, target] = [f.local("i32", bColumn(column)), f.local("i32", panel)];
@@ -103,7 +103,12 @@ export function matmul(step: Step, context: KernelContext): Phase[] {
             const start = i32.select(i32.gtU(begin, first), begin, first);
             f.forUp(start, f.min(end, first + count), 1, (index) => {
               const row = f.let(i32.add(i32.mul(i32.sub(index, first), rows), done));
-              packColumns(f, { k, rows, rowBytes: m * 4 }, i32.add(i32.mul(row, 4), context.address(a)), address);
+              packColumns(
+                f,
+                { k, rows, rowBytes: m * 4 },
+                i32.add(i32.mul(row, 4), pointer(context.address(a))),
+                address,
+              );
               f.forUp(0, strips.count, 1, (index) =>
                 strips.each(f, index, (column, columnCount) => {
                   const panel = panelAt(index);

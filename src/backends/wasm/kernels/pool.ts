@@ -6,6 +6,8 @@ import type { Node } from "../../../graph/node.ts";
 import type { Pooling } from "../../../ops/pool.ts";
 import type { Step } from "../../../plan/fuse.ts";
 import {
+  type Address,
+  beyond,
   type FunctionBuilder,
   f32x4,
   type I32,
@@ -116,15 +118,15 @@ function eachCell(
 /** Goes through a window's cells with a mask: set where the cell is the first to hold the window's largest. */
 function eachWinner(
   f: FunctionBuilder,
-  x: number,
+  x: Address,
   window: Window,
   body: (won: Local<"v128">, cell: Local<"i32">, plus: number) => void,
 ): void {
   const best = f.local("v128", v128.constF32(Number.NEGATIVE_INFINITY));
-  eachCell(f, window, (cell, plus) => f.set(best, f32x4.pmax(best, v128.load(cell, x + plus))));
+  eachCell(f, window, (cell, plus) => f.set(best, f32x4.pmax(best, v128.load(cell, beyond(x, plus)))));
   const open = f.local("v128", v128.constI32(-1));
   eachCell(f, window, (cell, plus) => {
-    const won = f.let(v128.and(f32x4.eq(v128.load(cell, x + plus), best), open));
+    const won = f.let(v128.and(f32x4.eq(v128.load(cell, beyond(x, plus)), best), open));
     f.set(open, v128.andnot(open, won));
     body(won, cell, plus);
   });
@@ -135,7 +137,7 @@ const cellCount = ({ rows, columns }: Window): V128 => f32x4.convertI32x4(i32x4.
 
 /** A kernel that computes a result for each window from the operands at some addresses. A unit is a row of results. */
 const pool =
-  (result: (f: FunctionBuilder, window: Window, x: number, g: number) => V128) =>
+  (result: (f: FunctionBuilder, window: Window, x: Address, g: Address) => V128) =>
   (step: Step, context: KernelContext): Phase[] => {
     const root = step.root!;
     const [x, g] = root.inputs.map(context.address);
@@ -155,7 +157,7 @@ export const maxPool2d = pool((f, window, x) => {
   const best = f.local("v128", v128.constF32(Number.NEGATIVE_INFINITY));
   const nan = f.local("v128", v128.constI32(0));
   eachCell(f, window, (at, plus) => {
-    const cell = f.let(v128.load(at, x + plus));
+    const cell = f.let(v128.load(at, beyond(x, plus)));
     f.set(best, f32x4.pmax(best, cell));
     f.set(nan, v128.or(nan, f32x4.ne(cell, cell)));
   });
@@ -165,14 +167,14 @@ export const maxPool2d = pool((f, window, x) => {
 export const maxPool2dPick = pool((f, window, x, g) => {
   const picked = f.local("v128", v128.constF32(0));
   eachWinner(f, x, window, (won, cell, plus) => {
-    f.set(picked, v128.bitselect(v128.load(cell, g + plus), picked, won));
+    f.set(picked, v128.bitselect(v128.load(cell, beyond(g, plus)), picked, won));
   });
   return picked;
 });
 
 export const averagePool2d = pool((f, window, x) => {
   const sum = f.local("v128", v128.constF32(0));
-  eachCell(f, window, (cell, plus) => f.set(sum, f32x4.add(sum, v128.load(cell, x + plus))));
+  eachCell(f, window, (cell, plus) => f.set(sum, f32x4.add(sum, v128.load(cell, beyond(x, plus)))));
   return f32x4.div(sum, cellCount(window));
 });
 
@@ -188,7 +190,7 @@ const handOut =
       f: FunctionBuilder,
       window: Window,
       dy: Local<"v128">,
-      x: number,
+      x: Address,
       give: (share: V128, cell: Local<"i32">, plus: number) => void,
     ) => void,
   ) =>

@@ -1,6 +1,6 @@
 /** What many kernels do: going through units, rows and columns. */
 import { type Shape, sizeOf } from "../../../graph/shape.ts";
-import { type FunctionBuilder, type I32, type Int, i32, type Local } from "../assembler.ts";
+import { type Address, type FunctionBuilder, type I32, type Int, i32, type Local, pointer } from "../assembler.ts";
 import type { Phase } from "../kernel.ts";
 
 /** A phase, from the code for one unit. */
@@ -12,9 +12,9 @@ export const eachUnit = (units: number, body: (f: FunctionBuilder, unit: Local<"
 });
 
 /** A phase that fills memory with zeros. */
-export const zeros = (address: number, bytes: number): Phase => ({
+export const zeros = (address: Address, bytes: number): Phase => ({
   units: 1,
-  emit: (f) => f.fillMemory(address, 0, bytes),
+  emit: (f) => f.fillMemory(pointer(address), 0, bytes),
 });
 
 /** Writes the body for `count` columns, four at a time, the rest with fewer lanes; `at` counts bytes of 4-byte elements. */
