@@ -31,6 +31,12 @@ export function check(fits: boolean, wanted: string, came: unknown): asserts fit
   if (!fits) throw new ArgumentError(`${wanted}; ${show(came)} came.`);
 }
 
+/** The error for row numbers that a table does not have. */
+export const noSuchRow = (row: number, rows: number): ArgumentError =>
+  new ArgumentError(
+    `Row ${row} of a table was asked for that has ${rows} rows, numbered from 0. Check the numbers that gather, scatterAdd or embedding was given.`,
+  );
+
 /** How many letters must be changed, added or left out to make one word of the other (Levenshtein, 1966). */
 function distance(a: string, b: string): number {
   let row = Array.from({ length: b.length + 1 }, (_, j) => j);

@@ -18,7 +18,7 @@ export interface Session {
   readonly description: string;
   /** The bytes that variables and plans now take. */
   readonly usedBytes: number;
-  /** Sets a variable to a copy of `values`, making room for it the first time. */
+  /** Sets a variable to a copy of `values`, all of it, making room for it the first time. */
   write(variable: Node, values: AnyArray | readonly number[]): void;
   /** A copy of a variable's values. */
   read(variable: Node): AnyArray;
@@ -33,7 +33,8 @@ export interface Session {
 export interface Executable {
   /**
    * Runs the plan `count` times in a row. Each input holds the values of all `count` runs one after the other, and so
-   * does each output that comes back. Stops early at a guard that is not finite.
+   * does each output that comes back. Stops early at a guard that is not finite. Throws an ArgumentError for a row number
+   * outside of the table that it is looked up in; the session is broken then, and runs nothing more.
    */
   run(inputs: readonly AnyArray[], count?: number): Run | Promise<Run>;
   /** Gives back the memory of the plan. */
@@ -62,4 +63,6 @@ export interface Run {
   readonly outputs: readonly AnyArray[];
   /** How many runs finished; fewer than asked if the guard was not finite in the next one. */
   readonly completed: number;
+  /** How many threads took part. */
+  readonly threads: number;
 }

@@ -1,4 +1,5 @@
 /** Ops that look things up by index: gather, its backward scatterAdd, oneHot, argmax, and toIndex, which makes indices. */
+import { noSuchRow } from "../checks.ts";
 import { ShapeError } from "../errors.ts";
 import type { DType, Node } from "../graph/node.ts";
 import { type AboutOps, applyOp, defineOp } from "../graph/op.ts";
@@ -10,6 +11,10 @@ function wantType(op: string, { dtype }: Node, wanted: DType): void {
     throw new ShapeError(`${op} takes an operand of type ${wanted} there; one of type ${dtype} came.`);
 }
 
+function checkRow(row: number, [rows]: Shape): void {
+  if (row < 0 || row >= rows) throw noSuchRow(row, rows);
+}
+
 const gatherOp = defineOp({
   name: "gather",
   meaning: {
@@ -17,8 +22,9 @@ const gatherOp = defineOp({
     epilogue: ([, index]) => index.shape.length,
     reference: ([table, index], y) => {
       const row = sizeOf(table.shape.slice(1));
-      for (let i = 0; i < index.data.length; i++) {
-        for (let j = 0; j < row; j++) y.data[i * row + j] = table.data[index.data[i] * row + j];
+      for (const [i, number] of index.data.entries()) {
+        checkRow(number, table.shape);
+        for (let j = 0; j < row; j++) y.data[i * row + j] = table.data[number * row + j];
       }
     },
   },
@@ -32,7 +38,7 @@ const gatherOp = defineOp({
 
 /**
  * The rows of `table` that `index` names: table [N, …], index [B] of int → [B, …]. Bytes become floats on the way.
- * Indices outside the table are the caller's mistake to catch; `fit` and `embedding` do.
+ * A run with an index outside of the table throws an ArgumentError that says which.
  */
 export const gather = (table: Node, index: Node): Node => applyOp(gatherOp, [table, index], {});
 
@@ -42,8 +48,9 @@ const scatterAddOp = defineOp<{ shape: Shape }>({
     kind: "structural",
     reference: ([x, index], y) => {
       const row = sizeOf(y.shape.slice(1));
-      for (let i = 0; i < index.data.length; i++) {
-        for (let j = 0; j < row; j++) y.data[index.data[i] * row + j] += x.data[i * row + j];
+      for (const [i, number] of index.data.entries()) {
+        checkRow(number, y.shape);
+        for (let j = 0; j < row; j++) y.data[number * row + j] += x.data[i * row + j];
       }
     },
   },

@@ -1,8 +1,10 @@
 /** Plans of one session beside each other: they share the memory for their runs, and nothing else. */
-import { expect, test } from "vitest";
+import { ArgumentError } from "chainrule";
+import { describe, expect, test } from "vitest";
+import { reference } from "../../src/backends/reference/reference.ts";
 import { wasm } from "../../src/backends/wasm/session.ts";
-import { constant, input } from "../../src/graph/leaf.ts";
-import { add, matmul, max, mul, sum } from "../../src/ops/index.ts";
+import { constant, input, variable } from "../../src/graph/leaf.ts";
+import { add, gather, matmul, max, mul, scatterAdd, sum, toIndex } from "../../src/ops/index.ts";
 import { makePlan } from "../../src/plan/plan.ts";
 
 const SIZE = 4096;
@@ -67,4 +69,47 @@ test("sums and maxima of no numbers, where another plan has left some", () => {
     .run([new Float32Array(0)]).outputs;
   expect([...zeros]).toEqual(Array(17).fill(0));
   expect([...lowest]).toEqual(Array(17).fill(Number.NEGATIVE_INFINITY));
+});
+
+describe.each([
+  ["reference", reference()],
+  ["wasm", wasm({ threads: 1 })],
+] as const)("bad input to %s", (_, backend) => {
+  test("a row number outside of its table is named, whether rows are read or written", () => {
+    const [table, rows, index] = [input("table", [5, 3]), input("rows", [2, 3]), input("index", [2], "int")];
+    for (const bad of [5, -1, 2 ** 31 - 1]) {
+      const look = backend.open().compile(makePlan({ inputs: [table, index], outputs: [gather(table, index)] }));
+      expect(() => look.run([new Float32Array(15), Int32Array.of(4, bad)])).toThrow(
+        `Row ${bad} of a table was asked for that has 5 rows`,
+      );
+      const put = backend
+        .open()
+        .compile(makePlan({ inputs: [rows, index], outputs: [scatterAdd(rows, index, [5, 3])] }));
+      expect(() => put.run([new Float32Array(6), Int32Array.of(bad, 0)])).toThrow(
+        `Row ${bad} of a table was asked for that has 5 rows`,
+      );
+    }
+  });
+
+  test("an array of another length is refused, as a variable's value and as an input", () => {
+    const [w, x] = [variable("w", [2, 2]), input("x", [2, 2])];
+    const session = backend.open();
+    expect(() => session.write(w, [1, 2, 3])).toThrow('"w" has the shape [2, 2] and takes 4 numbers; 3 came.');
+    session.write(w, [1, 2, 3, 4]);
+    expect(() => session.write(w, [5])).toThrow(ArgumentError);
+    expect([...session.read(w)]).toEqual([1, 2, 3, 4]);
+    const program = session.compile(makePlan({ inputs: [x], outputs: [mul(x, w)] }));
+    expect(() => program.run([Float32Array.of(1, 2)])).toThrow('"x" has the shape [2, 2] and takes 4 numbers; 2 came.');
+    expect(() => program.run([new Float32Array(4)], 2)).toThrow("takes 8 numbers for 2 runs; 4 came.");
+    session.close();
+    expect(() => session.read(w)).toThrow(/was closed/);
+  });
+
+  test("indices made of floats stay below a limit that no float32 holds exactly", () => {
+    const x = input("x", [4]);
+    const limit = 2 ** 24 + 2;
+    const program = backend.open().compile(makePlan({ inputs: [x], outputs: [toIndex(x, limit)] }));
+    const numbers = Float32Array.of(-3, Number.NaN, 7.9, 2 ** 26);
+    expect([...program.run([numbers]).outputs[0]]).toEqual([0, 0, 7, limit - 1]);
+  });
 });

@@ -1,7 +1,7 @@
-/** Several threads: the same bits as one, nothing left behind, and a process that ends by itself. */
+/** Several threads: the same bits as one, no thread that waits for ever, and a process that ends by itself. */
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
-import { adam, dense, dropout, input, matmul, RandomStream, sequential, variable, wasm } from "chainrule";
+import { adam, dense, dropout, gather, input, matmul, RandomStream, sequential, variable, wasm } from "chainrule";
 import { expect, test } from "vitest";
 import { makePlan } from "../../src/plan/plan.ts";
 
@@ -27,6 +27,45 @@ async function train(threads: number): Promise<Float32Array> {
   model.close();
   return weights;
 }
+
+const pause = (milliseconds: number) => new Promise((resolve) => setTimeout(resolve, milliseconds));
+
+/** A plan that looks up 4096 rows of a table of 100 and multiplies them: enough work for helpers to be woken up. */
+function lookUp(threads: number) {
+  const session = wasm({ threads }).open();
+  const [table, index, w] = [input("table", [100, 64]), input("index", [4096], "int"), input("w", [64, 64])];
+  const program = session.compile(makePlan({ inputs: [table, index, w], outputs: [matmul(gather(table, index), w)] }));
+  const [rows, weights] = [new Float32Array(100 * 64).fill(1), new Float32Array(64 * 64).fill(2)];
+  return { session, run: (numbers: Int32Array) => program.run([rows, numbers, weights]) };
+}
+
+test("helpers take part as soon as they are ready", async () => {
+  const { session, run } = lookUp(3);
+  const numbers = new Int32Array(4096);
+  let threads = 1;
+  for (let attempt = 0; attempt < 100 && threads === 1; attempt++) {
+    await pause(20);
+    const result = run(numbers);
+    threads = result.threads;
+    expect(result.outputs[0].every((y) => y === 128)).toBe(true);
+  }
+  expect(threads).toBe(3);
+  session.close();
+});
+
+test.each([
+  ["the first thread's share", 0],
+  ["the helper's share", 4095],
+])("a bad row number in %s ends the run, and no thread waits for ever", async (_, place) => {
+  const { session, run } = lookUp(2);
+  const numbers = new Int32Array(4096);
+  for (let attempt = 0; attempt < 100 && run(numbers).threads === 1; attempt++) await pause(20);
+  expect(run(numbers).threads).toBe(2);
+  numbers[place] = 100;
+  expect(() => run(numbers)).toThrow(/Row 100 of a table was asked for that has 100 rows/);
+  expect(() => run(new Int32Array(4096))).toThrow(/stopped in the middle of a run/);
+  session.close();
+});
 
 test("1, 2 and 4 threads give the same bits", async () => {
   const one = await train(1);

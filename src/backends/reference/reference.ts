@@ -3,9 +3,8 @@
  * plan it takes what was asked for and none of what the planner made of it, so that it defines what is correct for the
  * planner, too. It is not fast and does not try to be.
  */
-import { ArgumentError } from "../../errors.ts";
 import { constantArray, fillValue } from "../../graph/leaf.ts";
-import { type Node, nameOf, topologicalOrder } from "../../graph/node.ts";
+import { type Node, topologicalOrder } from "../../graph/node.ts";
 import type { AnyArray, FloatArray, Tensor } from "../../graph/op.ts";
 import { compileScalar, inputScalar } from "../../graph/scalar.ts";
 import { padShape, type Shape, sizeOf, stridesOf } from "../../graph/shape.ts";
@@ -13,6 +12,7 @@ import { ARRAYS } from "../../plan/allocate.ts";
 import { storageOf } from "../../plan/fuse.ts";
 import type { PlanRequest } from "../../plan/plan.ts";
 import type { ImmediateBackend, ImmediateSession, Run } from "../backend.ts";
+import { checkLength, withoutValue } from "../checks.ts";
 
 type Precision = "float64" | "float32";
 
@@ -24,14 +24,16 @@ export const reference = (precision: Precision = "float64"): ImmediateBackend =>
 
 function openSession(precision: Precision): ImmediateSession {
   const variables = new Map<Node, AnyArray>();
+  let closed = false;
 
   const valueAt = (variable: Node): AnyArray => {
     const value = variables.get(variable);
-    if (!value) throw new ArgumentError(`The variable "${nameOf(variable)}" has no value yet: write one first.`);
+    if (!value) throw withoutValue(variable, closed);
     return value;
   };
 
   const write = (variable: Node, values: AnyArray | readonly number[]): void => {
+    checkLength(variable, values);
     const array = newArray(variable, precision);
     array.set(values);
     variables.set(variable, array);
@@ -43,6 +45,7 @@ function openSession(precision: Precision): ImmediateSession {
     inputs: readonly AnyArray[],
     count: number,
   ): Run => {
+    for (const [i, node] of asked.entries()) checkLength(node, inputs[i], count);
     const outputs = wanted.map((node) => newArray(node, precision, count));
     for (let completed = 0; completed < count; completed++) {
       const given = new Map(
@@ -53,12 +56,12 @@ function openSession(precision: Precision): ImmediateSession {
         }),
       );
       const values = evaluate(nodes, precision, (leaf) => given.get(leaf) ?? valueAt(leaf));
-      if (guard && !Number.isFinite(values(guard)[0])) return { outputs, completed };
+      if (guard && !Number.isFinite(values(guard)[0])) return { outputs, completed, threads: 1 };
       for (const [i, node] of wanted.entries()) outputs[i].set(values(node), completed * sizeOf(node.shape));
       const next = updates.map(({ value }) => values(value));
       for (const [i, { variable }] of updates.entries()) write(variable, next[i]);
     }
-    return { outputs, completed: count };
+    return { outputs, completed: count, threads: 1 };
   };
 
   return {
@@ -69,7 +72,10 @@ function openSession(precision: Precision): ImmediateSession {
     write,
     read: (variable) => valueAt(variable).slice(),
     free: (variable) => void variables.delete(variable),
-    close: () => variables.clear(),
+    close() {
+      closed = true;
+      variables.clear();
+    },
     compile: ({ request }) => {
       const { outputs, updates = [], guard } = request;
       const nodes = topologicalOrder([...outputs, ...updates.map(({ value }) => value), ...(guard ? [guard] : [])]);

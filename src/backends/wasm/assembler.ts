@@ -128,6 +128,7 @@ export const i32 = {
   ltS: integer(0x48),
   ltU: integer(0x49),
   gtU: integer(0x4b),
+  geU: integer(0x4f),
   add: integer(0x6a),
   sub: integer(0x6b),
   mul: integer(0x6c),
@@ -186,6 +187,7 @@ export const i32x4 = {
   shrU: simd<Shift>(0xad),
   add: simd(0xae),
   sub: simd(0xb1),
+  minS: simd(0xb6),
   /** Rounds towards zero; what does not fit becomes the nearest integer that does, NaN becomes 0. */
   truncSatF32x4: simd<Unary>(0xf8),
 };
@@ -285,6 +287,11 @@ export class FunctionBuilder {
 
   return(value: Value<Type>): void {
     this.#push([0x0f], value);
+  }
+
+  /** Stops the run with an error. */
+  trap(): void {
+    this.#push([0x00]);
   }
 
   /** Calls the function that `ModuleBuilder` gave this number. */

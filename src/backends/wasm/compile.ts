@@ -9,7 +9,7 @@ import { bytesOf } from "../../plan/allocate.ts";
 import { type Step, storageOf } from "../../plan/fuse.ts";
 import { type Plan, stepFlops } from "../../plan/plan.ts";
 import { type Address, f32, f32x4, type I32, i32, ModuleBuilder, parameter } from "./assembler.ts";
-import { emitBarrier } from "./barrier.ts";
+import { emitBarrier, emitLeave, emitRowCheck } from "./barrier.ts";
 import type { KernelContext, Phase } from "./kernel.ts";
 import { KERNELS } from "./kernels/index.ts";
 import { loop } from "./kernels/loop.ts";
@@ -63,7 +63,8 @@ export interface CompiledPhase {
 /**
  * The module's code, and the phases of each step. It exports `run(thread, threads, count, …addresses of the inputs'
  * values, …addresses for the outputs')`, which gives the number of finished runs. All threads of a run call it with the
- * same arguments but the first. The phases' functions are exported too, for profiles.
+ * same arguments but the first; one that ends in an error calls `leave`, so that no other waits for it. The phases'
+ * functions are exported too, for profiles.
  */
 export function compilePlan(
   plan: Plan,
@@ -79,6 +80,7 @@ export function compilePlan(
     ...options,
     madd: options.fusedMadd ? f32x4.relaxedMadd : multiplyThenAdd,
     address: addressOf,
+    checkRow: (f, row, rows) => emitRowCheck(f, options.barrierAddress, row, rows),
     scratch: (bytes) => {
       scratchBytes = Math.max(scratchBytes, bytes * options.threads);
       return scratchAddress;
@@ -179,6 +181,8 @@ export function compilePlan(
     });
     f.return(done);
   });
+  if (options.threads > 1)
+    module.function({ parameters: [], result: "none", export: "leave" }, (f) => emitLeave(f, options.barrierAddress));
   return { code: module.encode(options.sharedMaximum), phases: compiled };
 }
 

@@ -4,7 +4,7 @@
  */
 import type { Node } from "../../graph/node.ts";
 import type { Step } from "../../plan/fuse.ts";
-import type { Address, FunctionBuilder, Local } from "./assembler.ts";
+import type { Address, FunctionBuilder, I32, Local } from "./assembler.ts";
 import type { Madd } from "./math.ts";
 
 /** What a kernel may know of the plan it is compiled into. */
@@ -14,6 +14,8 @@ export interface KernelContext {
   readonly fusedMadd: boolean;
   /** Where a node's elements begin in memory; views share their operand's place. */
   address(node: Node): Address;
+  /** Stops the run unless a row number lies within its table of so many rows. */
+  checkRow(f: FunctionBuilder, row: I32, rows: number): void;
   /** Memory of its own for each thread while the step runs: the address for thread t is the result + t · bytes. */
   scratch(bytes: number): number;
   /** The most threads that can take part. */

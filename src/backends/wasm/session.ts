@@ -2,17 +2,18 @@
  * The WebAssembly engine's session: one memory, in which variables and the plans' arenas lie, and the compiled plans.
  * Nothing is allocated while a plan runs.
  */
-import { checkNumbers, whole } from "../../checks.ts";
+import { checkNumbers, noSuchRow, whole } from "../../checks.ts";
 import { ArgumentError } from "../../errors.ts";
 import { constantArray } from "../../graph/leaf.ts";
-import { type Node, nameOf } from "../../graph/node.ts";
+import type { Node } from "../../graph/node.ts";
 import type { AnyArray } from "../../graph/op.ts";
 import { sizeOf } from "../../graph/shape.ts";
 import { ARRAYS, bytesOf } from "../../plan/allocate.ts";
 import type { Plan } from "../../plan/plan.ts";
 import type { ImmediateBackend, ImmediateExecutable, ImmediateSession, Run } from "../backend.ts";
+import { brokenSession, checkLength, withoutValue } from "../checks.ts";
 import { createAllocator } from "./allocator.ts";
-import { BARRIER_BYTES } from "./barrier.ts";
+import { BARRIER_BYTES, badRow } from "./barrier.ts";
 import { compilePlan, planWork, worthSharing } from "./compile.ts";
 import { detectFeatures } from "./features.ts";
 import {
@@ -105,6 +106,7 @@ function openSession(
   const controlAddress = allocator.allocate(controlBytes(most));
   let helpers: Helpers | undefined;
   let closed = false;
+  let broken: unknown;
   const variables = new Map<Node, number>();
   const runMemories = new Set<RunMemory>();
 
@@ -114,12 +116,12 @@ function openSession(
 
   const addressOf = (variable: Node): number => {
     const address = variables.get(variable);
-    if (address === undefined)
-      throw new ArgumentError(`The variable "${nameOf(variable)}" has no value yet: write one first.`);
+    if (address === undefined) throw withoutValue(variable, closed);
     return address;
   };
 
   const write = (variable: Node, values: AnyArray | readonly number[]): void => {
+    checkLength(variable, values);
     if (!variables.has(variable)) variables.set(variable, allocator.allocate(bytesOf(variable)));
     view(variable, addressOf(variable)).set(values);
   };
@@ -199,14 +201,24 @@ function openSession(
 
     return {
       run: (inputs, count = 1): Run => {
+        if (broken) throw brokenSession(broken);
+        for (const [i, node] of plan.inputs.entries()) checkLength(node, inputs[i], count);
         stage(count);
         const outputPlaces = staging.slice(staging.length - plan.outputs.length);
         const places = count === 1 ? [...inputPlaces, ...outputPlaces] : staging;
         for (const [i, node] of plan.inputs.entries()) view(node, places[i], count).set(inputs[i]);
         const threads = (job && work * count >= WAKING_WORK && helpers?.start(job, count, places)) || 1;
-        const completed = functions.run(0, threads, count, ...places);
+        let completed: number;
+        try {
+          completed = functions.run(0, threads, count, ...places);
+        } catch (cause) {
+          if (threads > 1) functions.leave();
+          const bad = badRow(new Int32Array(memory.buffer, barrierAddress, BARRIER_BYTES / 4));
+          broken = bad ? noSuchRow(bad.row, bad.rows) : cause;
+          throw bad ? broken : brokenSession(cause);
+        }
         const outputs = plan.outputs.map((node, i) => view(node, places[inputs.length + i], count).slice());
-        return { outputs, completed };
+        return { outputs, completed, threads };
       },
 
       /** Runs each step alone, often enough for the clock to see it; keeps the best of several tries. */

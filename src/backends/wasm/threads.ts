@@ -30,7 +30,7 @@ let control, memory, thread, runs = 0;
     ({ memory, thread } = start);
     control = new Int32Array(memory.buffer, start.address);
   }
-  if (module) jobs[message] = new WebAssembly.Instance(module, { env: { memory } }).exports.run;
+  if (module) jobs[message] = new WebAssembly.Instance(module, { env: { memory } }).exports;
   delete jobs[free];
   Atomics.store(control, ${READY - 1} + thread, message);
   for (;;) {
@@ -38,7 +38,12 @@ let control, memory, thread, runs = 0;
     if (Atomics.load(control, ${MESSAGES}) !== message) return;
     if (signal - message !== runs) {
       runs = signal - message;
-      jobs[control[${JOB}]](thread, ...control.subarray(${JOB + 1}, ${READY}));
+      const { run, leave } = jobs[control[${JOB}]];
+      try {
+        run(thread, ...control.subarray(${JOB + 1}, ${READY}));
+      } catch {
+        leave();
+      }
     } else {
       let watches = ${WATCHES};
       while (watches-- && Atomics.load(control, ${SIGNAL}) === signal);
@@ -55,15 +60,17 @@ interface Helper {
   unref?(): void;
 }
 
-function startHelper(): Helper {
+function startHelper(onError: () => void): Helper {
   const node = globalThis.process?.getBuiltinModule?.("node:worker_threads");
   if (node) {
     const helper = new node.Worker(HELPER, { eval: true, execArgv: [] });
     helper.unref();
+    helper.on("error", onError);
     return helper;
   }
   const url = URL.createObjectURL(new Blob([HELPER], { type: "text/javascript" }));
   const helper = new Worker(url);
+  helper.addEventListener("error", onError);
   URL.revokeObjectURL(url);
   return helper;
 }
@@ -85,8 +92,12 @@ export type Helpers = ReturnType<typeof startHelpers>;
 
 /** @param address where `controlBytes` of the memory, zeros, are kept for this */
 export function startHelpers(memory: WebAssembly.Memory, address: number, count: number) {
+  // Runs go on without helpers where one of them cannot go on.
+  let lost = false;
   const helpers = Array.from({ length: count }, (_, i) => {
-    const helper = startHelper();
+    const helper = startHelper(() => {
+      lost = true;
+    });
     helper.postMessage({ start: { memory, address, thread: i + 1 }, message: 0 });
     return helper;
   });
@@ -118,7 +129,7 @@ export function startHelpers(memory: WebAssembly.Memory, address: number, count:
      */
     start(job: number, count: number, ports: readonly number[]): number {
       const words = control();
-      if (helpers.some((_, i) => Atomics.load(words, READY + i) < job)) return 1;
+      if (lost || helpers.some((_, i) => Atomics.load(words, READY + i) < job)) return 1;
       const threads = helpers.length + 1;
       words.set([job, threads, count, ...ports], JOB);
       wake(words);

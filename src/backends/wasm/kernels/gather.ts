@@ -18,7 +18,9 @@ export function gather(step: Step, context: KernelContext): Phase[] {
       const row = f.let(i32.mul(i, 4));
       const start = f.let(i32.mul(i, count * 4));
       const bytes = table.dtype === "byte" ? 1 : 4;
-      const source = f.let(i32.mul(i32.load(row, context.address(index)), count * bytes));
+      const number = f.let(i32.load(row, context.address(index)));
+      context.checkRow(f, number, table.shape[0]);
+      const source = f.let(i32.mul(number, count * bytes));
       eachColumn(f, count, (column, lanes) => {
         const full = f.let(i32.add(start, column));
         // Integers are moved as they are; what their bytes mean is nothing to a move.
@@ -45,7 +47,9 @@ export function scatterAdd({ root }: Step, context: KernelContext): Phase[] {
         const column = f.let(i32.mul(first, 4));
         f.forUp(0, sizeOf(index.shape), 1, (i) => {
           const source = f.let(i32.add(i32.mul(i, row * 4), column));
-          const target = f.let(i32.add(i32.mul(i32.load(i32.mul(i, 4), context.address(index)), row * 4), column));
+          const number = f.let(i32.load(i32.mul(i, 4), context.address(index)));
+          context.checkRow(f, number, root!.shape[0]);
+          const target = f.let(i32.add(i32.mul(number, row * 4), column));
           for (let v = 0; v < columns; v += 4) {
             const sum = f32x4.add(v128.load(target, beyond(to, v * 4)), v128.load(source, beyond(from, v * 4)));
             storeFloats(f, beyond(to, v * 4), target, sum, Math.min(4, columns - v));
@@ -80,9 +84,9 @@ export function toIndex({ root }: Step, context: KernelContext): Phase[] {
       emit: (f) =>
         eachColumn(f, sizeOf(root!.shape), (offset, lanes) => {
           const value = v128.load(offset, context.address(root!.inputs[0]));
-          // The operands stand so that NaN becomes 0.
-          const kept = f32x4.pmin(f32x4.pmax(v128.constF32(0), value), v128.constF32(limit - 1));
-          storeFloats(f, context.address(root!), offset, i32x4.truncSatF32x4(kept), lanes);
+          // The operands stand so that NaN becomes 0; floats beyond 2²⁴ are not exact, so the end is kept among integers.
+          const number = i32x4.truncSatF32x4(f32x4.pmax(v128.constF32(0), value));
+          storeFloats(f, context.address(root!), offset, i32x4.minS(number, v128.constI32(limit - 1)), lanes);
         }),
     },
   ];

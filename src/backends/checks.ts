@@ -1,0 +1,27 @@
+/** What every backend checks, in the same words: the lengths of arrays, and variables without a value. */
+import { ArgumentError, ChainruleError } from "../errors.ts";
+import { type Node, nameOf } from "../graph/node.ts";
+import { showShape, sizeOf } from "../graph/shape.ts";
+
+/** Throws unless there is a number for each element of a node, in each of so many runs. */
+export function checkLength(node: Node, { length }: ArrayLike<number>, count = 1): void {
+  const wanted = sizeOf(node.shape) * count;
+  if (length !== wanted)
+    throw new ArgumentError(
+      `"${nameOf(node)}" has the shape ${showShape(node.shape)} and takes ${wanted} numbers${count > 1 ? ` for ${count} runs` : ""}; ${length} came.`,
+    );
+}
+
+export const withoutValue = (variable: Node, closed: boolean): ArgumentError =>
+  new ArgumentError(
+    closed
+      ? `The variable "${nameOf(variable)}" is gone: its session, or the model that it belongs to, was closed.`
+      : `The variable "${nameOf(variable)}" has no value yet: write one first.`,
+  );
+
+/** The error for a session of which a run broke off on account of `cause`. */
+export const brokenSession = (cause: unknown): ChainruleError =>
+  new ChainruleError(
+    "This session stopped in the middle of a run, so its variables may be half updated, and it runs nothing more. Make the model anew or load it from its file.",
+    { cause },
+  );
