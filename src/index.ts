@@ -91,6 +91,7 @@ export * as ops from "./ops/index.ts";
 export type { Padding, PaddingOption, Pair, RowOptions } from "./ops/window.ts";
 export * from "./optim/index.ts";
 export { RandomStream } from "./random.ts";
+export type { BatchSource } from "./train/batch-source.ts";
 export {
   type Callback,
   type CallbackMemory,
@@ -101,17 +102,7 @@ export {
 } from "./train/callbacks.ts";
 export type { ClassWeights } from "./train/class-weights.ts";
 export { type FindLearningRateOptions, findLearningRate, type LearningRateSearch } from "./train/find-learning-rate.ts";
-export type { Epoch, EpochReport, Fit, FitObserver, FitOptions, Progress, RunningFit } from "./train/fit.ts";
-export {
-  type Arguments,
-  type CompileFunctionOptions,
-  compile,
-  type GradientOptions,
-  grad,
-  type Tensor,
-  tensor,
-  valueAndGrad,
-} from "./train/functional.ts";
+export type { Fit, FitObserver, FitOptions, Progress, RunningFit } from "./train/fit.ts";
 export {
   type ElementCheck,
   type GradcheckOptions,
@@ -121,7 +112,7 @@ export {
 } from "./train/gradcheck.ts";
 export { health, type Warning, type WarningKind } from "./train/health.ts";
 export { type ChartOptions, History } from "./train/history.ts";
-export type { Numbers, Targets } from "./train/inputs.ts";
+export { type EvaluateOptions, InferenceModel, type ModelOptions } from "./train/inference-model.ts";
 export {
   confusionMatrix,
   defineMetric,
@@ -131,17 +122,18 @@ export {
   type SampleMetric,
   type WholeMetric,
 } from "./train/metrics.ts";
+export { fromBytes, functional, load, Model, sequential } from "./train/model.ts";
+export type { Epoch, EpochReport, Scores } from "./train/scores.ts";
+export type { Data, Inputs, Numbers, Targets } from "./train/to-arrays.ts";
+export { type StepResult, type TrainStep, type TrainStepOptions, trainStep } from "./train/train-step.ts";
+export type { Augment } from "./train/trainer.ts";
 export {
-  type Data,
-  type EvaluateOptions,
-  fromBytes,
-  functional,
-  type Inputs,
-  load,
-  Model,
-  type ModelOptions,
-  sequential,
-} from "./train/model.ts";
-export type { BatchSource } from "./train/source.ts";
-export { type StepResult, type TrainStep, type TrainStepOptions, trainStep } from "./train/step.ts";
-export type { Augment, Scores } from "./train/trainer.ts";
+  type Arguments,
+  type CompileFunctionOptions,
+  compile,
+  type GradientOptions,
+  grad,
+  type Tensor,
+  tensor,
+  valueAndGrad,
+} from "./train/transformations.ts";

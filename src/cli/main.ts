@@ -5,15 +5,9 @@
  */
 import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
-import { EXIT, Interrupted, UsageError } from "./errors.ts";
-import * as evaluate from "./evaluate.ts";
-import * as explain from "./explain.ts";
-import * as gradcheck from "./gradcheck.ts";
-import * as predict from "./predict.ts";
-import * as summary from "./summary.ts";
-import { painter, widthOf, wrapped } from "./terminal.ts";
-import * as train from "./train.ts";
-import { inCommandWords } from "./wording.ts";
+import { EXIT, Interrupted, UsageError } from "./terminal/exit.ts";
+import { painter, widthOf, wrapped } from "./terminal/text.ts";
+import { inCommandWords } from "./terminal/wording.ts";
 
 const { version } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as {
   version: string;
@@ -35,7 +29,20 @@ Exit codes
   2    the command line was wrong
   130  stopped by Ctrl-C or a signal; train leaves a checkpoint`,
   );
-for (const subcommand of [train, evaluate, predict, summary, explain, gradcheck]) subcommand.register(program);
+
+/** The subcommands, in the order of the help. Each is read only where it is wanted, since reading all takes a while. */
+const COMMANDS: Readonly<Record<string, () => Promise<{ register(program: Command): void }>>> = {
+  train: () => import("./commands/train.ts"),
+  evaluate: () => import("./commands/evaluate.ts"),
+  predict: () => import("./commands/predict.ts"),
+  summary: () => import("./commands/summary.ts"),
+  explain: () => import("./commands/explain.ts"),
+  gradcheck: () => import("./commands/gradcheck.ts"),
+};
+
+const wanted = process.argv[2];
+for (const command of Object.hasOwn(COMMANDS, wanted) ? [COMMANDS[wanted]] : Object.values(COMMANDS))
+  (await command()).register(program);
 
 /** The exit code for what was thrown, after saying what it was. */
 function report(error: unknown): number {

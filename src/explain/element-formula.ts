@@ -1,10 +1,10 @@
 /** Formulas with the numbers of one element put in for the names: `0.09 · 0.3 + 0.1 · 0.2` beside `β · m + …`. */
 import { isConstant } from "../graph/leaf.ts";
 import type { Node } from "../graph/node.ts";
+import { broadcastPlace } from "./element-index.ts";
 import { type Formula, value } from "./formula/formula.ts";
 import { type Bind, formulaOf } from "./formula/from-graph.ts";
-import { broadcastPlace } from "./place.ts";
-import type { Values } from "./values.ts";
+import type { Values } from "./node-values.ts";
 
 /**
  * The formula of one element of a node that is computed element by element, with numbers for whatever has a name and

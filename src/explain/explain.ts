@@ -1,7 +1,9 @@
 /** The way in: explains one training step of a model on a batch. */
-import type { Data, Model } from "../train/model.ts";
+
+import type { Model } from "../train/model.ts";
+import type { Data } from "../train/to-arrays.ts";
 import { Explanation } from "./explanation.ts";
-import { type ExplainOptions, open } from "./open.ts";
+import { type ExplainOptions, open } from "./opened-step.ts";
 
 /**
  * Opens one training step of `model` on the batch {x, y}: the forward pass, the loss, the backward pass and the update,

@@ -4,7 +4,8 @@
  */
 import { ArgumentError } from "../errors.ts";
 import { showShape, sizeOf } from "../graph/shape.ts";
-import { type ChainOptions, Chains } from "./chain.ts";
+import { type ChainOptions, Chains } from "./chain-rule.ts";
+import { describePlan } from "./describe-plan.ts";
 import {
   describeBackward,
   describeForward,
@@ -13,7 +14,7 @@ import {
   describeUpdate,
   nodesOf,
   valuesOf,
-} from "./describe.ts";
+} from "./describe-step.ts";
 import type {
   LayerBackward,
   LayerForward,
@@ -25,14 +26,13 @@ import type {
   UpdateDescription,
   WeightDescription,
 } from "./description.ts";
-import { finiteDifference } from "./difference.ts";
+import { flatOf } from "./element-index.ts";
+import { finiteDifference } from "./finite-difference.ts";
 import { Jacobians } from "./jacobian.ts";
-import type { Opened } from "./open.ts";
-import { flatOf } from "./place.ts";
-import { describePlan } from "./plan.ts";
-import { isTrainable, layersOf, resultsOf } from "./stops.ts";
-import { explainUnitStep } from "./unit.ts";
-import { explainUpdate } from "./update.ts";
+import { isTrainable, layersOf, resultsOf } from "./named-arrays.ts";
+import { explainUnitStep } from "./one-unit.ts";
+import type { Opened } from "./opened-step.ts";
+import { explainUpdate } from "./optimizer-update.ts";
 
 /** How much to tell. */
 export interface DetailOptions {

@@ -9,7 +9,7 @@ export { formulaMathml } from "./formula/mathml.ts";
 export { showNumber } from "./formula/number.ts";
 export { formulaText } from "./formula/text.ts";
 export { dot, type GraphOptions, mermaid } from "./graph-view.ts";
-export type { ExplainOptions } from "./open.ts";
+export type { ExplainOptions } from "./opened-step.ts";
 export { type ProfileOptions, profileTraining, type StepCost } from "./profile.ts";
 export { Recorder, type RecorderCost, type RecorderOptions } from "./recorder.ts";
 export type { Block, Inline } from "./report/blocks.ts";

@@ -8,9 +8,9 @@ import { type Node, withInputs } from "../graph/node.ts";
 import type { AnyArray } from "../graph/op.ts";
 import { type Shape, sameShape, sizeOf } from "../graph/shape.ts";
 import { gradientsOf, mul, sum } from "../ops/index.ts";
-import type { Opened } from "./open.ts";
-import type { Stop } from "./stops.ts";
-import { Values } from "./values.ts";
+import type { Stop } from "./named-arrays.ts";
+import { Values } from "./node-values.ts";
+import type { Opened } from "./opened-step.ts";
 
 /** The part of the graph between one stop and those it is computed from directly. */
 interface Cut {

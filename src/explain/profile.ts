@@ -9,7 +9,9 @@ import type { Optimizer } from "../optim/index.ts";
 import { bytesOf } from "../plan/allocate.ts";
 import { stepFlops } from "../plan/plan.ts";
 import { type ClassWeights, classWeigher } from "../train/class-weights.ts";
-import type { Data, Model } from "../train/model.ts";
+import type { Model } from "../train/model.ts";
+import type { Data } from "../train/to-arrays.ts";
+import { freeExamples, uploadExamples } from "../train/trainer.ts";
 import {
   gatheredBatch,
   objectiveOf,
@@ -17,8 +19,7 @@ import {
   optimizerStates,
   trainingGraph,
   trainingPlan,
-} from "../train/program.ts";
-import { freeExamples, uploadExamples } from "../train/trainer.ts";
+} from "../train/training-graph.ts";
 
 /** One step of the plan. */
 export interface StepCost {

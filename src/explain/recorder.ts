@@ -6,11 +6,13 @@
 import type { Session } from "../backends/backend.ts";
 import { ArgumentError } from "../errors.ts";
 import type { Node } from "../graph/node.ts";
+import type { Examples } from "../train/examples.ts";
+import { takeExamples } from "../train/examples.ts";
 import type { FitObserver, RunningFit } from "../train/fit.ts";
-import type { Targets } from "../train/inputs.ts";
+import type { InferenceModel } from "../train/inference-model.ts";
 import { fromBytes, type Model } from "../train/model.ts";
-import { takeExamples } from "../train/rows.ts";
-import { type Examples, makeTrainer, type Position, type Trainer } from "../train/trainer.ts";
+import type { Targets } from "../train/to-arrays.ts";
+import { makeTrainer, type Position, type Trainer } from "../train/trainer.ts";
 import { explain } from "./explain.ts";
 import type { Explanation } from "./explanation.ts";
 
@@ -43,7 +45,7 @@ interface Replay {
   readonly trainer: Trainer;
 }
 
-const nodesOf = ({ model, trainer }: { model: Model; trainer: Trainer }): Node[] => [
+const nodesOf = ({ model, trainer }: { model: InferenceModel; trainer: Trainer }): Node[] => [
   ...model.network.parameters.map(({ node }) => node),
   ...trainer.states.flatMap(({ state }) => Object.values(state)),
 ];

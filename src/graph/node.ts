@@ -3,38 +3,10 @@
  * a plan made from it does. Nodes are immutable plain data, so the explainer, the exporters and the planner all read
  * the very graph that trains.
  */
-import type { Op } from "./op.ts";
 import type { Shape } from "./shape.ts";
+import type { Attributes, DType, Node, Op, Phase } from "./types.ts";
 
-/**
- * What the elements are. `float` has the precision of the backend (float64 in the reference, float32 in
- * WebAssembly); `int` is a signed 32-bit integer; `byte` an unsigned 8-bit one, such as a pixel.
- */
-export type DType = "float" | "int" | "byte";
-
-/** What an op was applied with. Their form is the op's own: its functions take it, its kernels cast to it. */
-export type Attributes = Readonly<Record<string, unknown>>;
-
-/** Which part of a training step a node belongs to. */
-export type Phase = "forward" | "backward" | "update";
-
-/**
- * A node of a graph: an op, what it is applied to, and the shape of the result. Nothing is computed when it is made.
- */
-export interface Node {
-  /** Grows with creation, so inputs always have smaller ids than the nodes that use them. */
-  readonly id: number;
-  readonly op: Op;
-  readonly inputs: readonly Node[];
-  readonly attributes: Attributes;
-  readonly shape: Shape;
-  readonly dtype: DType;
-  /** The layer that made it, such as `dense_1`; empty outside any. */
-  readonly scope: string;
-  readonly phase: Phase;
-  /** For the backward nodes: the forward node through which the chain rule came. */
-  readonly source: Node | undefined;
-}
+export type { Attributes, DType, Node, Phase } from "./types.ts";
 
 let nextId = 0;
 let context: { scope: string; phase: Phase; source: Node | undefined } = {

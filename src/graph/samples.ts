@@ -1,18 +1,10 @@
 /**
  * Descriptions of test inputs, as the `cases` of an op use them. Plain data: the tests draw the numbers.
  */
-import type { DType } from "./node.ts";
 import type { Shape } from "./shape.ts";
+import type { Sample } from "./types.ts";
 
-/** What an op's test cases draw their operands from. */
-export interface Sample {
-  readonly shape: Shape;
-  readonly dtype: DType;
-  /** Numbers are drawn uniformly from [low, high); `gap` keeps them at least so far from 0. */
-  readonly low: number;
-  readonly high: number;
-  readonly gap: number;
-}
+export type { Sample } from "./types.ts";
 
 const float = (shape: Shape, low: number, high: number, gap = 0): Sample => ({ shape, dtype: "float", low, high, gap });
 

@@ -5,15 +5,9 @@
  */
 import type { Node } from "../graph/node.ts";
 import { sizeOf } from "../graph/shape.ts";
-import { type Step, storageOf } from "./fuse.ts";
 import type { Lowered } from "./lower.ts";
-import type { Update } from "./plan.ts";
-
-/** A place in the plan's memory. */
-export interface Slot {
-  readonly offset: number;
-  readonly bytes: number;
-}
+import { storageOf } from "./operands.ts";
+import type { Slot, Step, Update } from "./types.ts";
 
 /** The bytes that a piece of memory takes, so that the next one begins at a multiple of 64. */
 export const aligned = (bytes: number): number => Math.ceil(Math.max(1, bytes) / 64) * 64;

@@ -5,52 +5,11 @@
  */
 import { fillValue } from "../graph/leaf.ts";
 import type { Node } from "../graph/node.ts";
-import { broadcastsTo, padShape, type Shape, sameShape, sizeOf } from "../graph/shape.ts";
+import { type Shape, sameShape } from "../graph/shape.ts";
 import type { Lowered } from "./lower.ts";
+import { patternOf, storageOf } from "./operands.ts";
 import { Order } from "./order.ts";
-import type { Update } from "./plan.ts";
-
-/** How an operand of a step lies to the step's rows and columns. */
-export type Pattern = "full" | "perRow" | "perColumn" | "scalar";
-
-export interface Step {
-  /** All nodes the step computes, in order. */
-  readonly nodes: readonly Node[];
-  /** The structural op whose kernel runs, unless the step is a loop. */
-  readonly root: Node | undefined;
-  readonly elementwise: readonly Node[];
-  /** Reductions of what the loop computes or reads; all over the same axes. */
-  readonly reductions: readonly Node[];
-  /** The shape the step goes over. */
-  readonly space: Shape;
-  /** How many leading axes of the space make up the rows; the rest are the columns. */
-  readonly split: number;
-  /** Results and leaves from outside that it reads, views resolved. */
-  readonly reads: readonly Node[];
-  /** The nodes of the step whose values others need. */
-  readonly writes: readonly Node[];
-  /** Where each written node goes: itself (its slot), or the variable that it updates in place. */
-  readonly stores: ReadonlyMap<Node, Node>;
-}
-
-/** The node whose memory holds this node's elements: views share their operand's. */
-export function storageOf(node: Node): Node {
-  let base = node;
-  while (base.op.meaning.kind === "view") base = base.inputs[0];
-  return base;
-}
-
-/** The pattern of an operand in a space of rows (the first `split` axes) and columns, or undefined if it has none. */
-export function patternOf(shape: Shape, space: Shape, split: number): Pattern | undefined {
-  if (!broadcastsTo(shape, space)) return undefined;
-  const padded = padShape(shape, space.length);
-  const [rows, columns] = [sizeOf(padded.slice(0, split)), sizeOf(padded.slice(split))];
-  // An axis of length 1 varies or not as one likes; "full" is the quickest to read.
-  if (rows * columns === sizeOf(space)) return "full";
-  if (rows * columns === 1) return "scalar";
-  if (columns === 1 && rows === sizeOf(space.slice(0, split))) return "perRow";
-  return rows === 1 && columns === sizeOf(space.slice(split)) ? "perColumn" : undefined;
-}
+import type { Step, Update } from "./types.ts";
 
 /** What becomes one step. */
 interface Group {

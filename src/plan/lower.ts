@@ -7,7 +7,7 @@ import { nodeKeys } from "../graph/equality.ts";
 import { fillValue, input, isConstant } from "../graph/leaf.ts";
 import { inPhase, inScope, makeNode, type Node, topologicalOrder, withInputs } from "../graph/node.ts";
 import { toFloat } from "../ops/functions.ts";
-import type { Plan, PlanRequest, Update } from "./plan.ts";
+import type { Plan, PlanRequest, Update } from "./types.ts";
 
 export type Lowered = Pick<Plan, "inputs" | "outputs" | "updates" | "guard"> & {
   /** Every node to compute and every leaf, in order. */

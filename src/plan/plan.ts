@@ -1,50 +1,12 @@
-/**
- * A plan: what to compute, in which order, where in memory. Plain data, made once from a graph; every backend runs it,
- * and the explainer and the tables of the documentation read it. It holds no code.
- */
-import { type Node, nameOf } from "../graph/node.ts";
+/** From a graph to its plan, and the plan as a table for people. What a plan consists of is in types.ts. */
+import { nameOf } from "../graph/node.ts";
 import { showShape, sizeOf } from "../graph/shape.ts";
-import { allocate, type Slot } from "./allocate.ts";
-import { fuse, type Step } from "./fuse.ts";
+import { allocate } from "./allocate.ts";
+import { fuse } from "./fuse.ts";
 import { lower } from "./lower.ts";
+import type { Plan, PlanRequest, Step } from "./types.ts";
 
-export type { Slot } from "./allocate.ts";
-export type { Step } from "./fuse.ts";
-
-/** After a run, `variable` has the value that `value` had in it. All updates of a run happen at once, as it were. */
-export interface Update {
-  readonly variable: Node;
-  readonly value: Node;
-}
-
-/** What a plan is asked for. */
-export interface PlanRequest {
-  /** Given at every run, in this order. */
-  readonly inputs: readonly Node[];
-  /** Wanted from every run, in this order. */
-  readonly outputs: readonly Node[];
-  readonly updates?: readonly Update[];
-  /** If this scalar output is not finite, the run stops there, before any update of the step. */
-  readonly guard?: Node;
-}
-
-export interface Plan {
-  /** What it was made from: the graph as it was written. */
-  readonly request: PlanRequest;
-  readonly inputs: readonly Node[];
-  /** The nodes that stand for the requested outputs, after rewriting. */
-  readonly outputs: readonly Node[];
-  readonly updates: readonly Update[];
-  readonly guard: Node | undefined;
-  /** Everything that is computed, in order. */
-  readonly steps: readonly Step[];
-  /** Updates that could not be made in place: copied to their variables when all steps are done. */
-  readonly copies: readonly Update[];
-  /** Where in the memory for a run each stored result lies. Variables and constants lie outside it. */
-  readonly slots: ReadonlyMap<Node, Slot>;
-  /** The memory for inputs, outputs and results in between, in bytes. Between runs nothing in it is needed. */
-  readonly arenaBytes: number;
-}
+export type { Plan, PlanRequest, Slot, Step, Update } from "./types.ts";
 
 /** Makes a plan: rewrites the graph to primitive ops, fuses and orders them, lays out the memory. */
 export function makePlan(request: PlanRequest): Plan {

@@ -4,14 +4,13 @@
  */
 import { check, checkNumbers, checkOptionNames, FROM_0, isObject, unknownName, whole } from "../checks.ts";
 import { ArgumentError } from "../errors.ts";
-import type { EpochReport } from "./fit.ts";
 import { scoreNames } from "./history.ts";
-import type { Model } from "./model.ts";
-import type { Scores } from "./trainer.ts";
+import type { InferenceModel } from "./inference-model.ts";
+import type { EpochReport, Scores } from "./scores.ts";
 
 /** A run, as its callbacks have it. */
 export interface TrainingRun {
-  readonly model: Model;
+  readonly model: InferenceModel;
   /** Ends the run after this epoch. */
   stop(): void;
 }

@@ -7,11 +7,12 @@ import { isObject } from "../checks.ts";
 import { ArgumentError } from "../errors.ts";
 import { type Loss, lossOf } from "../nn/losses.ts";
 import type { Callback, TrainingRun } from "./callbacks.ts";
-import { files } from "./files.ts";
-import type { Model } from "./model.ts";
+import type { Examples } from "./examples.ts";
+import { arraysOf } from "./examples.ts";
+import type { InferenceModel } from "./inference-model.ts";
 import { decodeModelFile, type Floats, tensorOf } from "./model-file.ts";
-import { arraysOf } from "./rows.ts";
-import type { Examples, Position, Trainer, TrainerOptions } from "./trainer.ts";
+import { files } from "./node-files.ts";
+import type { Position, Trainer, TrainerOptions } from "./trainer.ts";
 
 export type TrainingRecord = TrainerOptions & {
   readonly examples: Examples;
@@ -58,7 +59,7 @@ const stateArrays = (trainer: Trainer) =>
 /** A callback's arrays in the file: `callback.earlyStopping.dense_1.kernel`. */
 const callbackPrefix = (name: string): string => `callback.${name}.`;
 
-export function encodeTraining(model: Model, trainer: Trainer, record: TrainingRecord): Uint8Array {
+export function encodeTraining(model: InferenceModel, trainer: Trainer, record: TrainingRecord): Uint8Array {
   const tensors = new Map<string, { shape: readonly number[]; data: Floats }>();
   for (const { node, name } of stateArrays(trainer))
     tensors.set(name, { shape: node.shape, data: model.session.read(node) as Floats });

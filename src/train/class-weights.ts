@@ -1,8 +1,8 @@
 /** Weights of classes as weights of rows, which is all that training knows. */
 import { checkNumbers, FROM_0 } from "../checks.ts";
 import { ArgumentError } from "../errors.ts";
+import type { Examples } from "./examples.ts";
 import { classesOf } from "./metrics.ts";
-import type { Examples } from "./trainer.ts";
 
 /**
  * By class number, or by class name, which goes before a number; or `"balanced"`: in inverse proportion to how often each

@@ -8,7 +8,7 @@ import { isVariable } from "../graph/leaf.ts";
 import { type Node, nameOf } from "../graph/node.ts";
 import type { AnyArray } from "../graph/op.ts";
 import { makePlan } from "../plan/plan.ts";
-import { inputsOf, type TrainingGraph } from "./program.ts";
+import { inputsOf, type TrainingGraph } from "./training-graph.ts";
 
 /**
  * @param place which step it is, in words

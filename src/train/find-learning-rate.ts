@@ -4,10 +4,11 @@ import { DivergenceError } from "../errors.ts";
 import type { LossOption } from "../nn/losses.ts";
 import { adam, type LearningRate, type Optimizer } from "../optim/index.ts";
 import { RandomStream } from "../random.ts";
-import type { Data, Model } from "./model.ts";
-import { takeExamples } from "./rows.ts";
-import { trainStep } from "./step.ts";
-import type { Examples } from "./trainer.ts";
+import type { Examples } from "./examples.ts";
+import { takeExamples } from "./examples.ts";
+import type { Model } from "./model.ts";
+import type { Data } from "./to-arrays.ts";
+import { trainStep } from "./train-step.ts";
 
 /** Options of `findLearningRate`. */
 export interface FindLearningRateOptions {

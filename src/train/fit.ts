@@ -3,28 +3,19 @@ import { checkNumbers, whole } from "../checks.ts";
 import { ArgumentError } from "../errors.ts";
 import { type LossOption, lossOf } from "../nn/losses.ts";
 import { adam, type Optimizer } from "../optim/index.ts";
+import { type BatchSource, epochReader } from "./batch-source.ts";
 import { type CallbackOption, callbacksOf, type TrainingRun } from "./callbacks.ts";
+import { checkFit } from "./check-arguments.ts";
 import { encodeTraining, restoreTraining, type TrainingRecord } from "./checkpoint.ts";
 import { type ClassWeights, classWeigher } from "./class-weights.ts";
-import { checkFit } from "./door.ts";
-import { files } from "./files.ts";
+import { splitForValidation } from "./examples.ts";
 import { checkExamples, healthCheck, type Warning, warnOnce } from "./health.ts";
 import { History } from "./history.ts";
-import type { Data, Model } from "./model.ts";
-import { splitForValidation } from "./rows.ts";
-import { type BatchSource, epochReader } from "./source.ts";
-import { type Augment, makeEvaluator, makeTrainer, type Scores, type Trainer } from "./trainer.ts";
-
-/** What one epoch brought: the loss and each metric under its name, over the training data as it was trained on. */
-export interface Epoch extends Scores {
-  /** From 1. */
-  readonly epoch: number;
-  readonly seconds: number;
-  readonly samplesPerSecond: number;
-}
-
-/** An epoch with the scores on the validation data, if any were given. */
-export type EpochReport = Epoch & { readonly validation?: Scores };
+import type { InferenceModel } from "./inference-model.ts";
+import { files } from "./node-files.ts";
+import type { EpochReport, Scores } from "./scores.ts";
+import type { Data } from "./to-arrays.ts";
+import { type Augment, makeEvaluator, makeTrainer, type Trainer } from "./trainer.ts";
 
 /** Where a run stands between epochs, for progress displays. */
 export interface Progress {
@@ -41,7 +32,7 @@ export interface Progress {
 
 /** A run in the middle of its work: its model, what it trains on, and where it stands. */
 export interface RunningFit {
-  readonly model: Model;
+  readonly model: InferenceModel;
   readonly record: TrainingRecord;
   readonly trainer: Trainer;
 }
@@ -99,17 +90,17 @@ export interface FitOptions {
 }
 
 /** The models of the runs under way. */
-const training = new WeakSet<Model>();
+const training = new WeakSet<InferenceModel>();
 
 /** A training run, from `model.fit`: awaited, it gives the history; iterated, its epochs as they come. Once only. */
 export class Fit implements AsyncIterable<EpochReport>, PromiseLike<History> {
-  readonly #model: Model;
+  readonly #model: InferenceModel;
   readonly #data: Data | BatchSource;
   readonly #options: FitOptions;
   #started = false;
   #result: Promise<History> | undefined;
 
-  constructor(model: Model, data: Data | BatchSource, options: FitOptions) {
+  constructor(model: InferenceModel, data: Data | BatchSource, options: FitOptions) {
     this.#model = model;
     this.#data = data;
     this.#options = options;

@@ -8,10 +8,11 @@ import { type Shape, showShape, sizeOf, stridesOf } from "../graph/shape.ts";
 import type { LossOption } from "../nn/losses.ts";
 import { makePlan } from "../plan/plan.ts";
 import { RandomStream } from "../random.ts";
-import type { Data, Model } from "./model.ts";
-import { givenStep } from "./program.ts";
-import { arraysOf } from "./rows.ts";
-import { breathe } from "./trainer.ts";
+import { breathe } from "./breathe.ts";
+import { arraysOf } from "./examples.ts";
+import type { Model } from "./model.ts";
+import type { Data } from "./to-arrays.ts";
+import { givenStep } from "./training-graph.ts";
 
 /** One element of a gradient beside its finite difference. */
 export interface ElementCheck {

@@ -12,10 +12,11 @@ import { type LossOption, lossAfter, lossOf, takesLogits } from "../nn/losses.ts
 import { activationOf, type NamedLayer, type Network } from "../nn/network.ts";
 import { abs, add, greater, less, max, mean, mul, sqrt } from "../ops/index.ts";
 import { makePlan } from "../plan/plan.ts";
-import type { Data, Model } from "./model.ts";
-import { forwardBatch, givenStep } from "./program.ts";
-import { arraysOf, takeExamples } from "./rows.ts";
-import type { Examples } from "./trainer.ts";
+import type { Examples } from "./examples.ts";
+import { arraysOf, takeExamples } from "./examples.ts";
+import type { InferenceModel } from "./inference-model.ts";
+import type { Data } from "./to-arrays.ts";
+import { forwardBatch, givenStep } from "./training-graph.ts";
 
 /** What a warning is about. */
 export type WarningKind =
@@ -102,7 +103,11 @@ interface Probe {
 }
 
 /** Looks at a model with a batch of its data, as often as asked. */
-export function healthCheck({ network, session }: Model, examples: Examples, loss: LossOption) {
+export function healthCheck(
+  { network, session }: Pick<InferenceModel, "network" | "session">,
+  examples: Examples,
+  loss: LossOption,
+) {
   const { count } = examples.x;
   const rows = Math.min(Math.max(LEAST_ROWS, forwardBatch(network)), count);
   const some = takeExamples(
@@ -245,7 +250,7 @@ export function warnOnce(tell: (warning: Warning) => void): (warnings: readonly 
  * for (const { message } of await health(model, data, { loss: "crossEntropy" })) console.warn(message);
  */
 export async function health(
-  model: Model,
+  model: InferenceModel,
   data: Data,
   { loss = model.trainedLoss() }: { readonly loss?: LossOption } = {},
 ): Promise<Warning[]> {

@@ -1,8 +1,8 @@
 /** The epochs of a run: a list that can show itself as a chart and be saved as CSV or JSON. */
 
 import { check, unknownName } from "../checks.ts";
-import { files } from "./files.ts";
-import type { EpochReport } from "./fit.ts";
+import { files } from "./node-files.ts";
+import type { EpochReport } from "./scores.ts";
 
 /** Options of `history.chart`. */
 export interface ChartOptions {

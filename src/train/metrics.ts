@@ -8,7 +8,7 @@ import type { Node } from "../graph/node.ts";
 import { sizeOf } from "../graph/shape.ts";
 import { type Loss, takesLogits } from "../nn/losses.ts";
 import { abs, argmax, equal, greater, less, mean, mul, oneHot, reshape, sub, sum } from "../ops/index.ts";
-import type { Targets } from "./inputs.ts";
+import type { Targets } from "./to-arrays.ts";
 
 /** The mean over samples of a number, or a function of that mean. */
 export interface SampleMetric {

@@ -9,7 +9,7 @@ import { DataError } from "../errors.ts";
 import { sameShape, showShape } from "../graph/shape.ts";
 import type { Layer } from "../nn/layer.ts";
 import { isWiring, type Wiring } from "../nn/wiring.ts";
-import { isLayer } from "./door.ts";
+import { isLayer } from "./check-arguments.ts";
 
 const FORMAT = 1;
 /** The types of elements that a model file has: F64 where a backend computes in double precision. */

@@ -15,10 +15,11 @@ import { add, mul, sum } from "../ops/index.ts";
 import type { Optimizer, ScheduleMemory } from "../optim/index.ts";
 import { makePlan } from "../plan/plan.ts";
 import { RandomStream } from "../random.ts";
-import { cached } from "./cached.ts";
+import { breathe } from "./breathe.ts";
 import { diagnose } from "./diagnose.ts";
-import type { Rows, Targets } from "./inputs.ts";
-import type { Model } from "./model.ts";
+import { arraysOf, type Examples } from "./examples.ts";
+import { cached } from "./memoize.ts";
+import type { Scores } from "./scores.ts";
 import {
   type DataLeaves,
   evaluationPlan,
@@ -32,21 +33,12 @@ import {
   type TrainingGraph,
   trainingGraph,
   trainingPlan,
-} from "./program.ts";
-import { arraysOf } from "./rows.ts";
+} from "./training-graph.ts";
 
-/** What is measured over a data set: the loss, and each metric under its name. */
-export interface Scores {
-  readonly loss: number;
-  readonly [metric: string]: number;
-}
-
-/** Examples ready for the engine. */
-export interface Examples {
-  readonly x: Rows;
-  readonly y: Targets;
-  /** How much each row counts in the loss; all alike if absent. */
-  readonly weights?: Float32Array;
+/** A network whose values lie in a session. */
+interface Opened {
+  readonly network: Network;
+  readonly session: Session;
 }
 
 /** Where a training run stands: enough, with the arrays, to go on as if it had never stopped. */
@@ -112,21 +104,6 @@ const scoresOf = (sums: readonly number[], count: number, { metrics }: Objective
 
 const noSums = ({ metrics }: Objective): number[] => new Array(1 + metrics.length).fill(0);
 
-/** Lets timers, input and other work run. */
-export const breathe = (): Promise<void> =>
-  new Promise((resolve) => {
-    if (typeof setImmediate === "function") {
-      setImmediate(resolve);
-    } else {
-      const { port1, port2 } = new MessageChannel();
-      port1.onmessage = () => {
-        port1.close();
-        resolve();
-      };
-      port2.postMessage(0);
-    }
-  });
-
 /** How many steps fit into one series, judged by the last one. */
 const seriesLength = (length: number, milliseconds: number): number =>
   Math.max(1, Math.min(length * 4, Math.floor((length * SERIES_TIME) / Math.max(milliseconds, 0.01))));
@@ -137,7 +114,7 @@ const nextBatches = (rows: number, batchSize: number, limit: number): readonly [
 
 /** Loss and metrics of a network over a whole data set, as often as asked. */
 export function makeEvaluator(
-  { session, network }: Model,
+  { session, network }: Opened,
   examples: Examples,
   loss: LossOption,
   metrics: readonly string[],
@@ -186,7 +163,7 @@ export function makeEvaluator(
 /** A training run inside the engine. */
 export interface Trainer extends ReturnType<typeof makeTrainer> {}
 
-export function makeTrainer({ session, network }: Model, examples: Examples, options: TrainerOptions) {
+export function makeTrainer({ session, network }: Opened, examples: Examples, options: TrainerOptions) {
   const { augment, read, batchSize, loss, metrics, optimizer } = options;
   checkNumbers("fit: ", { batchSize }, whole(1));
   const objective = objectiveOf(network, loss, metrics);

@@ -1,9 +1,9 @@
 /** Tables on the command line: what columns are taken for is said aloud, and what looks otherwise is warned of. */
 import { resolve } from "node:path";
 import { describe, expect, test } from "vitest";
-import { columnLines, columnWarnings } from "../../src/cli/table.ts";
-import { fromHere, wrapped } from "../../src/cli/terminal.ts";
-import { inCommandWords } from "../../src/cli/wording.ts";
+import { columnLines, columnWarnings } from "../../src/cli/data/columns.ts";
+import { fromHere, wrapped } from "../../src/cli/terminal/text.ts";
+import { inCommandWords } from "../../src/cli/terminal/wording.ts";
 import { readTable } from "../../src/data/table.ts";
 import { Scratch } from "./command.ts";
 

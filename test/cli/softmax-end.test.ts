@@ -1,6 +1,6 @@
 /** A softmax that ends `--layers` is meant as the end: what is missing goes before it. */
 import { expect, test } from "vitest";
-import { chooseRecipe } from "../../src/cli/recipe.ts";
+import { chooseRecipe } from "../../src/cli/training/defaults.ts";
 import { iris, xor } from "../../src/data/index.ts";
 
 test.each([

@@ -18,7 +18,7 @@ import { describe, expect, test } from "vitest";
 import { input } from "../../src/graph/leaf.ts";
 import { gradientsOf, mean as meanOf, mul } from "../../src/ops/index.ts";
 import { classWeigher } from "../../src/train/class-weights.ts";
-import type { Examples } from "../../src/train/trainer.ts";
+import type { Examples } from "../../src/train/examples.ts";
 import { fixture, relativeError, type Stored } from "../support/fixtures.ts";
 import { run } from "../support/run.ts";
 

@@ -9,7 +9,7 @@ import type { AnyArray, FloatArray, Tensor } from "../../graph/op.ts";
 import { compileScalar, inputScalar } from "../../graph/scalar.ts";
 import { padShape, type Shape, sizeOf, stridesOf } from "../../graph/shape.ts";
 import { ARRAYS } from "../../plan/allocate.ts";
-import { storageOf } from "../../plan/fuse.ts";
+import { storageOf } from "../../plan/operands.ts";
 import type { PlanRequest } from "../../plan/plan.ts";
 import type { ImmediateBackend, ImmediateSession, Run } from "../backend.ts";
 import { checkLength, withoutValue } from "../checks.ts";

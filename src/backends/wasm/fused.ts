@@ -6,7 +6,8 @@ import { fillValue } from "../../graph/leaf.ts";
 import type { Node } from "../../graph/node.ts";
 import { inputScalar } from "../../graph/scalar.ts";
 import { type Shape, sizeOf } from "../../graph/shape.ts";
-import { patternOf, type Step } from "../../plan/fuse.ts";
+import { patternOf } from "../../plan/operands.ts";
+import type { Step } from "../../plan/plan.ts";
 import {
   type Address,
   beyond,

@@ -3,7 +3,7 @@
  * to the plan: shapes, strides and addresses are constants in the code.
  */
 import type { Node } from "../../graph/node.ts";
-import type { Step } from "../../plan/fuse.ts";
+import type { Step } from "../../plan/plan.ts";
 import type { Address, FunctionBuilder, I32, Local } from "./assembler.ts";
 import type { Madd } from "./math.ts";
 

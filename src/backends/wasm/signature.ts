@@ -5,7 +5,7 @@
 import { attributesKey } from "../../graph/equality.ts";
 import { fillValue } from "../../graph/leaf.ts";
 import type { Node } from "../../graph/node.ts";
-import type { Step } from "../../plan/fuse.ts";
+import type { Step } from "../../plan/plan.ts";
 
 export interface Signature {
   readonly key: string;

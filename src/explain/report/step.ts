@@ -1,12 +1,12 @@
 /** One training step as a report: forward, loss, backward, update, layer by layer. */
 import { showShape } from "../../graph/shape.ts";
-import { statisticsOf } from "../arrays.ts";
+import { statisticsOf } from "../describe-array.ts";
 import type { ArrayDescription, Computed } from "../description.ts";
 import type { Explanation } from "../explanation.ts";
 import { equal, type Formula, mapSymbols, partial, symbol } from "../formula/formula.ts";
-import type { Opened } from "../open.ts";
-import { splitName } from "../stops.ts";
-import { explainUpdate } from "../update.ts";
+import { splitName } from "../named-arrays.ts";
+import type { Opened } from "../opened-step.ts";
+import { explainUpdate } from "../optimizer-update.ts";
 import { type Block, formula, line, note, section } from "./blocks.ts";
 import { imageOf } from "./image.ts";
 import { arithmetic } from "./weight.ts";

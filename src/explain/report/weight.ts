@@ -12,7 +12,7 @@ import {
 } from "../formula/formula.ts";
 import { showNumber } from "../formula/number.ts";
 import { formulaText } from "../formula/text.ts";
-import { splitName } from "../stops.ts";
+import { splitName } from "../named-arrays.ts";
 import { type Block, formula, type Inline, line, section } from "./blocks.ts";
 
 /** Without the places of elements: ∂L/∂z[3, 5] → ∂L/∂z. */

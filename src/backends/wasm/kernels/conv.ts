@@ -4,7 +4,7 @@
  * of the gradient, and borders, cost no multiplications by zero. The gradient for the kernel is in kernel-gradient.ts.
  */
 import type { Convolution } from "../../../ops/conv.ts";
-import type { Step } from "../../../plan/fuse.ts";
+import type { Step } from "../../../plan/plan.ts";
 import { beyond, type FunctionBuilder, type I32, i32, pointer, v128 } from "../assembler.ts";
 import { fusedPart } from "../fused.ts";
 import type { KernelContext, Phase } from "../kernel.ts";

@@ -2,7 +2,7 @@
 import { PlatformError } from "../../../errors.ts";
 import type { Node } from "../../../graph/node.ts";
 import { type Shape, sizeOf, stridesOf } from "../../../graph/shape.ts";
-import type { Step } from "../../../plan/fuse.ts";
+import type { Step } from "../../../plan/plan.ts";
 import { type Address, beyond, i32, v128 } from "../assembler.ts";
 import { storeFloats } from "../fused.ts";
 import type { KernelContext, Phase } from "../kernel.ts";

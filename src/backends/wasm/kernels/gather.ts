@@ -1,6 +1,6 @@
 /** Kernels of the ops that look things up by index: gather, scatterAdd, oneHot, argmax, toIndex. */
 import { sizeOf } from "../../../graph/shape.ts";
-import type { Step } from "../../../plan/fuse.ts";
+import type { Step } from "../../../plan/plan.ts";
 import { beyond, f32, f32x4, i32, i32x4, v128 } from "../assembler.ts";
 import { fusedPart, loadBytes, spotInRows, storeFloats } from "../fused.ts";
 import type { KernelContext, Phase } from "../kernel.ts";

@@ -4,7 +4,7 @@
  */
 import type { ConvolutionGradient } from "../../../ops/conv.ts";
 import { spanOf } from "../../../ops/window.ts";
-import type { Step } from "../../../plan/fuse.ts";
+import type { Step } from "../../../plan/plan.ts";
 import {
   type Address,
   beyond,

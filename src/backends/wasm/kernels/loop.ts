@@ -2,7 +2,7 @@
  * Loops: steps of elementwise ops, which may end in reductions. One pass over memory, whatever the number of ops.
  */
 import { padShape, type Shape, sizeOf, stridesOf } from "../../../graph/shape.ts";
-import type { Step } from "../../../plan/fuse.ts";
+import type { Step } from "../../../plan/plan.ts";
 import {
   beyond,
   type FunctionBuilder,

@@ -9,7 +9,7 @@
  * rows, so that what their epilogue reads and writes (weights and optimiser state) passes through the cache in order.
  */
 import { matmulSizes } from "../../../ops/matmul.ts";
-import type { Step } from "../../../plan/fuse.ts";
+import type { Step } from "../../../plan/plan.ts";
 import { type FunctionBuilder, type I32, i32, pointer, v128 } from "../assembler.ts";
 import { fusedPart } from "../fused.ts";
 import type { KernelContext, Phase } from "../kernel.ts";

@@ -4,7 +4,7 @@
  */
 import type { Node } from "../../../graph/node.ts";
 import type { Pooling } from "../../../ops/pool.ts";
-import type { Step } from "../../../plan/fuse.ts";
+import type { Step } from "../../../plan/plan.ts";
 import {
   type Address,
   beyond,

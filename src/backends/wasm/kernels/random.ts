@@ -1,5 +1,5 @@
 /** The kernel of randomUniform: Threefry-2x32 on four counters at a time. */
-import type { Step } from "../../../plan/fuse.ts";
+import type { Step } from "../../../plan/plan.ts";
 import { KEY_PARITY, ROTATIONS } from "../../../random.ts";
 import { type FunctionBuilder, f32x4, type I32, i32, i32x4, type V128, v128 } from "../assembler.ts";
 import type { KernelContext, Phase } from "../kernel.ts";

@@ -3,7 +3,7 @@
  * multiplication step of a tile, its epilogue, and the panels from which its right-hand operand is read.
  */
 import { aligned } from "../../../plan/allocate.ts";
-import type { Step } from "../../../plan/fuse.ts";
+import type { Step } from "../../../plan/plan.ts";
 import { type FunctionBuilder, type I32, type Int, i32, type Local, type V128, v128 } from "../assembler.ts";
 import { type Fused, type Spot, spotInRows } from "../fused.ts";
 import type { KernelContext } from "../kernel.ts";

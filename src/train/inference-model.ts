@@ -1,0 +1,271 @@
+/** A network with its values, and what can be done with it without changing them: evaluate, predict, save. */
+
+import type { Backend, Executable, Session } from "../backends/backend.ts";
+import { wasm } from "../backends/wasm/session.ts";
+import { checkOptionNames, unknownName } from "../checks.ts";
+import { ArgumentError } from "../errors.ts";
+import { input } from "../graph/leaf.ts";
+import type { Tensor } from "../graph/op.ts";
+import { type Shape, sizeOf } from "../graph/shape.ts";
+import type { Layer } from "../nn/layer.ts";
+import { type Loss, type LossOption, lossNamed, lossOf, takesLogits } from "../nn/losses.ts";
+import { Network, type Parameter } from "../nn/network.ts";
+import type { Wiring } from "../nn/wiring.ts";
+import { makePlan } from "../plan/plan.ts";
+import { RandomStream } from "../random.ts";
+import { checkData, checkModel, checkPath } from "./check-arguments.ts";
+import type { Examples } from "./examples.ts";
+import { cached } from "./memoize.ts";
+import { largest, softmaxOf } from "./metrics.ts";
+import { encodeModelFile, type ModelFile, tensorOf } from "./model-file.ts";
+import { files } from "./node-files.ts";
+import type { Scores } from "./scores.ts";
+import { summaryTable } from "./summary.ts";
+import {
+  checkFinite,
+  type Data,
+  type Inputs,
+  type Numbers,
+  type Rows,
+  toArray,
+  toRows,
+  toTargets,
+  toUncheckedRows,
+  toWeights,
+} from "./to-arrays.ts";
+import { makeEvaluator } from "./trainer.ts";
+import { forwardBatch, predictionPlan } from "./training-graph.ts";
+
+/** Options of `sequential` and `functional`. */
+export interface ModelOptions {
+  /** The shape of one sample, without the batch: [784], [28, 28, 1]. */
+  readonly input: Shape;
+  /** Decides initial weights, shuffling and dropout; 0 unless said. */
+  readonly seed?: number;
+  /** What computes; the WebAssembly engine unless said. */
+  readonly backend?: Backend;
+}
+
+/** Options of `model.evaluate`. */
+export interface EvaluateOptions {
+  /** The one the model was trained with unless said. */
+  readonly loss?: LossOption;
+  readonly metrics?: readonly string[];
+  readonly signal?: AbortSignal;
+}
+
+/** A network with its values in an engine: all that a model can do but train. */
+export class InferenceModel {
+  readonly network: Network;
+  /** What computes; a second model for the same bits is opened on it. */
+  readonly backend: Backend;
+  /** For the library's own rooms: the values live here. */
+  readonly session: Session;
+  readonly #predictors = new Map<string, Executable>();
+  /** Plain JSON that is saved with the model: class names, columns, the loss it was trained with. */
+  readonly details: Record<string, unknown> = {};
+
+  constructor(options: ModelOptions, layers: readonly Layer[], wiring?: Wiring) {
+    checkModel(options, layers);
+    const { input, seed = 0, backend = wasm() } = options;
+    this.network = new Network(input, seed, layers, wiring);
+    this.backend = backend;
+    this.session = backend.open();
+    for (const { name, node, init } of this.network.parameters)
+      this.session.write(node, init(node.shape, new RandomStream(seed, name)));
+  }
+
+  /** What computes: `wasm, relaxed SIMD, 1 thread`. */
+  get engine(): string {
+    return this.session.description;
+  }
+
+  get inputShape(): Shape {
+    return this.network.inputShape;
+  }
+
+  /** A copy of a parameter's values, by its name such as `dense_1.kernel`. */
+  weight(name: string): Float32Array {
+    return this.session.read(this.#parameter(name).node) as Float32Array;
+  }
+
+  /** Sets a parameter's values. */
+  setWeight(name: string, values: Numbers): void {
+    const { node } = this.#parameter(name);
+    this.session.write(node, toArray(values, node.shape, name));
+  }
+
+  /**
+   * Leaves layers as they are in later training, by name: `dense_1`, or `residual_1.dense_2`. A frozen layer works as at
+   * inference: batch normalisation uses and keeps its running statistics.
+   *
+   * @example
+   * model.freeze("dense_1");
+   */
+  freeze(...layers: string[]): void {
+    for (const name of layers) this.network.freeze(name);
+  }
+
+  /** Trains layers again that were frozen. */
+  unfreeze(...layers: string[]): void {
+    for (const name of layers) this.network.freeze(name, false);
+  }
+
+  #parameter(name: string): Parameter {
+    const { parameters } = this.network;
+    const found = parameters.find((parameter) => parameter.name === name);
+    if (found) return found;
+    const names = parameters.map((parameter) => parameter.name);
+    throw unknownName("parameter", name, names);
+  }
+
+  /** Users' rows, checked. */
+  #rows(rows: Inputs, read = toRows, what = "x"): Rows {
+    const given = typeof rows === "object" && rows !== null && "x" in rows ? rows.x : rows;
+    const x = read(given as Numbers, this.inputShape, what);
+    this.network.check(x.values, what);
+    return x;
+  }
+
+  /** Users' arrays, checked and made ready for a loss. */
+  examples({ x, y, weights }: Data, loss: LossOption, what = ""): Examples {
+    const rows = this.#rows(x, toRows, `${what}x`);
+    return {
+      x: rows,
+      y: toTargets(y as Numbers, lossOf(loss).target, this.network.outputShape, rows.count, `${what}y`),
+      ...(weights && { weights: toWeights(weights, rows.count, `${what}weights`) }),
+    };
+  }
+
+  /** The loss, and each metric under its name, over a data set. */
+  async evaluate(data: Data, options: EvaluateOptions = {}): Promise<Scores> {
+    checkData("evaluate", data);
+    checkOptionNames("evaluate", options, ["loss", "metrics", "signal"]);
+    const { loss = this.trainedLoss(), metrics = [], signal } = options;
+    const evaluator = makeEvaluator(this, this.examples(data, loss), loss, metrics);
+    try {
+      return await evaluator.run(signal);
+    } finally {
+      evaluator.free();
+    }
+  }
+
+  /** The loss it was trained with. */
+  trainedLoss(): Loss {
+    const { loss, lossOptions } = this.details;
+    if (typeof loss === "string") return lossNamed(loss, lossOptions as Record<string, unknown> | undefined);
+    throw new ArgumentError(
+      'A loss must be named, since this model has not been trained yet: { loss: "crossEntropy" }.',
+    );
+  }
+
+  /**
+   * What the network gives for each row: [N, …input shape] → N · output values, flat. For a classifier trained on logits
+   * these are logits; `classify` gives probabilities. A data set may stand for its rows.
+   */
+  async predict(x: Inputs): Promise<Float32Array> {
+    const { values, count } = this.#rows(x, toUncheckedRows);
+    const [rowSize, width] = [sizeOf(this.inputShape), sizeOf(this.network.outputShape)];
+    const most = forwardBatch(this.network);
+    const dtype = values instanceof Uint8Array ? "byte" : "float";
+    const result = new Float32Array(count * width);
+    for (let row = 0; row < count; ) {
+      // What is left goes in smaller powers of two.
+      const size = Math.min(most, 2 ** Math.floor(Math.log2(count - row)));
+      const batch = values.subarray(row * rowSize, (row + size) * rowSize);
+      const predictor = cached(this.#predictors, `${dtype} ${size}`, () =>
+        this.session.compile(predictionPlan(this.network, size, dtype)),
+      );
+      const [output, broken] = (await predictor.run([batch])).outputs;
+      if (broken?.some((zero) => zero !== 0)) checkFinite(values, rowSize, "x");
+      result.set(output, row * width);
+      row += size;
+    }
+    return result;
+  }
+
+  /**
+   * What the network computes on the way, by name: `dense_1.z`, `dense_1.a`, and each layer's result under the layer's
+   * own name. For the given rows, as at inference; each array is [N, …].
+   *
+   * @example
+   * const { "dense_1.a": hidden } = await model.intermediates(x);
+   * console.log(hidden.shape); // [4, 3]
+   */
+  async intermediates(x: Inputs): Promise<Record<string, Tensor>> {
+    const { values, count } = this.#rows(x);
+    const node = input("x", [count, ...this.inputShape], values instanceof Uint8Array ? "byte" : "float");
+    const named = [...this.network.apply(node, { training: false }).named];
+    const program = this.session.compile(makePlan({ inputs: [node], outputs: named.map(([, result]) => result) }));
+    try {
+      const { outputs } = await program.run([values]);
+      return Object.fromEntries(named.map(([name, { shape }], i) => [name, { shape, data: outputs[i] }]));
+    } finally {
+      program.free();
+    }
+  }
+
+  /**
+   * The most likely class of each row and the probabilities of all classes: softmax of the outputs, or the sigmoid of a
+   * single one, unless the network or the loss says that they are probabilities already.
+   */
+  async classify(x: Inputs): Promise<{ classes: Int32Array; probabilities: Float32Array }> {
+    const outputs = await this.predict(x);
+    const width = sizeOf(this.network.outputShape);
+    const { outputOp } = this.network;
+    const loss = typeof this.details.loss === "string" ? this.trainedLoss() : undefined;
+    const isLogit = outputOp !== "sigmoid" && (loss === undefined || takesLogits(lossOf(loss)));
+    const rows = Array.from({ length: outputs.length / width }, (_, row) => {
+      const own = outputs.subarray(row * width, (row + 1) * width);
+      if (width > 1) return outputOp === "softmax" ? [...own] : softmaxOf(own);
+      const p = isLogit ? 1 / (1 + Math.exp(-own[0])) : Math.min(Math.max(own[0], 0), 1);
+      return [1 - p, p];
+    });
+    return {
+      classes: Int32Array.from(rows, (p) => largest(p)),
+      probabilities: Float32Array.from(rows.flat()),
+    };
+  }
+
+  /** A table of the layers, their shapes and parameters. */
+  summary(): string {
+    return summaryTable(this.network, this.engine);
+  }
+
+  /** The model as the bytes of a safetensors file. */
+  toBytes(extra: Pick<ModelFile, "tensors" | "details"> = { tensors: new Map(), details: {} }): Uint8Array {
+    const parameters = this.network.parameters.map(
+      ({ name, node }) => [name, { shape: node.shape, data: this.session.read(node) as Float32Array }] as const,
+    );
+    return encodeModelFile({
+      architecture: {
+        input: this.inputShape,
+        seed: this.network.seed,
+        layers: this.network.toLayers(),
+        wiring: this.network.wiring,
+      },
+      tensors: new Map([...parameters, ...extra.tensors]),
+      details: { ...this.details, ...extra.details },
+    });
+  }
+
+  /** Writes the model to a safetensors file, all of it or nothing. */
+  async save(path: string): Promise<void> {
+    checkPath("save", path);
+    const { writeFile } = await files();
+    await writeFile(path, this.toBytes());
+  }
+
+  /** Takes the parameters' values from a file of the same architecture. */
+  restore(file: ModelFile, name?: string): void {
+    const values = this.network.parameters.map(
+      (parameter) => [parameter.node, tensorOf(file, parameter.name, parameter.node.shape, name)] as const,
+    );
+    for (const [node, data] of values) this.session.write(node, data);
+  }
+
+  /** Gives back the engine's memory and threads at once instead of when the model is collected. */
+  close(): void {
+    this.session.close();
+  }
+}

@@ -1,0 +1,167 @@
+/**
+ * What users hand over, made ready for the engine: any arrays go in, checked flat typed arrays come out. Every message
+ * names the row and the column.
+ */
+
+import { check, show } from "../checks.ts";
+import type { NumberArray } from "../data/arrays.ts";
+import { DataError, ShapeError } from "../errors.ts";
+import { type Shape, showShape, sizeOf } from "../graph/shape.ts";
+
+/** Numbers as users have them: flat, or nested with one level per axis. Bytes stay bytes. */
+export type Numbers = ArrayLike<number> | readonly Numbers[];
+
+/** Inputs and what the network should make of them. */
+export interface Data {
+  /** Rows of the input shape: nested arrays, or one flat array. */
+  readonly x: Numbers | NumberArray;
+  /** One class number per row, or one-hot rows, or target values. */
+  readonly y: Numbers | NumberArray;
+  /** How much each row counts in the loss, one number ≥ 0 per row; the mean still divides by the number of rows. */
+  readonly weights?: ArrayLike<number>;
+  /** The names of the classes, as data sets have them; `classWeights` may use them. */
+  readonly classes?: readonly string[];
+}
+
+/** Rows alone: arrays, or a data set, whose y is not looked at. */
+export type Inputs = Numbers | NumberArray | Pick<Data, "x">;
+
+/** Rows of one shape. */
+export interface Rows {
+  readonly values: Float32Array | Uint8Array;
+  readonly count: number;
+}
+
+const isTyped = (x: unknown): x is ArrayLike<number> => ArrayBuffer.isView(x) && !(x instanceof DataView);
+
+/**
+ * Rows of the network's input shape. Takes nested arrays, a flat array whose length is a multiple of a row's, or a
+ * single row.
+ */
+export function toRows(x: Numbers, shape: Shape, what: string): Rows {
+  const rows = toUncheckedRows(x, shape, what);
+  checkFinite(rows.values, sizeOf(shape), what);
+  return rows;
+}
+
+/** The same, but some number may be NaN or infinite. */
+export function toUncheckedRows(x: Numbers, shape: Shape, what: string): Rows {
+  const size = sizeOf(shape);
+  const values = isTyped(x) ? fromTyped(x) : flatten(x, shape, what);
+  if (values.length === 0) throw new DataError(`${what} is empty; give at least one row of ${showShape(shape)}.`);
+  if (values.length % size !== 0) {
+    throw new ShapeError(
+      `${what} has ${values.length} numbers, no multiple of the ${size} in a row of shape ${showShape(shape)}. Check the input shape, or the number of columns.`,
+    );
+  }
+  return { values, count: values.length / size };
+}
+
+/** As many numbers as a shape has. */
+export function toArray(x: Numbers, shape: Shape, what: string): Float32Array | Uint8Array {
+  const { values } = toRows(x, shape.slice(1), what);
+  const size = sizeOf(shape);
+  if (values.length !== size)
+    throw new ShapeError(`${what} of shape ${showShape(shape)} has ${size} numbers; ${values.length} came.`);
+  return values;
+}
+
+function fromTyped(x: ArrayLike<number>): Float32Array | Uint8Array {
+  if (x instanceof Float32Array || x instanceof Uint8Array) return x;
+  if (x instanceof Uint8ClampedArray) return new Uint8Array(x.buffer, x.byteOffset, x.length);
+  return Float32Array.from(x);
+}
+
+function flatten(x: Numbers, shape: Shape, what: string): Float32Array {
+  check(Array.isArray(x), `${what} must be an array or a typed array`, x);
+  const numbers: number[] = [];
+  const take = (part: unknown, path: readonly number[]): void => {
+    const row = (path[0] ?? 0) + 1;
+    if (typeof part === "number") {
+      numbers.push(part);
+    } else if (Array.isArray(part) || isTyped(part)) {
+      // Within a row, as long as its axis, or flat from there on.
+      const axis = path.length - 1;
+      const wanted = shape[axis] ?? part.length;
+      if (axis >= 0 && part.length !== wanted && part.length !== sizeOf(shape.slice(axis)))
+        throw new ShapeError(
+          `${what}, row ${row} has ${part.length} values; ${wanted} are wanted: its shape is ${showShape(shape)}.`,
+        );
+      for (let i = 0; i < part.length; i++) take(part[i], [...path, i]);
+    } else {
+      const column = path.length > 1 ? `, column ${path[path.length - 1] + 1}` : "";
+      throw new DataError(`${what}, row ${row}${column} is ${show(part)}; a number was wanted.`, { row });
+    }
+  };
+  take(x, []);
+  return Float32Array.from(numbers);
+}
+
+export function checkFinite(values: Float32Array | Uint8Array, rowSize: number, what: string): void {
+  if (values instanceof Uint8Array) return;
+  // All bits of the exponent are set in NaN and the infinities alone.
+  const bits = new Int32Array(values.buffer, values.byteOffset, values.length);
+  let index = 0;
+  while (index < bits.length && (bits[index] & 0x7f800000) !== 0x7f800000) index++;
+  if (index === bits.length) return;
+  const [row, column] = [Math.floor(index / rowSize) + 1, (index % rowSize) + 1];
+  throw new DataError(
+    `${what}, row ${row}, column ${column} is ${values[index]}; give a finite number, or remove the row.`,
+    { row, column },
+  );
+}
+
+/** Targets: class numbers, or rows of numbers. */
+export type Targets =
+  | { readonly kind: "classes"; readonly values: Int32Array }
+  | { readonly kind: "values"; readonly values: Float32Array };
+
+/** Targets for a network that gives `outputShape` per sample: class numbers or one-hot rows, or values. */
+export function toTargets(
+  y: Numbers,
+  wants: "classes" | "values",
+  outputShape: Shape,
+  count: number,
+  what: string,
+): Targets {
+  const width = sizeOf(outputShape);
+  if (Array.isArray(y) && typeof y[0] === "string")
+    throw new DataError(`${what} is text; toDataset of chainrule/data turns names into class numbers.`, { row: 1 });
+  const isFlat = isTyped(y) || (Array.isArray(y) && typeof y[0] === "number");
+  if (wants === "classes" && isFlat && y.length === count)
+    return { kind: "classes", values: labels(y as ArrayLike<number>, width, what) };
+  const { values } = toUncheckedRows(y, isFlat ? [] : outputShape, what);
+  if (values.length !== count * width) {
+    const wanted =
+      wants === "classes"
+        ? `one class number, or one row of ${width} probabilities, was wanted for each.`
+        : `${count * width} were wanted, since the network gives ${showShape(outputShape)} for each.${values.length === count ? " For classes take crossEntropy as the loss, or end the network with dense(1)." : ""}`;
+    throw new ShapeError(`${what} has ${values.length} values for ${count} rows; ${wanted}`);
+  }
+  checkFinite(values, width, what);
+  return { kind: "values", values: Float32Array.from(values) };
+}
+
+/** Throws for the first row whose number does not fit. */
+function checkRows(numbers: readonly number[], fits: (x: number) => boolean, what: string, wanted: string): void {
+  const row = numbers.findIndex((x) => !fits(x)) + 1;
+  if (row > 0) throw new DataError(`${what}, row ${row} is ${numbers[row - 1]}; ${wanted}.`, { row });
+}
+
+/** One number ≥ 0 for each row. */
+export function toWeights(weights: ArrayLike<number>, count: number, what: string): Float32Array {
+  if (weights.length !== count)
+    throw new ShapeError(`${what} has ${weights.length} numbers for ${count} rows; one was wanted for each.`);
+  checkRows(Array.from(weights), (x) => x >= 0 && Math.fround(x) < Infinity, what, "a number ≥ 0 was wanted");
+  return Float32Array.from(weights);
+}
+
+function labels(y: ArrayLike<number>, classes: number, what: string): Int32Array {
+  checkRows(
+    Array.from(y),
+    (x) => Number.isInteger(x) && x >= 0 && x < classes,
+    what,
+    `class numbers from 0 to ${classes - 1} were wanted, since the network has ${classes} outputs. Count classes from 0, or widen the last layer`,
+  );
+  return Int32Array.from(y);
+}
