@@ -28,46 +28,60 @@ export function show(value: unknown): string {
 
 /** Throws unless what came fits; `wanted` says what does. */
 export function check(fits: boolean, wanted: string, came: unknown): asserts fits {
-  if (!fits) throw new ArgumentError(`${wanted}; ${show(came)} came.`);
+  if (!fits) throw new ArgumentError(`${wanted}; ${show(came)} came.`, { facts: { wanted, came: show(came) } });
 }
 
 /** The error for row numbers that a table does not have. */
 export const noSuchRow = (row: number, rows: number): ArgumentError =>
   new ArgumentError(
     `Row ${row} of a table was asked for that has ${rows} rows, numbered from 0. Check the numbers that gather, scatterAdd or embedding was given.`,
+    { code: "no-such-row", facts: { row, rows } },
   );
 
-/** How many letters must be changed, added or left out to make one word of the other (Levenshtein, 1966). */
+/** The number of letters to change, add, leave out or swap to make one word of another (Damerau, 1964). */
 function distance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, j) => j);
+  let [before, row] = [[] as number[], Array.from({ length: b.length + 1 }, (_, j) => j)];
   for (let i = 1; i <= a.length; i++) {
     const next = [i];
     for (let j = 1; j <= b.length; j++) {
       next[j] = Math.min(next[j - 1] + 1, row[j] + 1, row[j - 1] + (a[i - 1] === b[j - 1] ? 0 : 1));
+      if (i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1])
+        next[j] = Math.min(next[j], before[j - 2] + 1);
     }
-    row = next;
+    [before, row] = [row, next];
   }
   return row[b.length];
 }
 
-/** The error for a name that does not exist, with the one that was probably meant; `more` ends the list of those that do. */
-function noSuch(begin: string, name: unknown, known: readonly string[], more = ""): ArgumentError {
-  const text = String(name).toLowerCase();
-  const [{ near, far } = { near: "", far: text.length }] = known
-    .map((option) => ({ near: option, far: distance(text, option.toLowerCase()) }))
+/** The known word that was probably meant by another one; undefined where none is near. */
+export function nearest(word: string, known: readonly string[]): string | undefined {
+  const [best] = known
+    .map((name) => ({ name, far: distance(word.toLowerCase(), name.toLowerCase()) }))
     .sort((a, b) => a.far - b.far);
-  const meant = far <= Math.min(3, text.length / 2) ? ` Did you mean "${near}"?` : "";
-  return new ArgumentError(`${begin} ${show(name)}.${meant} Known are ${known.join(", ") || "none"}${more}.`);
+  return best && best.far <= Math.max(1, Math.floor(word.length / 3)) ? best.name : undefined;
 }
 
+/** ` Did you mean "dense"?` for the known word that was probably meant, or nothing. */
+export function didYouMean(word: string, known: readonly string[]): string {
+  const meant = nearest(word, known);
+  return meant === undefined ? "" : ` Did you mean "${meant}"?`;
+}
+
+/** The error for a name that does not exist, with the one that was probably meant; `more` ends the list of those that do. */
+const noSuch = (what: string, begin: string, name: unknown, known: readonly string[], more = ""): ArgumentError =>
+  new ArgumentError(
+    `${begin} ${show(name)}.${didYouMean(String(name), known)} Known are ${known.join(", ") || "none"}${more}.`,
+    { code: "unknown-name", facts: { what, came: String(name), known, meant: nearest(String(name), known) } },
+  );
+
 export const unknownName = (what: string, name: string, known: readonly string[], more?: string): ArgumentError =>
-  noSuch(`There is no ${what} called`, name, known, more);
+  noSuch(what, `There is no ${what} called`, name, known, more);
 
 /** Throws for options that do not exist, naming the one that was probably meant. */
 export function checkOptionNames(what: string, options: unknown, known: readonly string[]): void {
   check(isObject(options), `${what} takes its options as { ${known[0] ?? ""}: … }`, options);
   for (const name of Object.keys(options))
-    if (!known.includes(name)) throw noSuch(`${what} has no option`, name, known);
+    if (!known.includes(name)) throw noSuch("option", `${what} has no option`, name, known);
 }
 
 /** Which numbers fit, and how that is said. */

@@ -1,21 +1,96 @@
 /**
- * The errors this library throws on purpose. Each message says what came, what was wanted and what to do;
- * the class says which kind of mistake it was, and its fields carry the particulars as data.
+ * The errors this library throws on purpose. Each message says what came, what was wanted and what to do; the class says
+ * which kind of mistake it was, the code which one, and `facts` carries the particulars as data.
  */
+import { inWords, type Message, type Term } from "./wording.ts";
 
-/** The base of every error that chainrule throws deliberately. */
+/** Which mistake an error is about. Codes stay what they are; messages get better. */
+export type ErrorCode =
+  /** An option, a layer or a call that cannot be carried out as asked. `facts`: wanted, came. */
+  | "wrong-argument"
+  /** A name that does not exist. `facts`: what, came, known, and meant, where one is near. */
+  | "unknown-name"
+  /** Shapes that do not fit together. */
+  | "wrong-shape"
+  /** An array that is longer or shorter than its shape. `facts`: array, wanted, came. */
+  | "wrong-length"
+  /** Data that cannot be trained on. `facts`: file, row, column. */
+  | "bad-data"
+  /** A value that is missing. `facts`: file, row, column. */
+  | "missing-value"
+  /** A file whose bytes are not what was written. `facts`: file. */
+  | "damaged-file"
+  /** A file that could not be read or written. `facts`: path. */
+  | "no-file-access"
+  /** A row number outside of its table. `facts`: row, rows. */
+  | "no-such-row"
+  /** Training produced NaN or infinity. `facts`: step, where. */
+  | "diverged"
+  /** A variable without a value. `facts`: variable. */
+  | "no-value"
+  /** A session, or a model, that was closed. */
+  | "closed"
+  /** A session of which a run broke off. */
+  | "broken-session"
+  /** More memory than there is. `facts`: megabytes. */
+  | "out-of-memory"
+  /** Something that this platform lacks. */
+  | "unsupported"
+  | "other";
+
+/** What an error carries beside its message. */
+export interface ErrorDetails extends ErrorOptions {
+  readonly code?: ErrorCode;
+  readonly facts?: Readonly<Record<string, unknown>>;
+}
+
+/**
+ * The base of every error that chainrule throws deliberately.
+ *
+ * @example
+ * try {
+ *   dense(3, { activation: "rellu" });
+ * } catch (error) {
+ *   if (error instanceof ChainruleError) console.log(error.code, error.facts.meant); // unknown-name relu
+ * }
+ */
 export class ChainruleError extends Error {
   override name = "ChainruleError";
+  readonly code: ErrorCode;
+  /** What came, what was wanted, where: plain data, by the names that the codes list. */
+  readonly facts: Readonly<Record<string, unknown>>;
+  /** The message with its options as data; `inWords` writes them in other ways. */
+  readonly said: Message;
+
+  constructor(said: Message, { code = "other", facts = {}, ...options }: ErrorDetails = {}) {
+    super(inWords(said), options);
+    this.said = said;
+    this.code = code;
+    this.facts = facts;
+  }
+
+  /** The message with each option as `write` has it, such as `--missing mean` for `{ option: "missing", value: "mean" }`. */
+  inWords(write: (term: Term) => string): string {
+    return inWords(this.said, write);
+  }
 }
 
 /** Shapes that do not fit together, or a shape that an operation cannot take. */
 export class ShapeError extends ChainruleError {
   override name = "ShapeError";
+
+  constructor(said: Message, details?: ErrorDetails) {
+    super(said, { code: "wrong-shape", ...details });
+  }
 }
 
 /** An option, a layer or a call that cannot be carried out as asked. */
 export class ArgumentError extends ChainruleError {
   override name = "ArgumentError";
+
+  constructor(said: Message, details?: ErrorDetails) {
+    super(said, { code: "wrong-argument", ...details });
+  }
 }
 
 /** Where in a data set or file the offending value stands. Rows count from 1, as an editor shows them. */
@@ -30,8 +105,8 @@ export class DataError extends ChainruleError {
   override name = "DataError";
   readonly at: DataLocation;
 
-  constructor(message: string, at: DataLocation = {}, options?: ErrorOptions) {
-    super(message, options);
+  constructor(said: Message, at: DataLocation = {}, { facts, ...details }: ErrorDetails = {}) {
+    super(said, { code: "bad-data", ...details, facts: { ...at, ...facts } });
     this.at = at;
   }
 }
@@ -44,8 +119,8 @@ export class DivergenceError extends ChainruleError {
   /** The first operation with a value that is not finite, such as `dense_2.matmul`, where known. */
   readonly where: string | undefined;
 
-  constructor(message: string, step: number, where?: string) {
-    super(message);
+  constructor(said: Message, step: number, where?: string) {
+    super(said, { code: "diverged", facts: { step, where } });
     this.step = step;
     this.where = where;
   }
@@ -54,6 +129,10 @@ export class DivergenceError extends ChainruleError {
 /** Something that only some platforms offer is missing here, such as WebAssembly SIMD. */
 export class PlatformError extends ChainruleError {
   override name = "PlatformError";
+
+  constructor(said: Message, details?: ErrorDetails) {
+    super(said, { code: "unsupported", ...details });
+  }
 }
 
 /** A file that could not be read or written. Nothing half-written is left behind. */
@@ -61,8 +140,8 @@ export class FileError extends ChainruleError {
   override name = "FileError";
   readonly path: string;
 
-  constructor(message: string, path: string, options?: ErrorOptions) {
-    super(message, options);
+  constructor(said: Message, path: string, details?: ErrorDetails) {
+    super(said, { code: "no-file-access", ...details, facts: { path } });
     this.path = path;
   }
 }

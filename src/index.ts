@@ -137,3 +137,4 @@ export {
   tensor,
   valueAndGrad,
 } from "./train/transformations.ts";
+export type { Message, Term } from "./wording.ts";

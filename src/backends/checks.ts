@@ -9,6 +9,7 @@ export function checkLength(node: Node, { length }: ArrayLike<number>, count = 1
   if (length !== wanted)
     throw new ArgumentError(
       `"${nameOf(node)}" has the shape ${showShape(node.shape)} and takes ${wanted} numbers${count > 1 ? ` for ${count} runs` : ""}; ${length} came.`,
+      { code: "wrong-length", facts: { array: nameOf(node), wanted, came: length } },
     );
 }
 
@@ -17,11 +18,12 @@ export const withoutValue = (variable: Node, closed: boolean): ArgumentError =>
     closed
       ? `The variable "${nameOf(variable)}" is gone: its session, or the model that it belongs to, was closed.`
       : `The variable "${nameOf(variable)}" has no value yet: write one first.`,
+    { code: closed ? "closed" : "no-value", facts: { variable: nameOf(variable) } },
   );
 
 /** The error for a session of which a run broke off on account of `cause`. */
 export const brokenSession = (cause: unknown): ChainruleError =>
   new ChainruleError(
     "This session stopped in the middle of a run, so its variables may be half updated, and it runs nothing more. Make the model anew or load it from its file.",
-    { cause },
+    { code: "broken-session", cause },
   );

@@ -5,9 +5,10 @@
  */
 import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
+import { ChainruleError } from "../errors.ts";
 import { EXIT, Interrupted, UsageError } from "./terminal/exit.ts";
 import { painter, widthOf, wrapped } from "./terminal/text.ts";
-import { inCommandWords } from "./terminal/wording.ts";
+import { errorText } from "./terminal/wording.ts";
 
 const { version } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as {
   version: string;
@@ -47,20 +48,22 @@ for (const command of Object.hasOwn(COMMANDS, wanted) ? [COMMANDS[wanted]] : Obj
 /** The exit code for what was thrown, after saying what it was. */
 function report(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.usage; // it has spoken already
-  const { name, message: said, stack } = error instanceof Error ? error : new Error(String(error));
-  const message = inCommandWords(said);
+  const thrown = error instanceof Error ? error : new Error(String(error));
+  const { name, stack } = thrown;
+  const message = errorText(thrown);
   if (error instanceof Interrupted) {
     process.stderr.write(`${message}\n`);
     return EXIT.interrupted;
   }
-  const isDeliberate =
-    error instanceof UsageError || /^(Argument|Shape|Data|Divergence|Platform|File)Error$/.test(name);
+  const isDeliberate = error instanceof UsageError || error instanceof ChainruleError;
   // Whole where a script reads it.
   const text = process.stderr.isTTY ? wrapped(`error: ${message}`, widthOf(process.stderr)) : `error: ${message}`;
   process.stderr.write(`${text.replace("error:", (word) => painter(process.stderr)("red", word))}\n`);
   if (process.env.CHAINRULE_DEBUG) process.stderr.write(`${stack}\n`);
   else if (!isDeliberate) process.stderr.write("This should not happen. CHAINRULE_DEBUG=1 shows where it did.\n");
-  if (process.argv.includes("--json")) process.stdout.write(`${JSON.stringify({ event: "error", name, message })}\n`);
+  const { code, facts } = error instanceof ChainruleError ? error : { code: "usage", facts: {} };
+  if (process.argv.includes("--json"))
+    process.stdout.write(`${JSON.stringify({ event: "error", name, code, facts, message })}\n`);
   return error instanceof UsageError || name === "ArgumentError" ? EXIT.usage : EXIT.failed;
 }
 

@@ -76,7 +76,7 @@ class CsvParser {
   }
 
   fail(message: string, cause?: unknown, row = this.#line) {
-    return dataError(message, this.#file === undefined ? { row } : { file: this.#file, row }, cause);
+    return dataError(message, this.#file === undefined ? { row } : { file: this.#file, row }, { cause });
   }
 
   /** The records that are whole once `piece` has come; at the end of the text, the last one too. */

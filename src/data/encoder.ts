@@ -2,7 +2,9 @@
  * Turns the cells of a row into features and a label or target, as a schema says. It neither reads files nor decides
  * what columns hold; table.ts does.
  */
+
 import type { DataError, DataLocation } from "../errors.ts";
+import { message, option } from "../wording.ts";
 import { type Cell, category, parseBoolean, parseDate } from "./cells.ts";
 import type { Dataset } from "./dataset.ts";
 import { dataError, list, show } from "./fail.ts";
@@ -33,7 +35,7 @@ export function numberFor(kind: NumberKind, cell: Cell): number | undefined {
 /** The error for a cell that does not fit its column. */
 export function wrongKind(kind: NumberKind, cell: Cell, at: DataLocation): DataError {
   return dataError(
-    `the value is ${show(cell)}, but the column holds ${WANTED[kind]}; correct it, or declare the column "categorical".`,
+    message`the value is ${show(cell)}, but the column holds ${WANTED[kind]}; correct it, or take the column for words (${option("columns", "categorical")}) or leave it out (${option("ignore")}).`,
     at,
   );
 }
@@ -80,8 +82,9 @@ export class Encoder {
       const came = cell(c);
       if (came === undefined && column.fill === undefined)
         throw dataError(
-          'the value is missing; fill it in, or use missing: "mean" (fill in) or "drop" (leave rows out) in training.',
+          message`the value is missing; fill it in, or train with ${option("missing", "mean")} (fills in the column's mean) or ${option("missing", "drop")} (leaves the row out).`,
           this.#place(row, column.name),
+          { code: "missing-value" },
         );
       if (column.kind !== "categorical") {
         out[offset + feature] = came === undefined ? column.fill! : this.#number(column.kind, came, row, column.name);
@@ -103,8 +106,9 @@ export class Encoder {
     const { name, kind, classes } = this.#schema.target;
     if (cell === undefined)
       throw dataError(
-        'the target is missing; fill it in, or leave such rows out with missing: "drop".',
+        message`the target is missing; fill it in, or leave such rows out with ${option("missing", "drop")}.`,
         this.#place(row, name),
+        { code: "missing-value" },
       );
     if (this.#classes === undefined) return this.#number(kind as NumberKind, cell, row, name);
     const label = kind === "boolean" ? parseBoolean(cell) : this.#classes.get(category(cell));

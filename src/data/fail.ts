@@ -3,17 +3,18 @@
  * asked of untrusted objects. It is not a class of errors; those are in ../errors.ts.
  */
 import { check, isObject, show } from "../checks.ts";
-import { DataError, type DataLocation } from "../errors.ts";
+import { DataError, type DataLocation, type ErrorDetails } from "../errors.ts";
+import { joined, type Message } from "../wording.ts";
 
 export { isObject, show };
 
 /** A `DataError` whose message begins with the place: `iris.csv, row 17, column "sepal": …`. */
-export function dataError(message: string, at: DataLocation = {}, cause?: unknown): DataError {
+export function dataError(said: Message, at: DataLocation = {}, details: ErrorDetails = {}): DataError {
   const { file, row, column } = at;
   const place = [file, row && `row ${row}`, column !== undefined && `column ${show(column)}`]
     .filter(Boolean)
     .join(", ");
-  return new DataError(place ? `${place}: ${message}` : message, at, cause ? { cause } : undefined);
+  return new DataError(place ? joined(`${place}: `, said) : said, at, details);
 }
 
 /** A list of names for a message, cut short when long. */

@@ -39,7 +39,7 @@ export async function decodeIdx(bytes: Uint8Array, file?: string): Promise<Shape
       throw dataError(
         `the gzip file is damaged or cut short: ${(cause as InflateError).message}. Download or copy it again.`,
         at,
-        cause,
+        { cause },
       );
     }
   }

@@ -14,7 +14,7 @@ export function isJpeg(bytes: Uint8Array): boolean {
 /** The pixels of a JPEG file. Throws `DataError`. */
 export async function decodeJpeg(bytes: Uint8Array, file?: string): Promise<Pixels> {
   const fail = (message: string, cause?: unknown) =>
-    dataError(`the JPEG image ${message} Save or copy it again.`, file === undefined ? {} : { file }, cause);
+    dataError(`the JPEG image ${message} Save or copy it again.`, file === undefined ? {} : { file }, { cause });
   const size = frameSize(bytes);
   if (size === undefined) throw fail("is damaged: it has no header, or is cut short within it.");
   const pixels = size.width * size.height;

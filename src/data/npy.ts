@@ -28,7 +28,7 @@ const MAGIC = [0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59]; // \x93NUMPY
  */
 export function decodeNpy(bytes: Uint8Array, file?: string): ShapedArray {
   return decodeArray(bytes, (message, cause) =>
-    dataError(`the NPY file ${message}`, file === undefined ? {} : { file }, cause),
+    dataError(`the NPY file ${message}`, file === undefined ? {} : { file }, { cause }),
   );
 }
 
@@ -127,7 +127,7 @@ export function encodeNpy({ shape, data }: ShapedArray): Uint8Array<ArrayBuffer>
  */
 export async function decodeNpz(bytes: Uint8Array, file?: string): Promise<Map<string, ShapedArray>> {
   const at = file === undefined ? {} : { file };
-  const fail: Fail = (message, cause) => dataError(`the NPZ file ${message}`, at, cause);
+  const fail: Fail = (message, cause) => dataError(`the NPZ file ${message}`, at, { cause });
   const arrays = new Map<string, ShapedArray>();
   let room = MAX_UNPACKED;
   for (const entry of readDirectory(bytes, fail)) {

@@ -57,7 +57,7 @@ export function isPng(bytes: Uint8Array): boolean {
 /** The pixels of a PNG file. Throws `DataError`; nothing of the image's claimed size is allocated before its data is there. */
 export async function decodePng(bytes: Uint8Array, file?: string): Promise<Pixels> {
   const fail: Fail = (message, cause) =>
-    dataError(`the PNG image ${message} Save or copy it again.`, file === undefined ? {} : { file }, cause);
+    dataError(`the PNG image ${message} Save or copy it again.`, file === undefined ? {} : { file }, { cause });
   const chunks = readChunks(bytes, fail);
   const header = readHeader(chunks, fail);
   const passes = (header.interlaced ? ADAM7 : [[0, 0, 1, 1]])

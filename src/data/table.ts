@@ -3,8 +3,10 @@
  * and the schema that encodes later rows in the same way. Cutting the text into fields is in csv.ts, one cell in
  * cells.ts, one row in encoder.ts; nothing is standardised here (see `statistics`).
  */
+
 import { checkOptionNames } from "../checks.ts";
 import { ArgumentError } from "../errors.ts";
+import { type Message, message, option } from "../wording.ts";
 import { type Cell, category, parseBoolean, parseCell, parseDate } from "./cells.ts";
 import { CSV_OPTIONS, type CsvOptions, type CsvSource, parseCsv } from "./csv.ts";
 import type { Dataset, Task } from "./dataset.ts";
@@ -83,7 +85,11 @@ export async function readTable(source: CsvSource, options: TableOptions): Promi
   if (missing === "drop") {
     kept = kept.filter((i) => columns.every((column) => column.cell(i) !== undefined));
     if (kept.length === 0)
-      throw dataError('every row has a missing value, so none is left; fill some in, or use missing: "mean".', at);
+      throw dataError(
+        message`every row has a missing value, so none is left; fill some in, or use ${option("missing", "mean")}.`,
+        at,
+        { code: "missing-value" },
+      );
   }
   const table: Table = { at, rows, kept, maxCategories };
   const targetColumn = columns.find((column) => column.name === options.target)!;
@@ -96,7 +102,7 @@ export async function readTable(source: CsvSource, options: TableOptions): Promi
   const size = encoder.size * kept.length;
   if (size > MAX_NUMBERS)
     throw dataError(
-      `the table would become ${kept.length} rows of ${encoder.size} features, more than memory is meant for; leave columns out (ignore).`,
+      message`the table would become ${kept.length} rows of ${encoder.size} features, more than memory is meant for; leave columns out (${option("ignore")}).`,
       at,
     );
   const x = new Float32Array(size);
@@ -344,7 +350,7 @@ function findKind(column: Column, table: Table): ColumnKind {
     else if (parseDate(cell) !== undefined) dates++;
   }
   if (all === 0)
-    throw dataError("the column has no values; fill it in, or leave it out (ignore).", {
+    throw dataError(message`the column has no values; fill it in, or leave it out (${option("ignore")}).`, {
       ...table.at,
       column: column.name,
     });
@@ -366,12 +372,12 @@ function countValues(column: Column, table: Table): Map<number | string, number>
 const DECIMAL_COMMA = /^[+-]?(\d+|\d{1,3}(\.\d{3})+)?,\d+$/;
 
 /** What to say of words that nearly all look like `3,5`. */
-function withCommas(counts: Map<number | string, number>): string | undefined {
+function withCommas(counts: Map<number | string, number>): Message | undefined {
   const such = [...counts.keys()].filter((value) => typeof value === "string" && DECIMAL_COMMA.test(value));
   // Whole numbers stand among them without a comma.
   const rest = [...counts.keys()].filter((value) => typeof value === "string").length - such.length;
   if (such.length === 0 || rest > such.length / 10) return undefined;
-  return `values such as ${show(such[0])} look like numbers with decimal commas; read them with readCsv and decimal: "comma".`;
+  return message`values such as ${show(such[0])} look like numbers with decimal commas; ${option("decimal", "comma")} reads them as such.`;
 }
 
 /** The categories of a column in order: as numbers where all are, else by character. */
@@ -379,7 +385,7 @@ function categoriesOf(counts: Map<number | string, number>, column: Column, tabl
   if (counts.size > table.maxCategories)
     throw dataError(
       withCommas(counts) ??
-        `the column has ${counts.size} different values, more than the ${table.maxCategories} categories allowed; leave it out (ignore), or raise maxCategories.`,
+        message`the column has ${counts.size} different values, more than the ${table.maxCategories} categories allowed; leave it out (${option("ignore")}), or, in a program, raise maxCategories.`,
       { ...table.at, column: column.name },
     );
   const values = [...counts.keys()];
@@ -431,14 +437,14 @@ function describeTarget(column: Column, table: Table, options: TableOptions): Ta
     if (wrong !== undefined) throw dataError(wrong, at);
     if (counts.size >= 20 && counts.size > 0.9 * table.kept.length)
       throw dataError(
-        `the target has ${counts.size} different words in ${table.kept.length} rows, such as ${show(values[0])}, so it is hardly a class. Choose another target, write numbers as numbers, or say task: "classification".`,
+        message`the target has ${counts.size} different words in ${table.kept.length} rows, such as ${show(values[0])}, so it is hardly a class. Choose another target, write numbers as numbers, or say ${option("task", "classification")}.`,
         at,
       );
   }
   if (task === "regression") {
     if (words)
       throw dataError(
-        `the target holds words such as ${show(values[0])}; regression wants numbers. Choose another target, or task: "classification".`,
+        message`the target holds words such as ${show(values[0])}; regression wants numbers. Choose another target, or ${option("task", "classification")}.`,
         at,
       );
     return { name, kind };

@@ -73,7 +73,7 @@ export function readHeader(bytes: Uint8Array, file?: string): TensorFile {
     problem,
     cause,
     cure = "it is damaged, cut short, or not a safetensors file. Save or copy it again",
-  ) => dataError(`${problem}: ${cure}.`, { file }, cause);
+  ) => dataError(`${problem}: ${cure}.`, { file }, { cause });
   if (bytes.length < 8) throw fail(`has ${bytes.length} bytes, where the header's length takes 8`);
   const length = Number(new DataView(bytes.buffer, bytes.byteOffset, 8).getBigUint64(0, true));
   if (length > MAX_HEADER) throw fail(`has a header of ${length} bytes, more than the ${MAX_HEADER} allowed`);

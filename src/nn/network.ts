@@ -2,6 +2,7 @@
  * A network: layers, how they are wired, their names, their parameters, and how to build their graph. It holds no values
  * and runs nothing. Layers may hold layers; a parameter's name is the way to it: `residual_1.dense_2.kernel`.
  */
+
 import { checkWhole, show, unknownName } from "../checks.ts";
 import { ArgumentError, ChainruleError, ShapeError } from "../errors.ts";
 import { input, variable } from "../graph/leaf.ts";
@@ -9,6 +10,7 @@ import { inScope, type Node, named } from "../graph/node.ts";
 import { type Shape, sameShape, showShape, sizeOf } from "../graph/shape.ts";
 import { add, randomUniform, toFloat } from "../ops/index.ts";
 import { streamKey } from "../random.ts";
+import { joined } from "../wording.ts";
 import type { Initializer } from "./initializers.ts";
 import { type Layer, type LayerConfig, type LayerKind, layerKind, type ParameterSpec } from "./layer.ts";
 import { chained, flowThrough, type Wiring } from "./wiring.ts";
@@ -311,9 +313,10 @@ export class Network {
       return output;
     } catch (error) {
       // What goes wrong in a layer is said with its name.
-      if (!(error instanceof ChainruleError) || error.message.startsWith("Layer ")) throw error;
+      if (!(error instanceof ChainruleError) || "layer" in error.facts) throw error;
       const Kind = error instanceof ShapeError ? ShapeError : ArgumentError;
-      throw new Kind(`Layer ${name}: ${error.message}`, { cause: error });
+      const facts = { ...error.facts, layer: name };
+      throw new Kind(joined(`Layer ${name}: `, error.said), { code: error.code, facts, cause: error });
     }
   }
 }

@@ -3,6 +3,7 @@
  * and exploding gradients, and data that make them likely. One batch goes through the training graph, in the engine;
  * nothing is changed.
  */
+
 import type { Node } from "../graph/node.ts";
 import type { AnyArray } from "../graph/op.ts";
 import { type Shape, sizeOf } from "../graph/shape.ts";
@@ -12,6 +13,7 @@ import { type LossOption, lossAfter, lossOf, takesLogits } from "../nn/losses.ts
 import { activationOf, type NamedLayer, type Network } from "../nn/network.ts";
 import { abs, add, greater, less, max, mean, mul, sqrt } from "../ops/index.ts";
 import { makePlan } from "../plan/plan.ts";
+import { inWords, type Message, message, option } from "../wording.ts";
 import type { Examples } from "./examples.ts";
 import { arraysOf, takeExamples } from "./examples.ts";
 import type { InferenceModel } from "./inference-model.ts";
@@ -36,6 +38,8 @@ export interface Warning {
   readonly where: string;
   /** What was seen, and what to try. */
   readonly message: string;
+  /** The same with its options as data, for those who write them in another way. */
+  readonly said: Message;
 }
 
 /** Fewer rows would not tell a unit that never fires from one that seldom does. */
@@ -58,7 +62,12 @@ const listed = (names: readonly (string | number)[]): string =>
 
 const rounded = (x: number, digits: number): number => Number(x.toPrecision(digits));
 
-const warning = (kind: WarningKind, where: string, message: string): Warning => ({ kind, where, message });
+const warning = (kind: WarningKind, where: string, said: Message): Warning => ({
+  kind,
+  where,
+  message: inWords(said),
+  said,
+});
 
 /** What can be seen in the data alone. */
 export function checkExamples(network: Network, { x: { values, count } }: Examples): Warning[] {
@@ -154,8 +163,8 @@ function activationProbes(layer: NamedLayer, named: ReadonlyMap<string, Node>, o
     judge(values) {
       const dead = [...values.keys()].filter((unit) => values[unit] === 0);
       if (dead.length < DEAD_SHARE * values.length) return undefined;
-      const message = `${dead.length} of the ${values.length} units of ${name} give 0 for all ${a.shape[0]} rows (${listed(dead)}), so they learn nothing. Lower the learning rate, or use init "he", a bias of 0.1, or leakyRelu.`;
-      return warning("deadUnits", name, message);
+      const said = message`${dead.length} of the ${values.length} units of ${name} give 0 for all ${a.shape[0]} rows (${listed(dead)}), so they learn nothing. Lower the learning rate, or use ${option("init", "he")}, a bias of 0.1, or leakyRelu.`;
+      return warning("deadUnits", name, said);
     },
   };
   const range = activationRange(activationOf(layer));
@@ -166,8 +175,8 @@ function activationProbes(layer: NamedLayer, named: ReadonlyMap<string, Node>, o
     node: mean(add(less(a, low + margin), greater(a, high - margin))),
     judge([share]) {
       if (share < SATURATED_SHARE) return undefined;
-      const message = `${Math.round(100 * share)} % of the values of ${name} lie at the ends of ${activationOf(layer)}'s range, where its derivative is almost 0. Scale the input, take init "glorotUniform", batchNorm before it, or relu.`;
-      return warning("saturatedActivation", name, message);
+      const said = message`${Math.round(100 * share)} % of the values of ${name} lie at the ends of ${activationOf(layer)}'s range, where its derivative is almost 0. Scale the input, take ${option("init", "glorotUniform")}, batchNorm before it, or relu.`;
+      return warning("saturatedActivation", name, said);
     },
   };
   return [largest, atEnds];
@@ -181,13 +190,13 @@ function judgeGradients(gradients: readonly { name: string; shape: Shape; size: 
   const largest = kernels.reduce((so, next) => (next.size > so.size ? next : so));
   const total = Math.hypot(...gradients.map(({ shape, size }) => size * Math.sqrt(sizeOf(shape))));
   if (!(total <= EXPLODED)) {
-    const message = `All gradients together have length ${rounded(total, 3)}; such steps overshoot. Scale inputs and targets, clip (globalClipNorm: 1), or lower the learning rate.`;
-    return warning("explodingGradient", largest.name, message);
+    const said = message`All gradients together have length ${rounded(total, 3)}; such steps overshoot. Scale inputs and targets, clip (${option("globalClipNorm", 1)}), or lower the learning rate.`;
+    return warning("explodingGradient", largest.name, said);
   }
   const vanished = kernels.filter(({ size }) => size < VANISHED * largest.size).map(({ name }) => name);
   if (vanished.length === 0) return undefined;
-  const message = `The gradient of ${listed(vanished)} is less than ${VANISHED} of another layer's, so these weights hardly move. Use relu (with init "he"), batchNorm, residual, or fewer layers.`;
-  return warning("vanishingGradient", vanished[0], message);
+  const said = message`The gradient of ${listed(vanished)} is less than ${VANISHED} of another layer's, so these weights hardly move. Use relu (with ${option("init", "he")}), batchNorm, residual, or fewer layers.`;
+  return warning("vanishingGradient", vanished[0], said);
 }
 
 /** A loss on logits after an activation that makes probabilities, another than its own. */
@@ -196,8 +205,8 @@ function doubleActivation(network: Network, loss: LossOption): Warning | undefin
   const makesProbabilities = activation === "softmax" || activationRange(activation)?.[0] === 0;
   if (!makesProbabilities || !takesLogits(lossAfter(activation, loss))) return undefined;
   const { name } = network.allLayers.at(-1)!;
-  const message = `${name} ends in ${activation}, but ${lossOf(loss).name ?? "this loss"} takes the sums before it (logits) and does that itself. Leave the last activation out; classify() gives probabilities all the same.`;
-  return warning("doubleActivation", name, message);
+  const said = message`${name} ends in ${activation}, but ${lossOf(loss).name ?? "this loss"} takes the sums before it (logits) and does that itself. Leave the last activation out; ${option("classify")} gives probabilities all the same.`;
+  return warning("doubleActivation", name, said);
 }
 
 /** The loss of the best answer that is the same for every row, where that is known. */
@@ -227,8 +236,8 @@ function constantLoss({ x: { count }, y: { kind, values } }: Examples, loss: Los
 function notLearning(examples: Examples, loss: LossOption, now: number): Warning | undefined {
   const best = examples.weights ? undefined : constantLoss(examples, loss);
   if (best === undefined || best < 1e-6 || now < 0.95 * best) return undefined;
-  const message = `The loss is ${rounded(now, 4)}; always giving the same answer would reach ${rounded(best, 4)}. Check that the rows of x and y belong together, try another learning rate (findLearningRate) or a larger network.`;
-  return warning("notLearning", "loss", message);
+  const said = message`The loss is ${rounded(now, 4)}; always giving the same answer would reach ${rounded(best, 4)}. Check that inputs and targets belong together, try another learning rate (${option("findLearningRate")}) or a larger network.`;
+  return warning("notLearning", "loss", said);
 }
 
 /** Passes warnings on, each once. */

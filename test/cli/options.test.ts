@@ -1,12 +1,12 @@
 /** The small languages of the command line, and the text it prints: without a process. */
 import { describe, expect, test } from "vitest";
+import { didYouMean } from "../../src/checks.ts";
 import { readLayers } from "../../src/cli/options/layers.ts";
 import { readLoss } from "../../src/cli/options/losses.ts";
 import { readOptimizer, readSchedule } from "../../src/cli/options/optimizers.ts";
 import { progressLine } from "../../src/cli/report/progress.ts";
 import type { ClassScores } from "../../src/cli/report/scores.ts";
 import { scoreLines } from "../../src/cli/report/test-report.ts";
-import { didYouMean } from "../../src/cli/terminal/exit.ts";
 import { bar, duration, measure, name, quote, sparkline } from "../../src/cli/terminal/text.ts";
 
 describe("--layers", () => {

@@ -253,7 +253,7 @@ describe("planted failures that are warned of", () => {
         ),
       "notLearning",
       "loss",
-      /rows of x and y belong together/,
+      /inputs and targets belong together/,
     ],
     [
       "26. much too small a learning rate",

@@ -98,7 +98,7 @@ function openSession(
     } catch (cause) {
       throw new ArgumentError(
         `The engine needs ${Math.ceil(end / 2 ** 20)} MB of memory and cannot have them (WebAssembly ends at 4096 MB). Use a smaller batch, model or data set, or keep pixels as bytes.`,
-        { cause },
+        { code: "out-of-memory", facts: { megabytes: Math.ceil(end / 2 ** 20) }, cause },
       );
     }
   });

@@ -4,6 +4,7 @@
  */
 import { readdir, stat } from "node:fs/promises";
 import { basename, resolve } from "node:path";
+import { didYouMean } from "../../checks.ts";
 import {
   circles,
   curve,
@@ -27,7 +28,7 @@ import {
 } from "../../data/node.ts";
 import { DataError } from "../../index.ts";
 import type { Details } from "../model/metadata.ts";
-import { didYouMean, UsageError } from "../terminal/exit.ts";
+import { UsageError } from "../terminal/exit.ts";
 import { readHeader, refuseWithoutTarget } from "./columns.ts";
 
 /** Data sets that need no file. */

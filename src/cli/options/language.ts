@@ -3,7 +3,9 @@
  * `dense 128 relu bias=false`. Each known name lists its parameters in order; all mistakes are named with what exists.
  * Which names there are is for layers.ts and optimizers.ts.
  */
-import { didYouMean, UsageError } from "../terminal/exit.ts";
+
+import { didYouMean } from "../../checks.ts";
+import { UsageError } from "../terminal/exit.ts";
 
 /** Reads the text of one argument; gives undefined where it is not what was wanted. */
 export interface Parameter<T> {

@@ -23,7 +23,7 @@ export async function overfitting({ model, parts, recipe, options }: Training, s
     {
       kind: "overfitting",
       where: "test",
-      message: `The network has learnt the training rows by heart: ${said}. Try more rows, fewer units (--layers), more weight decay (--optimizer "adamw weightDecay=${more}"), dropout, or --validation 0.2 --early-stopping 10.`,
+      said: `The network has learnt the training rows by heart: ${said}. Try more rows, fewer units (--layers), more weight decay (--optimizer "adamw weightDecay=${more}"), dropout, or --validation 0.2 --early-stopping 10.`,
     },
   ];
 }

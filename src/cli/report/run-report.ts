@@ -135,15 +135,15 @@ function listText(names: readonly string[]): string {
 /** What kept the network from learning as it could, with what to try. */
 export function showWarnings(
   { display, data, recipe }: Training,
-  warnings: readonly (Omit<Warning, "kind"> & { kind: string })[],
+  warnings: readonly (Pick<Warning, "where" | "said"> & { readonly kind: string })[],
 ): void {
   const paint = painter(process.stderr);
-  for (const { kind, where, message } of warnings) {
+  for (const { kind, where, said } of warnings) {
     // Of a table's columns more is known, and said before; a loss in the square of the target's unit has large
     // gradients, which say nothing.
     if (kind === "constantFeature" && data.form === "table") continue;
     if (kind === "explodingGradient" && recipe.leave.length > 0) continue;
-    const text = inCommandWords(message);
+    const text = inCommandWords(said);
     display.note(titled("warning", text, paint, "yellow"));
     display.event({ event: "warning", kind, where, message: text });
   }

@@ -1,25 +1,26 @@
-/**
- * The library's messages in the words of the command: what is an option of a function there is an option of the command
- * line here. Messages that hold none of these words come back as they are.
- */
+/** The library's messages in the words of the command: an option of a function is an option of the command line here. */
+import { ChainruleError } from "../../errors.ts";
+import { inWords, type Message, type Term } from "../../wording.ts";
 
-const WORDS: readonly (readonly [RegExp, string])[] = [
-  [
-    /use missing: "mean" \(fill in\) or "drop" \(leave rows out\) in training/,
-    "train with --missing mean (fills in the column's mean) or --missing drop (leaves the row out)",
-  ],
-  [/(?<!--)missing: "(mean|drop|error)"/g, "--missing $1"],
-  [/read them with readCsv and decimal: "comma"/, "give --decimal comma to read them as such"],
-  [/(?<!--)task: "(classification|regression)"/g, "--task $1"],
-  [/\(ignore\), or raise maxCategories/, "(--ignore NAME)"],
-  [/\(ignore\)/g, "(--ignore NAME)"],
-  [/correct it, or declare the column "categorical"/, "correct it, or leave the column out (--ignore NAME)"],
-  [/\(globalClipNorm: 1\)/, '(--optimizer "adam globalClipNorm=1")'],
-  [/init "(\w+)"/g, "init=$1"],
-  [/classify\(\) gives probabilities/, "predict gives probabilities"],
-  [/ \(findLearningRate\)/, " (--learning-rate)"],
-  [/the rows of x and y belong together/, "inputs and targets belong together"],
-];
+/** How the command writes what the library names; what is not here is written alike in both. */
+const OPTIONS: Readonly<Record<string, (value: string | number | undefined) => string>> = {
+  missing: (policy) => `--missing ${policy}`,
+  decimal: (mark) => `--decimal ${mark}`,
+  task: (task) => `--task ${task}`,
+  ignore: () => "--ignore NAME",
+  columns: (kind) => `--columns "NAME ${kind}"`,
+  init: (name) => `init=${name}`,
+  globalClipNorm: (norm) => `--optimizer "adam globalClipNorm=${norm}"`,
+  classify: () => "predict",
+  findLearningRate: () => "--learning-rate",
+};
 
-export const inCommandWords = (message: string): string =>
-  WORDS.reduce((text, [from, to]) => text.replace(from, to), message);
+const written = ({ option, value }: Term): string =>
+  Object.hasOwn(OPTIONS, option) ? OPTIONS[option](value) : value === undefined ? option : `${option}=${value}`;
+
+/** A message as the command says it. */
+export const inCommandWords = (said: Message): string => inWords(said, written);
+
+/** What an error says, as the command says it. */
+export const errorText = (error: Error): string =>
+  error instanceof ChainruleError ? inCommandWords(error.said) : error.message;

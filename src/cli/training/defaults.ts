@@ -2,6 +2,8 @@
  * Chooses what the command line leaves open: how the data enter, which layers, loss, optimiser and metrics, how long.
  * It reads the data's form and trains nothing. What was chosen is printed by the caller.
  */
+
+import { didYouMean } from "../../checks.ts";
 import { type Dataset, statistics, type Task } from "../../data/index.ts";
 import {
   DataError,
@@ -20,7 +22,7 @@ import { asUsage } from "../options/language.ts";
 import { readLayers } from "../options/layers.ts";
 import { classOutputs, lastActivation, readLoss } from "../options/losses.ts";
 import { readOptimizer, readSchedule } from "../options/optimizers.ts";
-import { didYouMean, UsageError } from "../terminal/exit.ts";
+import { UsageError } from "../terminal/exit.ts";
 import { plural } from "../terminal/text.ts";
 
 /** What the command line may say of the recipe. */

@@ -5,7 +5,7 @@
  */
 import { resolve } from "node:path";
 import type { Command } from "commander";
-import { DataError, fromBytes, type Model, reference } from "../../index.ts";
+import { ChainruleError, DataError, fromBytes, type Model, reference } from "../../index.ts";
 import { isNumber } from "../data/split.ts";
 import { readModelBytes } from "../model/open-model.ts";
 import { asUsage } from "../options/language.ts";
@@ -30,9 +30,13 @@ function open(bytes: Uint8Array, path: string): Model {
   try {
     return fromBytes(bytes, { file: path, backend: reference() });
   } catch (error) {
-    if (!(error instanceof Error && error.message.includes("defineLayer"))) throw error;
+    if (!(error instanceof ChainruleError && error.facts.what === "layer")) throw error;
     const hint = "If a model file defines it, give --model FILE beside --resume.";
-    throw new DataError(`${error.message} ${hint}`, { file: path }, { cause: error });
+    throw new DataError(
+      `${error.message} ${hint}`,
+      { file: path },
+      { code: error.code, facts: error.facts, cause: error },
+    );
   }
 }
 

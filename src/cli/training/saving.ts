@@ -3,6 +3,7 @@ import { rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { DivergenceError, FileError } from "../../index.ts";
+import { joined } from "../../wording.ts";
 import { UsageError } from "../terminal/exit.ts";
 import type { Training } from "./run.ts";
 
@@ -49,7 +50,7 @@ export async function keptWeights({ out, model }: Training, error: DivergenceErr
     () => ` They are in ${path}.`,
     () => "",
   );
-  return new DivergenceError(`${error.message}${kept}`, error.step, error.where);
+  return new DivergenceError(joined(error.said, kept), error.step, error.where);
 }
 
 export async function save(run: Training): Promise<void> {
@@ -70,5 +71,5 @@ export async function savedElsewhere({ out, model }: Training, error: FileError)
     () => ` The model as it is now is in ${refuge}.`,
     () => "",
   );
-  return new FileError(`${error.message}${saved}`, error.path, { cause: error });
+  return new FileError(joined(error.said, saved), error.path, { cause: error });
 }
