@@ -6,14 +6,14 @@
 /** An option, or a function, that a message names. */
 export interface Term {
   readonly option: string;
-  readonly value?: string | number;
+  readonly value?: string | number | boolean;
 }
 
 /** A text, or the parts of one. */
 export type Message = string | readonly (string | Term)[];
 
 /** An option for a message: `option("missing", "mean")`. */
-export const option = (name: string, value?: string | number): Term =>
+export const option = (name: string, value?: string | number | boolean): Term =>
   value === undefined ? { option: name } : { option: name, value };
 
 /** A message with options in it: `` message`use ${option("missing", "mean")}` ``. */

@@ -7,7 +7,9 @@
 export type Cell = number | string | undefined;
 
 const NUMBER = /^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$/;
-const MISSING = new Set(["", "na", "n/a", "nan", "null", "none", "?"]);
+/** Digits that begin with a zero, as in zip codes and numbers of articles: a code, not a quantity. */
+const CODE = /^0\d+$/;
+const MISSING = new Set(["", "na", "n/a", "nan", "null", "none", "?", "-", "--"]);
 const TRUE = new Set(["true", "yes", "t", "y"]);
 const FALSE = new Set(["false", "no", "f", "n"]);
 const DATE = /^(\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d(?:\.\d+)?))?\s*(Z|[+-]\d\d:?\d\d)?)?$/;
@@ -15,8 +17,59 @@ const DATE = /^(\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d(?:\.\d+)?))?\s
 /** What the text of a field is: a finite or huge number, missing, or the text without the spaces around it. */
 export function parseCell(field: string): Cell {
   const text = field.trim();
-  if (NUMBER.test(text)) return Number(text);
+  if (NUMBER.test(text)) return CODE.test(text) ? text : Number(text);
   return text.length <= 4 && MISSING.has(text.toLowerCase()) ? undefined : text;
+}
+
+/** Whether a cell is a code: digits with leading zeros. */
+export const isCode = (cell: Cell): cell is string => typeof cell === "string" && CODE.test(cell);
+
+/** How the numbers of a column are written where they are not plain: `1,234.5`, `1.234,5`, `$5`, `24%`, `(120)`. */
+export interface NumberForm {
+  /** What stands before the decimals. */
+  readonly decimal: "point" | "comma";
+  /** What stands beside the digits: a currency, or %. */
+  readonly unit?: string;
+}
+
+const UNIT = "[$€£¥₹₩₽₺]|USD|EUR|GBP|CHF|JPY|CNY|INR|AUD|CAD|SEK|NOK|DKK|PLN|CZK|HUF|%";
+const AMOUNT = new RegExp(`^(\\(?)([+-]?)\\s*(${UNIT})?\\s*([+-]?)([\\d.,' ]*\\d)\\s*(${UNIT})?(\\)?)$`);
+/** Digits, in groups of three or not, by what stands before the decimals. */
+const DIGITS = {
+  point: /^(\d{1,3}([,' ])\d{3}(\2\d{3})*(\.\d+)?|\d*\.?\d+)$/,
+  comma: /^(\d{1,3}([.' ])\d{3}(\2\d{3})*(,\d+)?|\d*,?\d+)$/,
+};
+
+/**
+ * The number that a text means: with a sign of any kind or in parentheses (less than 0), with groups of three digits, and
+ * with a currency or % beside it. `undefined` where it means none.
+ */
+export function parseAmount(text: string, decimal: NumberForm["decimal"]): { value: number; unit: string } | undefined {
+  const plain = text
+    .replace(/[−–]/g, "-")
+    .replace(/[\u00a0\u2009\u202f]/g, " ")
+    .replaceAll("’", "'");
+  const [, open, sign, before = "", inner, digits, after = "", close] = AMOUNT.exec(plain) ?? [];
+  if (digits === undefined || (open === "(") !== (close === ")") || (sign && inner) || (before && after))
+    return undefined;
+  if (!DIGITS[decimal].test(digits) || CODE.test(digits)) return undefined;
+  const value = Number(digits.replace(decimal === "point" ? /[,' ]/g : /[.' ]/g, "").replace(",", "."));
+  return { value: open || sign === "-" || inner === "-" ? -value : value, unit: before + after };
+}
+
+/** The numbers of a date that come again and again. */
+export const DATE_PARTS = ["hour", "weekday", "yearday"] as const;
+export type DatePart = (typeof DATE_PARTS)[number];
+
+/** How far a moment, in days since 1970-01-01, is through its day, week or year: from 0 up to 1. */
+export function datePhase(days: number, part: DatePart): number {
+  const day = Math.floor(days);
+  if (part === "hour") return days - day;
+  // 1970-01-01 was a Thursday; weeks begin on Monday.
+  if (part === "weekday") return ((((day + 3) % 7) + 7) % 7) / 7;
+  const year = new Date(day * 86_400_000).getUTCFullYear();
+  const [begin, end] = [year, year + 1].map((y) => new Date(0).setUTCFullYear(y, 0, 1) / 86_400_000);
+  return (days - begin) / (end - begin);
 }
 
 /** 1 for true, 0 for false, in any of the usual words; `undefined` for anything else. */

@@ -4,14 +4,28 @@
  */
 
 import type { DataError, DataLocation } from "../errors.ts";
-import { message, option } from "../wording.ts";
-import { type Cell, category, parseBoolean, parseDate } from "./cells.ts";
+import { type Message, message, option } from "../wording.ts";
+import {
+  type Cell,
+  category,
+  datePhase,
+  isCode,
+  type NumberForm,
+  parseAmount,
+  parseBoolean,
+  parseDate,
+} from "./cells.ts";
 import type { Dataset } from "./dataset.ts";
 import { dataError, list, show } from "./fail.ts";
-import { type ColumnKind, featureNames, type TableSchema } from "./schema.ts";
+import { type ColumnKind, featureCount, featureNames, type TableSchema } from "./schema.ts";
 
 /** A data set from a table, with its schema. */
-export type TableDataset = Dataset & { readonly schema: TableSchema; readonly features: string[] };
+export type TableDataset = Dataset & {
+  readonly schema: TableSchema;
+  readonly features: string[];
+  /** What was taken for granted where a table can be read in several ways, to be said to people. */
+  readonly notes?: readonly Message[];
+};
 
 /** The file that a table comes from, where there is one. */
 export type Place = { readonly file?: string };
@@ -26,10 +40,13 @@ const WANTED: Record<NumberKind, string> = {
 };
 
 /** The number that a cell stands for in a column of this kind; `undefined` when it is missing or of another kind. */
-export function numberFor(kind: NumberKind, cell: Cell): number | undefined {
+export function numberFor(kind: NumberKind, cell: Cell, form?: NumberForm): number | undefined {
   if (kind === "boolean") return parseBoolean(cell);
   if (kind === "date") return parseDate(cell);
-  return typeof cell === "number" ? cell : undefined;
+  // Among numbers with decimal commas a point can only part groups of three digits, which a plain number does not say.
+  if (typeof cell === "number") return form?.decimal === "comma" && !Number.isInteger(cell) ? undefined : cell;
+  if (isCode(cell)) return Number(cell);
+  return cell === undefined || form === undefined ? undefined : parseAmount(cell, form.decimal)?.value;
 }
 
 /** The error for a cell that does not fit its column. */
@@ -60,7 +77,7 @@ export class Encoder {
     for (const column of schema.columns) {
       const order = column.kind === "categorical" ? orderOf(column.categories) : undefined;
       this.#layout.push({ offset, order });
-      offset += order?.size ?? 1;
+      offset += featureCount(column);
     }
     this.size = offset;
     const { classes } = schema.target;
@@ -87,11 +104,20 @@ export class Encoder {
           { code: "missing-value" },
         );
       if (column.kind !== "categorical") {
-        out[offset + feature] = came === undefined ? column.fill! : this.#number(column.kind, came, row, column.name);
+        const form = column.kind === "numeric" ? column.form : undefined;
+        const value = came === undefined ? column.fill! : this.#number(column.kind, came, row, column.name, form);
+        out[offset + feature] = value;
+        if (column.kind === "date")
+          for (const [i, part] of (column.parts ?? []).entries()) {
+            const angle = 2 * Math.PI * datePhase(value, part);
+            out[offset + feature + 1 + 2 * i] = Math.sin(angle);
+            out[offset + feature + 2 + 2 * i] = Math.cos(angle);
+          }
         continue;
       }
       const name = category(came ?? column.fill!);
-      const index = order!.get(name);
+      // Models of earlier versions know 007 as 7.
+      const index = order!.get(name) ?? (isCode(came) ? order!.get(String(Number(came))) : undefined);
       if (index === undefined)
         throw dataError(
           `the category is ${show(name)}, which the training data did not have; known are ${list(column.categories)}.`,
@@ -103,14 +129,14 @@ export class Encoder {
 
   /** The label or the target of a row. */
   target(cell: Cell, row: number): number {
-    const { name, kind, classes } = this.#schema.target;
+    const { name, kind, classes, form } = this.#schema.target;
     if (cell === undefined)
       throw dataError(
         message`the target is missing; fill it in, or leave such rows out with ${option("missing", "drop")}.`,
         this.#place(row, name),
         { code: "missing-value" },
       );
-    if (this.#classes === undefined) return this.#number(kind as NumberKind, cell, row, name);
+    if (this.#classes === undefined) return this.#number(kind as NumberKind, cell, row, name, form);
     const label = kind === "boolean" ? parseBoolean(cell) : this.#classes.get(category(cell));
     if (label === undefined)
       throw dataError(
@@ -124,8 +150,8 @@ export class Encoder {
     return { ...this.#at, row, column };
   }
 
-  #number(kind: NumberKind, cell: number | string, row: number, column: string): number {
-    const number = numberFor(kind, cell);
+  #number(kind: NumberKind, cell: number | string, row: number, column: string, form?: NumberForm): number {
+    const number = numberFor(kind, cell, form);
     if (number === undefined) throw wrongKind(kind, cell, this.#place(row, column));
     if (!Number.isFinite(Math.fround(number)))
       throw dataError(

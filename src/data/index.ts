@@ -38,7 +38,14 @@ export {
 } from "./images.ts";
 export { decodeNpy, decodeNpz, encodeNpy, npzToDatasets } from "./npy.ts";
 export { decodeSafetensors, encodeSafetensors, type SafetensorsFile } from "./safetensors.ts";
-export { type ColumnKind, type ColumnSchema, type MissingPolicy, parseSchema, type TableSchema } from "./schema.ts";
+export {
+  type ColumnKind,
+  type ColumnSchema,
+  featureCount,
+  type MissingPolicy,
+  parseSchema,
+  type TableSchema,
+} from "./schema.ts";
 export {
   type EncodedTable,
   type EncodeOptions,

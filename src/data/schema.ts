@@ -3,14 +3,20 @@
  * as those of the training were. Here: its types, and the check of one that was read from a file. The encoding itself
  * is in table.ts.
  */
+import { DATE_PARTS, type DatePart, type NumberForm } from "./cells.ts";
 import { dataError, isObject, own, show } from "./fail.ts";
 
 /** How a table deals with missing values; see `TableOptions`. */
 export type MissingPolicy = "error" | "mean" | "drop";
 
-/** A column that becomes one feature (number, 0/1, or days since 1970-01-01), or one per category. */
+/**
+ * A column that becomes one feature (number or 0/1), one per category, or, of dates, the days since 1970-01-01 and a sine
+ * and a cosine for each of its parts.
+ */
 export type ColumnSchema =
-  | { readonly name: string; readonly kind: "numeric" | "boolean" | "date"; readonly fill?: number }
+  | { readonly name: string; readonly kind: "numeric"; readonly form?: NumberForm; readonly fill?: number }
+  | { readonly name: string; readonly kind: "boolean"; readonly fill?: number }
+  | { readonly name: string; readonly kind: "date"; readonly parts?: readonly DatePart[]; readonly fill?: number }
   | { readonly name: string; readonly kind: "categorical"; readonly categories: string[]; readonly fill?: string };
 
 /** What a column can hold. */
@@ -20,16 +26,34 @@ export type ColumnKind = ColumnSchema["kind"];
 export interface TableSchema {
   readonly columns: ColumnSchema[];
   /** The column to predict: its classes, or `classes` absent for a number. */
-  readonly target: { readonly name: string; readonly kind: ColumnKind; readonly classes?: string[] };
+  readonly target: {
+    readonly name: string;
+    readonly kind: ColumnKind;
+    readonly classes?: string[];
+    readonly form?: NumberForm;
+  };
   readonly missing: MissingPolicy;
+  /** False where the table has no line of names: its columns are 1, 2, 3, … */
+  readonly header?: false;
 }
 
 /** The names of the features that a schema makes, in order. */
 export function featureNames(schema: TableSchema): string[] {
-  return schema.columns.flatMap((column) =>
-    column.kind === "categorical" ? column.categories.map((category) => `${column.name}=${category}`) : [column.name],
-  );
+  return schema.columns.flatMap((column) => {
+    if (column.kind === "categorical") return column.categories.map((category) => `${column.name}=${category}`);
+    const parts = column.kind === "date" ? (column.parts ?? []) : [];
+    return [
+      column.name,
+      ...parts.flatMap((part) => [`${column.name} (${part}, sin)`, `${column.name} (${part}, cos)`]),
+    ];
+  });
 }
+
+/** How many features a column becomes. */
+export const featureCount = (column: ColumnSchema): number =>
+  column.kind === "categorical"
+    ? column.categories.length
+    : 1 + 2 * (column.kind === "date" ? (column.parts?.length ?? 0) : 0);
 
 const KINDS: readonly string[] = ["numeric", "boolean", "date", "categorical"];
 const POLICIES: readonly string[] = ["error", "mean", "drop"];
@@ -63,6 +87,13 @@ export function parseSchema(value: unknown, file?: string): TableSchema {
     if (typeof came !== "string" || !KINDS.includes(came)) throw fail("kind", came, `one of ${KINDS.join(", ")}`);
     return came as ColumnKind;
   };
+  const form = (came: unknown): { form?: NumberForm } => {
+    if (came === undefined) return {};
+    const decimal = isObject(came) ? own(came, "decimal") : came;
+    if (decimal !== "point" && decimal !== "comma") throw fail("the form of numbers", came, "point or comma");
+    const unit = own(came as Record<string, unknown>, "unit");
+    return { form: { decimal, ...(unit === undefined ? {} : { unit: text("the unit", unit) }) } };
+  };
   const column = (came: unknown): ColumnSchema => {
     if (!isObject(came)) throw fail("a column", came, "an object");
     const name = text("a column's name", own(came, "name"));
@@ -74,7 +105,13 @@ export function parseSchema(value: unknown, file?: string): TableSchema {
     }
     if (fill !== undefined && (typeof fill !== "number" || !Number.isFinite(fill)))
       throw fail("fill", fill, "a number");
-    return { name, kind: columnKind, ...(fill === undefined ? {} : { fill }) };
+    const filled = { name, ...(fill === undefined ? {} : { fill }) };
+    if (columnKind === "numeric") return { ...filled, kind: columnKind, ...form(own(came, "form")) };
+    const parts = own(came, "parts");
+    if (columnKind === "boolean" || parts === undefined) return { ...filled, kind: columnKind };
+    if (!Array.isArray(parts) || !parts.every((part) => DATE_PARTS.includes(part)))
+      throw fail("parts", parts, `a list of ${DATE_PARTS.join(", ")}`);
+    return { ...filled, kind: columnKind, parts: [...parts] };
   };
 
   if (!isObject(value)) throw fail("the form", value, "an object");
@@ -99,7 +136,9 @@ export function parseSchema(value: unknown, file?: string): TableSchema {
       name: text("the target's name", own(target, "name")),
       kind: targetKind,
       ...(classes === undefined ? {} : { classes: texts("classes", classes) }),
+      ...form(own(target, "form")),
     },
     missing: missing as MissingPolicy,
+    ...(own(value, "header") === false && { header: false }),
   };
 }

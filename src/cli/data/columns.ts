@@ -2,42 +2,67 @@
  * What the command says of a table: what its columns were taken for, and which of them look as if they were meant
  * otherwise. It reads the header and the finished data set; reading itself is in ../data/table.ts.
  */
-import { createReadStream } from "node:fs";
-import { type ColumnSchema, type Dataset, parseCsv, type TableSchema } from "../../data/index.ts";
+import { didYouMean } from "../../checks.ts";
+import {
+  type ColumnKind,
+  type ColumnSchema,
+  type Dataset,
+  featureCount,
+  parseCsv,
+  type TableSchema,
+} from "../../data/index.ts";
+import { isJson, readPieces } from "../../data/node.ts";
 import { DataError } from "../../index.ts";
 import { UsageError } from "../terminal/exit.ts";
 import { name, plural, quote } from "../terminal/text.ts";
 
+/** How the first line is read. */
+interface HeaderOptions {
+  readonly encoding?: string;
+  readonly header?: boolean;
+}
+
 /** The names of a table's columns. Throws `DataError` where the first line does not look like a header of several. */
-export async function readHeader(path: string): Promise<string[]> {
-  const stream = createReadStream(path);
-  try {
-    for await (const [first] of parseCsv(stream, { file: path })) {
-      const header = first.fields.map((field) => field.trim());
-      if (header.length > 1 && (new Set(header).size === header.length || !looksLikeValues(header))) return header;
-      if (header.length > 1) {
-        throw new DataError(`${path}: ${VALUES}`, { file: path, row: 1 });
-      }
-      const [separator] = /[:;|\t]| +/.exec(header[0]) ?? [];
-      const guess =
-        separator === undefined ? "" : ` It seems to have ${separator.trim() ? `"${separator}"` : "spaces"}.`;
-      throw new DataError(
-        `${path}, row 1: there is only one column, "${name(header[0], 60)}". Between columns stand commas, semicolons, tabs or bars.${guess} Save the table with commas.`,
-        { file: path, row: 1 },
-      );
-    }
-    return [];
-  } finally {
-    stream.destroy();
+export async function readHeader(path: string, { encoding, header: named }: HeaderOptions = {}): Promise<string[]> {
+  if (isJson(path)) return [];
+  for await (const [first] of parseCsv(readPieces(path), { file: path, ...(encoding && { encoding }) })) {
+    const header = first.fields.map((field, i) => (named === false ? String(i + 1) : field.trim()));
+    if (header.length > 1 && (named === false || new Set(header).size === header.length || !looksLikeValues(header)))
+      return header;
+    if (header.length > 1) throw new DataError(`${path}: ${VALUES}`, { file: path, row: 1 });
+    const [separator] = /[:;|\t]| +/.exec(header[0]) ?? [];
+    const guess = separator === undefined ? "" : ` It seems to have ${separator.trim() ? `"${separator}"` : "spaces"}.`;
+    throw new DataError(
+      `${path}, row 1: there is only one column, "${name(header[0], 60)}". Between columns stand commas, semicolons, tabs or bars, or spaces, as many in each row.${guess} Save the table with commas.`,
+      { file: path, row: 1 },
+    );
   }
+  return [];
 }
 
 const VALUES =
-  "the first line holds numbers, but names of the columns belong there. If it is a row, write a line of names above it, such as size,price.";
+  "the first line holds numbers, but names of the columns belong there. If it is a row, say --no-header (columns are then 1, 2, 3, …), or write a line of names above it, such as size,price.";
 
 /** Whether the first line is rather a row than a header. */
 const looksLikeValues = (names: readonly string[]): boolean =>
   names.filter((title) => /^[+-]?\d+([.,]\d+)?$/.test(title)).length >= names.length / 2;
+
+const COLUMN_KINDS = ["numeric", "boolean", "date", "categorical"] as const;
+
+/** Reads `--columns`, such as `zip numeric, when date`. */
+export function columnKinds(text: string): Record<string, ColumnKind> {
+  return Object.fromEntries(
+    text.split(",").map((item) => {
+      const [, title, kind] = /^\s*(.+?)\s+(\S+)\s*$/.exec(item) ?? [];
+      const known = COLUMN_KINDS.find((each) => each === kind);
+      if (known) return [title, known];
+      const meant = kind === undefined ? "" : didYouMean(kind, COLUMN_KINDS);
+      throw new UsageError(
+        `--columns "${text}": after the name of each column stands what it holds: ${COLUMN_KINDS.join(", ")}.${meant}`,
+      );
+    }),
+  );
+}
 
 /** The columns in a sentence, the last one always among them, as it is the likely target. */
 function columnsText(header: readonly string[]): string {
@@ -47,11 +72,12 @@ function columnsText(header: readonly string[]): string {
 }
 
 /** Says which columns there are where no target was given. */
-export async function refuseWithoutTarget(path: string): Promise<never> {
-  const header = await readHeader(path);
+export async function refuseWithoutTarget(path: string, options: HeaderOptions): Promise<never> {
+  if (isJson(path)) throw new UsageError("No target was given. Name the value to predict, such as --target price.");
+  const header = await readHeader(path, options);
   if (header.length === 0)
     throw new DataError(`${path}: the file is empty; a table begins with a header.`, { file: path });
-  const hint = looksLikeValues(header) ? ` Note: ${VALUES}` : "";
+  const hint = options.header !== false && looksLikeValues(header) ? ` Note: ${VALUES}` : "";
   throw new UsageError(
     `No target was given. Name the column to predict, such as --target ${quote(header.at(-1)!)}. The columns are ${columnsText(header)}.${hint}`,
   );
@@ -61,10 +87,12 @@ export async function refuseWithoutTarget(path: string): Promise<never> {
 
 const KINDS = {
   numeric: ["number", "numbers"],
-  date: ["date, in days", "dates, in days"],
+  date: ["date", "dates"],
   boolean: ["yes or no", "yes or no"],
   categorical: ["of words, each a feature", "of words, each a feature"],
 } as const;
+
+const DATE_PARTS = { hour: "hour of the day", weekday: "day of the week", yearday: "day of the year" };
 
 /** A list of names, cut where it is long. */
 function listed(names: readonly string[], most = 12): string {
@@ -75,7 +103,11 @@ function listed(names: readonly string[], most = 12): string {
 /** A line for each kind of column: `2 numbers: size, rooms`. */
 export function columnLines({ columns }: TableSchema, ignored: readonly string[] = []): string[] {
   const shown = (column: ColumnSchema): string =>
-    column.kind === "categorical" ? `${name(column.name)} (${column.categories.length})` : name(column.name);
+    column.kind === "categorical"
+      ? `${name(column.name)} (${column.categories.length})`
+      : column.kind === "date"
+        ? `${name(column.name)} (${["days", ...(column.parts ?? []).map((part) => DATE_PARTS[part])].join(", ")})`
+        : name(column.name);
   const lines = (Object.keys(KINDS) as (keyof typeof KINDS)[]).flatMap((kind) => {
     const own = columns.filter((column) => column.kind === kind);
     return own.length > 0 ? [`${own.length} ${KINDS[kind][own.length > 1 ? 1 : 0]}: ${listed(own.map(shown))}`] : [];
@@ -128,7 +160,7 @@ function wordsWarning(title: string, words: readonly string[], rows: number, ign
 export function columnWarnings({ x, count, schema }: Dataset): string[] {
   if (!schema) return [];
   const names = [...schema.columns.map((column) => column.name), schema.target.name];
-  const warnings = looksLikeValues(names) ? [VALUES[0].toUpperCase() + VALUES.slice(1)] : [];
+  const warnings = schema.header !== false && looksLikeValues(names) ? [VALUES[0].toUpperCase() + VALUES.slice(1)] : [];
   let feature = 0;
   const width = x.length / count;
   for (const column of schema.columns) {
@@ -146,7 +178,7 @@ export function columnWarnings({ x, count, schema }: Dataset): string[] {
         warnings.push(`${title} counts the rows, and new rows will have other numbers; ${ignore}.`);
       }
     }
-    feature += column.kind === "categorical" ? column.categories.length : 1;
+    feature += featureCount(column);
   }
   const { classes, name: target } = schema.target;
   const words = classes && wordsWarning(`The target "${name(target)}"`, classes, count, "choose another target");

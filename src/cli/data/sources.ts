@@ -27,9 +27,10 @@ import {
   type TrainAndTest,
 } from "../../data/node.ts";
 import { DataError } from "../../index.ts";
-import type { Details } from "../model/metadata.ts";
+import type { Message } from "../../wording.ts";
+import { type Details, writtenOf } from "../model/metadata.ts";
 import { UsageError } from "../terminal/exit.ts";
-import { readHeader, refuseWithoutTarget } from "./columns.ts";
+import { columnKinds, readHeader, refuseWithoutTarget } from "./columns.ts";
 
 /** Data sets that need no file. */
 const TOYS: Readonly<Record<string, () => Dataset>> = { iris, xor, moons, circles, spirals, curve };
@@ -51,7 +52,7 @@ async function formOf(source: string): Promise<Form> {
   if (isIdx(basename(source))) throw new UsageError(`${source} is an IDX file; name the directory that it lies in.`);
   if (/\.(png|jpe?g|safetensors|npy)$/i.test(source)) {
     throw new UsageError(
-      `${source} is no data set. Give a CSV file, an NPZ file, a directory of IDX files, a folder of class folders, or one of ${NAMED.join(", ")}.`,
+      `${source} is no data set. Give a CSV or JSON file, an NPZ file, a directory of IDX files, a folder of class folders, or one of ${NAMED.join(", ")}.`,
     );
   }
   if (/\.(xlsx?|ods)$/i.test(source)) {
@@ -69,13 +70,21 @@ export interface ReadOptions {
   readonly missing?: MissingPolicy;
   /** Columns of a table to leave out. */
   readonly ignore?: readonly string[];
+  /** What columns of a table hold: `zip numeric, when date`. */
+  readonly columns?: string;
   /** What stands before the decimals in a table. */
   readonly decimal?: "point" | "comma";
+  /** What the bytes of a table mean, by a name of the Encoding Standard. */
+  readonly encoding?: string;
+  /** False where a table has no line of names. */
+  readonly header?: boolean;
   /** Brings the pictures of a folder to this size. */
   readonly imageSize?: { readonly width: number; readonly height: number };
 }
 
 export interface TrainingData extends TrainAndTest {
+  /** The training data, with what was taken for granted in reading them. */
+  readonly train: Dataset & { readonly notes?: readonly Message[] };
   /** A short name for it: `mnist`, `iris`. */
   readonly title: string;
   readonly form: Form;
@@ -96,11 +105,16 @@ export async function readTrainingData(source: string, options: ReadOptions, tak
   if (taker && given)
     throw new UsageError(`--${given}: with --from, data are read as the model takes them. Leave it out.`);
   const stray = Object.keys(options).find((key) => form !== "table" && key !== "imageSize");
-  if (stray) throw new UsageError(`--${stray} is for tables; ${source} is none. Leave it out.`);
+  if (stray)
+    throw new UsageError(
+      `--${stray === "header" ? "no-header" : stray} is for tables; ${source} is none. Leave it out.`,
+    );
   const sets = taker ? await readSetsFor(source, taker) : await readSets(source, form, options);
   const { inputShape, classes } = sets.train;
   const likeDigits = (form === "mnist" || form === "idx") && inputShape.join() === "28,28,1" && classes?.length === 10;
-  const title = basename(resolve(source)).replace(/\.[^.]+$/, "");
+  const title = basename(resolve(source))
+    .replace(/(\.gz)?$/i, "")
+    .replace(/\.[^.]+$/, "");
   return { ...sets, title: title || "model", form, digits: likeDigits };
 }
 
@@ -130,10 +144,10 @@ async function readSets(source: string, form: Form, options: ReadOptions): Promi
     case "folders":
       return readImageFolder(source, options.imageSize && { size: options.imageSize }).then((train) => ({ train }));
     case "table": {
-      const { target, imageSize: _, ...others } = options;
-      if (target === undefined) return refuseWithoutTarget(source);
-      await readHeader(source); // says where it is none
-      return { train: await readCsv(source, { target, ...others }) };
+      const { target, imageSize: _, columns, ...others } = options;
+      if (target === undefined) return refuseWithoutTarget(source, others);
+      await readHeader(source, others); // says where it is none
+      return { train: await readCsv(source, { target, ...others, ...(columns && { columns: columnKinds(columns) }) }) };
     }
   }
 }
@@ -184,7 +198,7 @@ async function readLike(source: string, { details, inputShape }: Taker): Promise
         file: source,
       });
     }
-    const table = await encodeCsv(details.schema, source, { target: true, ...decimalOf(details) });
+    const table = await encodeCsv(details.schema, source, { target: true, ...writtenOf(details) });
     return { train: { ...table, y: table.y! } };
   }
   if (form === "folders") {
@@ -197,6 +211,3 @@ async function readLike(source: string, { details, inputShape }: Taker): Promise
   }
   return readSets(source, form, {});
 }
-
-/** How the tables of a model write their numbers. */
-export const decimalOf = ({ decimal }: Details) => (decimal === undefined ? {} : { decimal });

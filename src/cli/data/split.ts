@@ -22,6 +22,7 @@ export interface PartsOptions {
   readonly test?: string;
   readonly seed?: number;
   readonly decimal?: "point" | "comma";
+  readonly encoding?: string;
 }
 
 /** The part that is held out for the test where the data have none. */
@@ -37,13 +38,13 @@ export async function divide(data: TrainingData, options: PartsOptions): Promise
   return { ...parts, train, validation: held };
 }
 
-async function withTest(data: TrainingData, { test, decimal }: PartsOptions, seed: number): Promise<Parts> {
+async function withTest(data: TrainingData, { test, decimal, encoding }: PartsOptions, seed: number): Promise<Parts> {
   const { train } = data;
   if (test !== undefined && /^\d+ ?%$/.test(test)) {
     throw new UsageError(`--test ${test}: give it as a fraction, --test ${Number.parseInt(test, 10) / 100}.`);
   }
   if (test !== undefined && !isNumber(test)) {
-    const found = await readDataFor(test, detailsOf(data, decimal), train.inputShape);
+    const found = await readDataFor(test, detailsOf(data, { decimal, encoding }), train.inputShape);
     return { train, test: found, testShare: 0, testNote: `from ${test}` };
   }
   if (test === undefined && data.test) return { train, test: data.test, testShare: 0, testNote: "the data's own" };

@@ -18,6 +18,8 @@ export interface Details {
   readonly digits?: boolean;
   /** Numbers in its tables have decimal commas. */
   readonly decimal?: "comma";
+  /** What the bytes of its tables mean, where that had to be said. */
+  readonly encoding?: string;
   /** What it was trained on and how, for people. */
   readonly trained?: string;
   /** The optimiser as `--optimizer` takes it, and its first learning rate. */
@@ -47,7 +49,7 @@ export function fingerprintOf({ x, y }: Pick<Dataset, "x" | "y">): string {
 /** What to keep of the data that a model is trained on. */
 export function detailsOf(
   { train, digits }: { readonly train: Dataset; readonly digits?: boolean },
-  decimal?: "point" | "comma",
+  { decimal, encoding }: { readonly decimal?: "point" | "comma"; readonly encoding?: string } = {},
 ): Details {
   const { task, classes, features, schema } = train;
   return {
@@ -57,8 +59,15 @@ export function detailsOf(
     ...(schema && { schema }),
     ...(digits && { digits }),
     ...(decimal === "comma" && { decimal }),
+    ...(encoding !== undefined && { encoding }),
   };
 }
+
+/** How the tables of a model are written, for the readers of files. */
+export const writtenOf = ({ decimal, encoding }: Pick<Details, "decimal" | "encoding">) => ({
+  ...(decimal !== undefined && { decimal }),
+  ...(encoding !== undefined && { encoding }),
+});
 
 const isOrigin = (x: unknown): x is Origin => {
   const { fingerprint, file, test, validation, seed } = (x ?? {}) as Partial<Origin>;
@@ -70,7 +79,7 @@ const strings = (x: unknown): x is string[] => Array.isArray(x) && x.every((item
 
 /** The details of a loaded model. A model that the command did not train has the plainest ones that fit it. */
 export function readDetails(model: Model, file: string): Details {
-  const { task, classes, features, schema, digits, trained, loss, decimal, origin } = model.details;
+  const { task, classes, features, schema, digits, trained, loss, decimal, encoding, origin } = model.details;
   const { optimizer, learningRate } = model.details;
   const width = model.network.outputShape.reduce((a, b) => a * b, 1);
   const isClassifier = task === undefined ? /crossentropy/i.test(String(loss)) : task === "classification";
@@ -90,6 +99,7 @@ export function readDetails(model: Model, file: string): Details {
     ...(schema !== undefined && { schema: parseSchema(schema, file) }),
     ...(digits === true && { digits }),
     ...(decimal === "comma" && { decimal }),
+    ...(typeof encoding === "string" && { encoding }),
     ...(typeof trained === "string" && { trained }),
     ...(typeof optimizer === "string" && { optimizer }),
     ...(typeof learningRate === "number" && learningRate > 0 && { learningRate }),

@@ -64,6 +64,7 @@ export function announce({ source, options, data, parts, recipe, model, out, dis
     lines.push(["validation", `${plural(validation.count, "row")} of the training data, after each epoch`]);
   for (const [i, text] of (schema ? columnLines(schema, options.ignore) : []).entries())
     if (data.form === "table") lines.push([i === 0 ? "columns" : "", text]);
+  for (const note of data.train.notes ?? []) lines.push(["", inCommandWords(note)]);
   const target = schema ? ` of ${name(schema.target.name)}` : "";
   lines.push(["task", classes ? `${classes.length} classes${target}: ${listText(classes)}` : `${task}${target || ""}`]);
   if (classes && schema?.target.kind === "numeric" && options.task === undefined && data.form === "table")
@@ -225,12 +226,14 @@ function continued(command: string): string[] {
 /** Commands that work as they stand. */
 function proposals({ source, out, data, options }: Training): string[] {
   const [model, from] = [quote(fromHere(out)), quote(fromHere(source))];
-  const { task, missing, ignore, decimal, imageSize } = options;
+  const { task, missing, ignore, columns, decimal, encoding, header, imageSize } = options;
   const target = data.form === "table" ? data.train.schema?.target.name : undefined;
   const size = imageSize && `${imageSize.width}x${imageSize.height}`;
-  const read = Object.entries({ target, task, missing, ignore, decimal, "image-size": size }).flatMap(([key, value]) =>
+  const named = { target, task, missing, ignore, columns, decimal, encoding, "image-size": size };
+  const read = Object.entries(named).flatMap(([key, value]) =>
     value === undefined ? [] : [`--${key} ${quote(String(value))}`],
   );
+  if (header === false) read.push("--no-header");
   const units = data.train.inputShape.length === 1 ? "dense 64 tanh" : "dense 256 relu, dropout 0.2";
   const tested = options.test !== undefined && !isNumber(options.test) ? quote(fromHere(options.test)) : from;
   return [

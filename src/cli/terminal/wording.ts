@@ -3,9 +3,12 @@ import { ChainruleError } from "../../errors.ts";
 import { inWords, type Message, type Term } from "../../wording.ts";
 
 /** How the command writes what the library names; what is not here is written alike in both. */
-const OPTIONS: Readonly<Record<string, (value: string | number | undefined) => string>> = {
+const OPTIONS: Readonly<Record<string, (value: string | number | boolean | undefined) => string>> = {
   missing: (policy) => `--missing ${policy}`,
   decimal: (mark) => `--decimal ${mark}`,
+  encoding: (name) => `--encoding ${name}`,
+  header: () => "--no-header",
+  size: (size) => `--image-size ${size}`,
   task: (task) => `--task ${task}`,
   ignore: () => "--ignore NAME",
   columns: (kind) => `--columns "NAME ${kind}"`,

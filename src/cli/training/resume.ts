@@ -66,7 +66,9 @@ export function storedRun({ source, options, recipe, out }: Training) {
     return String(value);
   };
   const kept = Object.entries(options).filter(
-    ([key]) => !["resume", "out", "epochs", "json", "quiet", "profile", "threads", "turbo"].includes(key),
+    ([key, value]) =>
+      !["resume", "out", "epochs", "json", "quiet", "profile", "threads", "turbo"].includes(key) &&
+      !(key === "header" && value === true),
   );
   return {
     data: absolute(source),
@@ -93,6 +95,10 @@ export function restoreOptions(command: Command, stored: Readonly<Record<string,
       );
     }
     if (!Object.hasOwn(stored, key)) continue;
+    if (option.negate) {
+      command.setOptionValueWithSource(key, stored[key] !== "false", "config");
+      continue;
+    }
     const value = asUsage(`The checkpoint's ${option.long} "${stored[key]}"`, () =>
       option.parseArg ? option.parseArg(stored[key], undefined) : stored[key],
     );

@@ -5,6 +5,7 @@
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { checkOptionNames } from "../../checks.ts";
+import { type Message, message, option } from "../../wording.ts";
 import type { Dataset } from "../dataset.ts";
 import { dataError, list } from "../fail.ts";
 import { type DecodeOptions, decodeImage, type Image, resize, toColour, toGrey } from "../images.ts";
@@ -21,6 +22,10 @@ export interface ImageFolderOptions extends Omit<DecodeOptions, "file"> {
 }
 
 const IMAGE = /\.(png|jpe?g)$/i;
+/** Images of kinds that are not read. */
+const OTHER_IMAGE = /\.(webp|bmp|gif|tiff?|avif|heic)$/i;
+/** What systems leave beside people's files. */
+const LITTER = /^(\..*|__MACOSX|Thumbs\.db|desktop\.ini)$/i;
 
 /**
  * The image in a PNG or JPEG file; see `decodeImage`. Throws `FileError` and `DataError`.
@@ -40,7 +45,7 @@ export async function readImage(path: string, options: Omit<DecodeOptions, "file
 
 /**
  * The data set in a folder that has one folder of PNG or JPEG images for each class, in order of name; other files
- * are left aside.
+ * are left aside, and `notes` says how many of them are images of other kinds.
  *
  * Throws `DataError` that names the file for an image that cannot be decoded or has another size, and for a folder
  * without class folders, a single class, or a class without images; `FileError` for what cannot be read.
@@ -58,10 +63,13 @@ export async function readImage(path: string, options: Omit<DecodeOptions, "file
  * }
  * console.log((await readImageFolder("pets")).classes); // [ 'cat', 'dog' ]
  */
-export async function readImageFolder(directory: string, options: ImageFolderOptions = {}): Promise<Dataset> {
+export async function readImageFolder(
+  directory: string,
+  options: ImageFolderOptions = {},
+): Promise<Dataset & { readonly notes: readonly Message[] }> {
   checkOptionNames("readImageFolder", options, ["background", "size", "channels", "classes"]);
   const at = { file: directory };
-  const names = await readDirectory(directory);
+  const names = (await readDirectory(directory)).filter((name) => !LITTER.test(name));
   const classes = options.classes ? [...options.classes] : await onlyDirectories(directory, names);
   if (classes.length === 0)
     throw dataError(
@@ -72,26 +80,32 @@ export async function readImageFolder(directory: string, options: ImageFolderOpt
     throw dataError(`there is only the class folder ${list(classes)}; add one for each other class.`, at);
 
   const background = options.background === undefined ? {} : { background: options.background };
+  /** How many images of kinds that are not read there are. */
+  const passed = new Map<string, number>();
   const images: Image[] = [];
   const labels: number[] = [];
   let first = "";
   for (const [label, name] of classes.entries()) {
     // Of classes known from before, some may have no pictures here.
     if (options.classes && !names.includes(name)) continue;
-    const files = (await readDirectory(join(directory, name))).filter(
-      (file) => IMAGE.test(file) && !file.startsWith("."),
-    );
+    const all = (await readDirectory(join(directory, name))).filter((file) => !LITTER.test(file));
+    const files = all.filter((file) => IMAGE.test(file));
+    for (const file of all) {
+      const [, kind] = OTHER_IMAGE.exec(file) ?? [];
+      if (kind) passed.set(kind.toLowerCase(), (passed.get(kind.toLowerCase()) ?? 0) + 1);
+    }
     if (files.length === 0)
-      throw dataError("the class folder holds no PNG or JPEG image; add some, or remove it.", {
-        file: join(directory, name),
-      });
+      throw dataError(
+        `the class folder holds no PNG or JPEG image${passed.size > 0 ? `, only ${passedOver(passed)}` : ""}; add some, convert them, or remove it.`,
+        { file: join(directory, name) },
+      );
     const paths = files.map((file) => join(directory, name, file));
     for await (const [path, image] of readImages(paths, background)) {
       const sized = options.size ? resize(image, options.size.width, options.size.height) : image;
       if (images.length === 0) first = path;
       else if (sized.width !== images[0].width || sized.height !== images[0].height)
         throw dataError(
-          `the image has ${sized.width} × ${sized.height} pixels, but ${first} has ${images[0].width} × ${images[0].height}; give a size to bring all to.`,
+          message`the image has ${sized.width} × ${sized.height} pixels, but ${first} has ${images[0].width} × ${images[0].height}; ${option("size", `${images[0].width}x${images[0].height}`)} brings all to one size.`,
           { file: path },
         );
       images.push(sized);
@@ -113,8 +127,15 @@ export async function readImageFolder(directory: string, options: ImageFolderOpt
     inputShape: [height, width, channels],
     task: "classification",
     classes,
+    notes:
+      passed.size > 0
+        ? [`Passed over: ${passedOver(passed)}; PNG and JPEG are read. Convert them to train on them.`]
+        : [],
   };
 }
+
+const passedOver = (kinds: ReadonlyMap<string, number>): string =>
+  [...kinds].map(([kind, count]) => `${count} .${kind}`).join(", ");
 
 /** The images in order, read some at a time: one after the other would mostly wait for the disk. */
 async function* readImages(paths: string[], background: DecodeOptions): AsyncGenerator<[string, Image]> {
@@ -129,7 +150,6 @@ async function* readImages(paths: string[], background: DecodeOptions): AsyncGen
 async function onlyDirectories(directory: string, names: string[]): Promise<string[]> {
   const directories: string[] = [];
   for (const name of names) {
-    if (name.startsWith(".")) continue;
     try {
       if ((await stat(join(directory, name))).isDirectory()) directories.push(name);
     } catch (cause) {

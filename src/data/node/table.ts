@@ -1,23 +1,27 @@
 /**
- * Reads CSV and TSV files, piece by piece, so that a file larger than memory allows as text can still be read. What
- * the columns mean is for ../table.ts. Node only.
+ * Reads tables from files: CSV and TSV piece by piece, so that a file larger than memory allows as text can still be
+ * read, gzipped or not; JSON as an array of objects, JSON Lines as an object a line. What the columns mean is for
+ * ../table.ts. Node only.
  */
 import { createReadStream } from "node:fs";
+import { pipeline } from "node:stream";
+import { createGunzip } from "node:zlib";
 import { checkOptionNames } from "../../checks.ts";
 import { type CsvOptions, type CsvSource, parseCsv } from "../csv.ts";
 import type { TableDataset } from "../encoder.ts";
-import { dataError } from "../fail.ts";
+import { dataError, isObject, show } from "../fail.ts";
 import type { TableSchema } from "../schema.ts";
 import {
   ENCODE_OPTIONS,
   type EncodedTable,
   type EncodeOptions,
   encodeTable,
+  type PlainRow,
   readTable,
   TABLE_OPTIONS,
   type TableOptions,
 } from "../table.ts";
-import { fileError } from "./files.ts";
+import { fileError, readFile } from "./files.ts";
 
 /** How the numbers of a file are written. */
 export interface DecimalOptions {
@@ -26,7 +30,8 @@ export interface DecimalOptions {
 }
 
 /**
- * The data set in a CSV or TSV file with a header; see `readTable`. Throws `FileError` and `DataError`.
+ * The data set in a table's file; see `readTable`: CSV or TSV (also as .gz), an array of objects (.json), or an object on
+ * each line (.jsonl, .ndjson). Throws `FileError` and `DataError`.
  *
  * @example
  * import { readCsv, writeFileAtomically } from "chainrule/data/node";
@@ -35,12 +40,13 @@ export interface DecimalOptions {
  */
 export async function readCsv(path: string, options: TableOptions & DecimalOptions): Promise<TableDataset> {
   checkOptionNames("readCsv", options, [...TABLE_OPTIONS, "decimal"]);
-  return readTable(...written(pieces(path), { file: path, ...options }));
+  if (isJson(path)) return readTable(await readJson(path), { file: path, ...withoutText(options) });
+  return readTable(...written(readPieces(path), { file: path, ...options }));
 }
 
 /**
- * The rows of a CSV or TSV file, encoded by the schema of an earlier one; see `encodeTable`. Throws `FileError` and
- * `DataError`.
+ * The rows of a table's file, encoded by the schema of an earlier one; see `readCsv` for the files and `encodeTable`.
+ * Throws `FileError` and `DataError`.
  *
  * @example
  * import { encodeCsv, readCsv, writeFileAtomically } from "chainrule/data/node";
@@ -54,7 +60,45 @@ export async function encodeCsv(
   options: EncodeOptions & DecimalOptions = {},
 ): Promise<EncodedTable> {
   checkOptionNames("encodeCsv", options, [...ENCODE_OPTIONS, "decimal"]);
-  return encodeTable(schema, ...written(pieces(path), { file: path, ...options }));
+  if (isJson(path)) return encodeTable(schema, await readJson(path), { file: path, ...withoutText(options) });
+  return encodeTable(schema, ...written(readPieces(path), { file: path, ...options }));
+}
+
+/** Whether a file holds plain objects, by its name. */
+export const isJson = (path: string): boolean => /\.(json|jsonl|ndjson)$/i.test(path);
+
+/** The options without those that say how text is written, which JSON has no need of. */
+function withoutText<O extends CsvOptions & DecimalOptions & { readonly header?: boolean }>({
+  decimal: _,
+  delimiter: __,
+  encoding: ___,
+  header: ____,
+  ...options
+}: O) {
+  return options;
+}
+
+/** The rows in a file of JSON: an array of objects, alone or as the only array of an object; or an object on each line. */
+async function readJson(path: string): Promise<readonly PlainRow[]> {
+  const at = { file: path };
+  const text = new TextDecoder().decode(await readFile(path));
+  const parse = (json: string, row?: number): unknown => {
+    try {
+      return JSON.parse(json);
+    } catch (cause) {
+      throw dataError(`the text is no JSON: ${(cause as Error).message}.`, { ...at, ...(row && { row }) }, { cause });
+    }
+  };
+  const lines = /\.json$/i.test(path) ? undefined : text.split("\n");
+  const parsed = lines ? lines.flatMap((line, i) => (line.trim() ? [parse(line, i + 1)] : [])) : parse(text);
+  const arrays = isObject(parsed) ? Object.values(parsed).filter(Array.isArray) : [parsed];
+  const [rows] = arrays;
+  if (arrays.length !== 1 || !Array.isArray(rows) || !rows.some(isObject))
+    throw dataError(
+      `an array of objects was wanted, one for each row: [{ "size": 3, "ripe": true }, …]; ${show(parsed)} came.`,
+      at,
+    );
+  return rows as PlainRow[];
 }
 
 /** Text and options for a reader that knows decimal points alone. */
@@ -63,10 +107,10 @@ function written<O extends CsvOptions & DecimalOptions>(
   { decimal, ...options }: O,
 ): [CsvSource, Omit<O, "decimal">] {
   if (decimal !== "comma") return [source, options];
-  const { file, delimiter } = options;
+  const { file, delimiter, encoding } = options;
   return [
-    decimalPoints(source, { ...(file && { file }), ...(delimiter && { delimiter }) }),
-    { ...options, delimiter: "," },
+    decimalPoints(source, { ...(file && { file }), ...(delimiter && { delimiter }), ...(encoding && { encoding }) }),
+    { ...options, delimiter: ",", encoding: undefined },
   ];
 }
 
@@ -107,11 +151,15 @@ export async function* decimalPoints(source: CsvSource, options: CsvOptions = {}
   }
 }
 
-async function* pieces(path: string): AsyncGenerator<Uint8Array> {
+/** The bytes of a file, as it is read; of a gzipped one, what was zipped. */
+export async function* readPieces(path: string): AsyncGenerator<Uint8Array> {
+  const isZipped = /\.gz$/i.test(path);
   const stream = createReadStream(path);
   try {
-    for await (const piece of stream) yield piece as Uint8Array;
+    for await (const piece of isZipped ? pipeline(stream, createGunzip(), () => {}) : stream) yield piece as Uint8Array;
   } catch (cause) {
+    if (isZipped && !stream.errored)
+      throw dataError("the gzip file is damaged or cut short. Download or copy it again.", { file: path }, { cause });
     throw fileError("read", path, cause);
   } finally {
     stream.destroy();
