@@ -112,7 +112,7 @@ export {
 } from "./train/gradcheck.ts";
 export { health, type Warning, type WarningKind } from "./train/health.ts";
 export { type ChartOptions, History } from "./train/history.ts";
-export { type EvaluateOptions, InferenceModel, type ModelOptions } from "./train/inference-model.ts";
+export { type Classified, type EvaluateOptions, InferenceModel, type ModelOptions } from "./train/inference-model.ts";
 export {
   confusionMatrix,
   defineMetric,

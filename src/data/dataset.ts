@@ -12,20 +12,23 @@ import { checkInteger, dataError, show } from "./fail.ts";
 import type { TableSchema } from "./schema.ts";
 
 /** What a network is to learn from the data. */
-export type Task = "classification" | "regression";
+export type Task = "classification" | "multilabel" | "regression";
 
 /** Rows of features with a label or targets each. */
 export interface Dataset {
   /** Features, `count` rows of `inputShape`, flat, last axis fastest. Pixels stay `Uint8Array`. */
   readonly x: NumberArray;
-  /** Classification: one label per row, `Int32Array`. Regression: one or more targets per row, `Float32Array`. */
+  /**
+   * Classification: one label per row, `Int32Array`. Several labels at once: a 1 or 0 for each label, row by row,
+   * `Float32Array`. Regression: one or more targets per row, `Float32Array`.
+   */
   readonly y: Int32Array | Float32Array;
   /** Number of rows. */
   readonly count: number;
   /** Shape of one row: `[28, 28, 1]` for a grey image, `[F]` for a table. */
   readonly inputShape: number[];
   readonly task: Task;
-  /** Names of the classes; label 0 is the first. */
+  /** Names of the classes or labels; label 0 is the first. */
   readonly classes?: string[];
   /** Names of the features of a table, one-hot columns as `species=setosa`. */
   readonly features?: string[];
@@ -61,7 +64,7 @@ export function checkDataset(dataset: Dataset, file?: string): void {
     );
   if (x instanceof Float32Array || x instanceof Float64Array) checkFinite(x, size, "x", featureName(dataset), at);
 
-  if (task === "regression") {
+  if (task !== "classification") {
     if (!(y instanceof Float32Array) || y.length === 0 || y.length % count !== 0)
       throw dataError(
         `y has ${y.length} numbers for ${count} rows; give the same number of targets for every row.`,
@@ -69,6 +72,16 @@ export function checkDataset(dataset: Dataset, file?: string): void {
       );
     const width = y.length / count;
     checkFinite(y, width, "y", (i) => (width === 1 ? "the target" : `target ${i + 1}`), at);
+    if (task === "regression") return;
+    if (classes && classes.length !== width)
+      throw dataError(`there are ${classes.length} names for ${width} labels; give one each.`, at);
+    const wrong = y.findIndex((value) => value !== 0 && value !== 1);
+    if (wrong >= 0)
+      throw dataError(`the label is ${y[wrong]}; 1 says that the row has it, 0 that it has not.`, {
+        ...at,
+        row: Math.floor(wrong / width) + 1,
+        column: classes?.[wrong % width] ?? (wrong % width) + 1,
+      });
     return;
   }
   if (!(y instanceof Int32Array) || y.length !== count)

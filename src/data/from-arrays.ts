@@ -18,12 +18,15 @@ export interface TargetOptions {
   readonly task?: Task;
   /** Names of the classes; label 0 is the first. By default the numbers up to the largest label. */
   readonly classes?: readonly string[];
+  /** Whether inputs keep the shape they have; else [H, W] becomes [H, W, 1]. */
+  readonly keepShape?: boolean;
 }
 
 /**
  * A checked data set from an array of inputs [N, …] and one of labels [N], one-hot labels [N, K], or targets [N] or [N, K].
  *
- * Labels are whole-number types (as `Uint8Array`) and one-hot rows; floats are targets, unless `task` says otherwise.
+ * Labels are whole-number types (as `Uint8Array`) and one-hot rows; rows of several ones, or none, are several labels at
+ * once; floats are targets, unless `task` says otherwise.
  * Inputs of shape [N, H, W] become grey images [H, W, 1]. `Uint8Array` inputs stay so; others become `Float32Array`.
  * Throws `DataError` when counts do not match, for labels out of range, NaN and infinity.
  *
@@ -35,7 +38,7 @@ export interface TargetOptions {
  * console.log(data.inputShape, data.classes); // [ 1, 2, 1 ] [ '0', '1' ]
  */
 export function arraysToDataset(x: NamedArray, y: NamedArray, options: TargetOptions = {}): Dataset {
-  checkOptionNames("arraysToDataset", options, ["task", "classes"]);
+  checkOptionNames("arraysToDataset", options, ["task", "classes", "keepShape"]);
   const [count, ...rest] = x.shape;
   if (rest.length === 0)
     throw dataError(
@@ -49,21 +52,25 @@ export function arraysToDataset(x: NamedArray, y: NamedArray, options: TargetOpt
     );
   const width = rowSize(y.shape.slice(1));
   const values = Float64Array.from(y.data as ArrayLike<number>, Number);
-  const oneHot = width > 1 && options.task !== "regression" && isOneHot(values, width);
+  const oneHot = width > 1 && (options.task ?? "classification") === "classification" && isOneHot(values, width);
   const real = y.data instanceof Float32Array || y.data instanceof Float64Array;
-  const task = options.task ?? (real && !oneHot ? "regression" : "classification");
+  const several = width > 1 && !oneHot && !real && values.every((value) => value === 0 || value === 1);
+  const task = options.task ?? (several ? "multilabel" : real && !oneHot ? "regression" : "classification");
   if (task === "classification" && width !== 1 && !oneHot)
     throw dataError(
-      `the labels have shape ${show([...y.shape])}; wanted is one label for each row, or one-hot rows.`,
+      `the labels have shape ${show([...y.shape])}; wanted is one label for each row, one-hot rows, or a 0 or 1 for each label.`,
       fileOf(y),
     );
   const dataset: Dataset = {
     x: toFeatures(x.data),
     count,
-    inputShape: rest.length === 2 ? [...rest, 1] : rest,
+    inputShape: rest.length === 2 && !options.keepShape ? [...rest, 1] : rest,
     task,
-    ...(task === "regression"
-      ? { y: Float32Array.from(values) }
+    ...(task !== "classification"
+      ? {
+          y: Float32Array.from(values),
+          ...(task === "multilabel" && options.classes && { classes: [...options.classes] }),
+        }
       : toLabels(oneHot ? argmax(values, width) : values, y, options.classes)),
   };
   checkDataset(dataset, x.file);
@@ -121,7 +128,7 @@ export type Nested = readonly number[] | readonly Nested[];
 export interface PlainData extends TargetOptions {
   /** Features: nested arrays, one per row; or flat, with `inputShape`. */
   readonly x: Nested | NumberArray;
-  /** Whole-number labels, class names, one-hot rows, or targets (one number or one array per row). */
+  /** Whole-number labels, class names, one-hot rows, a 0 or 1 for each of several labels, or targets. */
   readonly y: readonly string[] | Nested | NumberArray;
   /** Shape of one row; found from nested arrays, wanted for flat ones. */
   readonly inputShape?: readonly number[];
@@ -161,7 +168,11 @@ export function toDataset(data: PlainData): Dataset {
   const width = rowSize(x.shape.slice(1));
   if (features && features.length !== width)
     throw new DataError(`There are ${features.length} names of features for ${width} features; give one each.`);
-  const dataset = arraysToDataset(x, toShaped(y), { ...(task ? { task } : {}), ...(classes ? { classes } : {}) });
+  const dataset = arraysToDataset(x, toShaped(y), {
+    keepShape: true,
+    ...(task ? { task } : {}),
+    ...(classes ? { classes } : {}),
+  });
   return features ? { ...dataset, features: [...features] } : dataset;
 }
 

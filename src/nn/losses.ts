@@ -39,6 +39,8 @@ export interface Loss {
   readonly target: TargetKind;
   /** With one output per sample: from where on it means yes. */
   readonly threshold?: number;
+  /** Set where each output is a yes or no of its own, so that a sample may have several labels at once. */
+  readonly independent?: boolean;
   /** The activation that it does itself, as it takes what comes before it: sums (logits). */
   readonly activation?: "softmax" | "sigmoid";
   /** Set where the network gives what that activation makes, probabilities, nevertheless. */
@@ -147,18 +149,21 @@ const smooth = (target: Node, epsilon: number, classes: number): Node =>
 export const binaryCrossEntropy = smoothed(
   "binaryCrossEntropy",
   (epsilon) => ofPairs((z, t) => add(sub(maximum(z, 0), mul(z, smooth(t, epsilon, 2))), log1p(exp(neg(abs(z)))))),
-  { threshold: 0, activation: "sigmoid" },
+  { threshold: 0, activation: "sigmoid", independent: true },
 );
 
 /** Probabilities, kept 1e-7 away from 0 and 1, so that no logarithm is infinite. */
 const inside = (p: Node): Node => minimum(maximum(p, 1e-7), 1 - 1e-7);
 
 /** −t ln p − (1 − t) ln(1 − p) on probabilities p, kept 1e-7 away from 0 and 1. Prefer the form on logits. */
-export const binaryCrossEntropyOnProbabilities = smoothed("binaryCrossEntropyOnProbabilities", (epsilon) =>
-  ofPairs((p, t) => {
-    const [q, soft] = [inside(p), smooth(t, epsilon, 2)];
-    return neg(add(mul(soft, log(q)), mul(sub(1, soft), log(sub(1, q)))));
-  }),
+export const binaryCrossEntropyOnProbabilities = smoothed(
+  "binaryCrossEntropyOnProbabilities",
+  (epsilon) =>
+    ofPairs((p, t) => {
+      const [q, soft] = [inside(p), smooth(t, epsilon, 2)];
+      return neg(add(mul(soft, log(q)), mul(sub(1, soft), log(sub(1, q)))));
+    }),
+  { independent: true },
 );
 
 /**
@@ -251,6 +256,9 @@ export function lossNamed(name: string, options: Readonly<Record<string, unknown
 /** Whether a loss takes sums (logits), which become probabilities only by softmax or sigmoid. */
 export const takesLogits = ({ target, threshold = 0.5, onProbabilities = false }: Loss): boolean =>
   !onProbabilities && (target === "classes" || threshold === 0);
+
+/** Whether a network that gives `width` numbers says with them which of several labels a sample has at once. */
+export const hasLabels = ({ independent = false }: Loss, width: number): boolean => independent && width > 1;
 
 /** A loss given in any form. */
 export function lossOf(loss: LossOption): Loss {

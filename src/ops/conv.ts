@@ -183,8 +183,15 @@ export function conv1d(x: Node, w: Node, options: RowOptions = {}): Node {
       `conv1d: sequences must have shape [B, L, I] and kernels [K, I / groups, O]; ${showShape(x.shape)} and ${showShape(w.shape)} came.`,
     );
   }
+  const { groups = 1 } = options;
+  const channels = x.shape[2];
+  const [span, inputs, outputs] = w.shape;
+  if (inputs * groups !== channels || outputs % groups !== 0)
+    throw new ShapeError(
+      `conv1d: a kernel must have shape [K, I / groups, O]; ${showShape(w.shape)} came for I = ${channels} channels and groups = ${groups}, which must divide O.`,
+    );
   const kernel = reshape(w, [1, ...w.shape]);
-  return asRows(x, options, (images, how) => conv2d(images, kernel, how));
+  return asRows("conv1d", x, span, options, (images, how) => conv2d(images, kernel, how));
 }
 
 /**

@@ -123,11 +123,19 @@ export interface RowOptions {
 
 /** Does to sequences [B, L, C] what an op does to images: they are images of one row. */
 export function asRows(
+  name: string,
   x: Node,
+  window: number,
   { stride = 1, padding = 0, dilation = 1, groups }: RowOptions,
   op: (images: Node, options: SlidingOptions & Pick<RowOptions, "groups">) => Node,
 ): Node {
   const [b, length, channels] = x.shape;
+  const span = spanOf(window, dilation);
+  const around = padding === "same" ? span : padding === "valid" ? 0 : toPair(padding).reduce((a, b) => a + b);
+  if (Number.isInteger(span) && span > length + around)
+    throw new ShapeError(
+      `${name}: a window over ${span} places does not fit on sequences of ${length} with padding ${JSON.stringify(padding)}. Use a smaller window, padding "same", or fewer layers that shrink the sequence.`,
+    );
   const y = op(reshape(x, [b, 1, length, channels]), {
     stride: [1, stride],
     padding: typeof padding === "string" ? padding : [[0, 0], toPair(padding) as Pair],

@@ -1,6 +1,7 @@
 /** Weights of classes as weights of rows, which is all that training knows. */
 import { checkNumbers, FROM_0 } from "../checks.ts";
 import { ArgumentError } from "../errors.ts";
+import { hasLabels, type LossOption, lossOf } from "../nn/losses.ts";
 import type { Examples } from "./examples.ts";
 import { classesOf } from "./metrics.ts";
 
@@ -18,8 +19,14 @@ export function classWeigher(
   examples: Examples,
   classWeights: ClassWeights | undefined,
   names: readonly string[] = [],
+  loss: LossOption = "crossEntropy",
 ): (some: Examples) => Examples {
   if (classWeights === undefined) return (some) => some;
+  const width = examples.y.values.length / examples.x.count;
+  if (examples.y.kind === "values" && hasLabels(lossOf(loss), width))
+    throw new ArgumentError(
+      `classWeights is for one class per row; with ${lossOf(loss).name} each of the ${width} outputs is a label of its own, and a row has several. Weigh rows instead: { x, y, weights }.`,
+    );
   const classes = classesOf(examples.y, examples.x.count);
   const counts = new Map<number, number>();
   for (const label of classes) counts.set(label, (counts.get(label) ?? 0) + 1);

@@ -9,7 +9,7 @@ import { checkFit } from "./check-arguments.ts";
 import { encodeTraining, restoreTraining, type TrainingRecord } from "./checkpoint.ts";
 import { type ClassWeights, classWeigher } from "./class-weights.ts";
 import { splitForValidation } from "./examples.ts";
-import { checkExamples, healthCheck, type Warning, warnOnce } from "./health.ts";
+import { checkExamples, checkMeasured, healthCheck, type Warning, warnOnce } from "./health.ts";
 import { History } from "./history.ts";
 import type { InferenceModel } from "./inference-model.ts";
 import { files } from "./node-files.ts";
@@ -70,8 +70,11 @@ export interface FitOptions {
   readonly signal?: AbortSignal;
   /** What is told of each epoch and may end the run, such as `earlyStopping()`; or functions of the epoch. */
   readonly callbacks?: readonly CallbackOption[];
-  /** Told of what keeps the network from learning, each once: by the data at the start, then after each epoch. */
-  readonly onWarning?: (warning: Warning) => void;
+  /**
+   * Told of what keeps the network from learning, each once: by the data at the start, then after each epoch. Unless
+   * given, `console.warn` says it, after a look at the network about once a second and at the end; false for silence.
+   */
+  readonly onWarning?: ((warning: Warning) => void) | false;
   /** Called every few milliseconds while training. */
   readonly onProgress?: (progress: Progress) => void;
   /** Looks on while the run trains: a `Recorder` of chainrule/explain, with which to rewind it. */
@@ -88,6 +91,9 @@ export interface FitOptions {
   /** A checkpoint file to go on from; data, network and options must be those it was written with. */
   readonly resume?: string;
 }
+
+/** Milliseconds between two looks at a network's health where nobody asked for them. */
+const LOOK_EVERY = 1000;
 
 /** The models of the runs under way. */
 const training = new WeakSet<InferenceModel>();
@@ -150,7 +156,7 @@ export class Fit implements AsyncIterable<EpochReport>, PromiseLike<History> {
       typeof validation === "number"
         ? splitForValidation(all, validation, model.network.seed)
         : [all, validation && model.examples(validation, loss, "validation ")];
-    const weigh = classWeigher(kept, options.classWeights, isSource ? undefined : data.classes);
+    const weigh = classWeigher(kept, options.classWeights, isSource ? undefined : data.classes, loss);
     const examples = weigh(kept);
     const { batchSize: asked = first?.batchSize ?? 32 } = options;
     const batchSize = asked === "all" ? examples.x.count : asked;
@@ -196,9 +202,10 @@ export class Fit implements AsyncIterable<EpochReport>, PromiseLike<History> {
         await writeFile(checkpoint.path, encodeTraining(model, trainer, record), { keepPrevious });
         savedAt = performance.now();
       };
-      const warn = onWarning && warnOnce(onWarning);
+      const warn = onWarning === false ? undefined : warnOnce(onWarning ?? (({ message }) => console.warn(message)));
       warn?.(checkExamples(model.network, examples));
-      check = warn && healthCheck(model, examples, loss);
+      if (!held) warn?.(checkMeasured(metrics));
+      let lookedAt = performance.now();
       while (trainer.position.epoch < epochs && !stopped) {
         const start = performance.now();
         const { row: startRow, epoch: finished } = trainer.position;
@@ -227,7 +234,12 @@ export class Fit implements AsyncIterable<EpochReport>, PromiseLike<History> {
           if (signal?.aborted) await save(0);
           throw error;
         }
-        if (check) warn?.(await check.run(finished >= 2 && trainer.position.step >= 100));
+        // Who did not ask for warnings is not made to wait for them: a look now and then, and at the end, must do.
+        if (warn && (onWarning || epoch >= epochs || performance.now() - lookedAt > LOOK_EVERY)) {
+          check ??= healthCheck(model, examples, loss);
+          warn(await check.run(finished >= 2 && trainer.position.step >= 100));
+          lookedAt = performance.now();
+        }
         trainer.beginEpoch((report.validation ?? report).loss);
         observe();
         for (const callback of callbacks) await callback.onEpoch?.(report, run);

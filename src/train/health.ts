@@ -17,6 +17,7 @@ import { inWords, type Message, message, option } from "../wording.ts";
 import type { Examples } from "./examples.ts";
 import { arraysOf, takeExamples } from "./examples.ts";
 import type { InferenceModel } from "./inference-model.ts";
+import { metricNamed } from "./metrics.ts";
 import type { Data } from "./to-arrays.ts";
 import { forwardBatch, givenStep } from "./training-graph.ts";
 
@@ -24,6 +25,8 @@ import { forwardBatch, givenStep } from "./training-graph.ts";
 export type WarningKind =
   | "constantFeature"
   | "unscaledInput"
+  | "unscaledTarget"
+  | "unmeasuredMetric"
   | "deadUnits"
   | "saturatedActivation"
   | "vanishingGradient"
@@ -56,6 +59,8 @@ const VANISHED = 1e-4;
 const EXPLODED = 1e3;
 /** Larger inputs are called unscaled. */
 const LARGE_INPUT = 30;
+/** Targets beyond this are. */
+const LARGE_TARGET = 100;
 
 const listed = (names: readonly (string | number)[]): string =>
   names.slice(0, 5).join(", ") + (names.length > 5 ? ` and ${names.length - 5} more` : "");
@@ -70,7 +75,7 @@ const warning = (kind: WarningKind, where: string, said: Message): Warning => ({
 });
 
 /** What can be seen in the data alone. */
-export function checkExamples(network: Network, { x: { values, count } }: Examples): Warning[] {
+export function checkExamples(network: Network, { x: { values, count }, y }: Examples): Warning[] {
   const scaled = network.layers[0] && layerKind(network.layers[0].kind).scales;
   const width = sizeOf(network.inputShape);
   const isTable = network.inputShape.length === 1;
@@ -102,7 +107,21 @@ export function checkExamples(network: Network, { x: { values, count } }: Exampl
     const message = `x reaches ${rounded(largest, 4)}${isTable ? ` (${where})` : ""}; networks learn well from about −1 to 1. Put normalize(statistics) or rescale(1/${rounded(largest, 3)}) first.`;
     warnings.push(warning("unscaledInput", where, message));
   }
+  const last = network.layers.at(-1);
+  const size = y.kind === "values" ? y.values.reduce((most, value) => Math.max(most, Math.abs(value)), 0) : 0;
+  if (size > LARGE_TARGET && !(last && layerKind(last.kind).scales)) {
+    const message = `y reaches ${rounded(size, 4)}; a network that begins near 0 takes long to come there, and its gradients are as large. Train on (y − mean) / deviation, and turn predictions back.`;
+    warnings.push(warning("unscaledTarget", "y", message));
+  }
   return warnings;
+}
+
+/** Which metrics will not be seen, as they need the predictions of a whole data set, and there is none to measure. */
+export function checkMeasured(metrics: readonly string[]): Warning[] {
+  const unseen = metrics.filter((name) => "whole" in metricNamed(name));
+  if (unseen.length === 0) return [];
+  const said = message`${listed(unseen)} needs all predictions at once and is measured on validation data: give ${option("validation", 0.2)} to see it.`;
+  return [warning("unmeasuredMetric", listed(unseen), said)];
 }
 
 /** One array to look at, and what to say of it. */

@@ -8,7 +8,7 @@ import { input } from "../graph/leaf.ts";
 import type { Tensor } from "../graph/op.ts";
 import { type Shape, sizeOf } from "../graph/shape.ts";
 import type { Layer } from "../nn/layer.ts";
-import { type Loss, type LossOption, lossNamed, lossOf, takesLogits } from "../nn/losses.ts";
+import { hasLabels, type Loss, type LossOption, lossNamed, lossOf, takesLogits } from "../nn/losses.ts";
 import { Network, type Parameter } from "../nn/network.ts";
 import type { Wiring } from "../nn/wiring.ts";
 import { makePlan } from "../plan/plan.ts";
@@ -44,6 +44,16 @@ export interface ModelOptions {
   readonly seed?: number;
   /** What computes; the WebAssembly engine unless said. */
   readonly backend?: Backend;
+}
+
+/** What `model.classify` gives. */
+export interface Classified {
+  /** [N]: the most likely class of each row. */
+  readonly classes: Int32Array;
+  /** [N · C]: the probability of each class. */
+  readonly probabilities: Float32Array;
+  /** [N · L]: 1 for each label that a row has, where it may have several at once. */
+  readonly labels?: Uint8Array;
 }
 
 /** Options of `model.evaluate`. */
@@ -132,7 +142,7 @@ export class InferenceModel {
     const rows = this.#rows(x, toRows, `${what}x`);
     return {
       x: rows,
-      y: toTargets(y as Numbers, lossOf(loss).target, this.network.outputShape, rows.count, `${what}y`),
+      y: toTargets(y as Numbers, lossOf(loss), this.network.outputShape, rows.count, `${what}y`),
       ...(weights && { weights: toWeights(weights, rows.count, `${what}weights`) }),
     };
   }
@@ -208,13 +218,24 @@ export class InferenceModel {
   /**
    * The most likely class of each row and the probabilities of all classes: softmax of the outputs, or the sigmoid of a
    * single one, unless the network or the loss says that they are probabilities already.
+   *
+   * A model with several outputs that was trained with `binaryCrossEntropy` has several labels at once: `probabilities` is
+   * then each label's own, [N · L], `labels` a 1 for each that is likelier than not, and `classes` the likeliest label.
    */
-  async classify(x: Inputs): Promise<{ classes: Int32Array; probabilities: Float32Array }> {
+  async classify(x: Inputs): Promise<Classified> {
     const outputs = await this.predict(x);
     const width = sizeOf(this.network.outputShape);
     const { outputOp } = this.network;
     const loss = typeof this.details.loss === "string" ? this.trainedLoss() : undefined;
     const isLogit = outputOp !== "sigmoid" && (loss === undefined || takesLogits(lossOf(loss)));
+    if (loss && hasLabels(loss, width)) {
+      const probabilities = isLogit ? outputs.map((z) => 1 / (1 + Math.exp(-z))) : outputs;
+      return {
+        classes: Int32Array.from({ length: outputs.length / width }, (_, row) => largest(outputs, row * width, width)),
+        probabilities,
+        labels: Uint8Array.from(probabilities, (p) => Number(p > 0.5)),
+      };
+    }
     const rows = Array.from({ length: outputs.length / width }, (_, row) => {
       const own = outputs.subarray(row * width, (row + 1) * width);
       if (width > 1) return outputOp === "softmax" ? [...own] : softmaxOf(own);

@@ -6,7 +6,7 @@ import { unknownName } from "../checks.ts";
 import { ArgumentError } from "../errors.ts";
 import type { Node } from "../graph/node.ts";
 import { sizeOf } from "../graph/shape.ts";
-import { type Loss, takesLogits } from "../nn/losses.ts";
+import { hasLabels, type Loss, takesLogits } from "../nn/losses.ts";
 import { abs, argmax, equal, greater, less, mean, mul, oneHot, reshape, sub, sum } from "../ops/index.ts";
 import type { Targets } from "./to-arrays.ts";
 
@@ -38,13 +38,29 @@ export type Metric = SampleMetric | WholeMetric;
 
 const flat = (node: Node): Node => reshape(node, [node.shape[0], sizeOf(node.shape.slice(1))]);
 
-/** The share of rows whose most likely class is the right one; of yes-and-no answers that are right, if there is one output. */
+/** For each of a row's outputs, 1 where its yes or no is the right one. */
+const agreements = (output: Node, target: Node, { threshold = 0.5 }: Loss): Node =>
+  equal(greater(flat(output), threshold), greater(flat(target), 0.5));
+
+/**
+ * The share of rows whose most likely class is the right one; of yes-and-no answers that are right, if there is one output
+ * or each is a label of its own (the Hamming score).
+ */
 const accuracy: SampleMetric = {
-  perSample: (output, target, { threshold = 0.5 }) => {
+  perSample: (output, target, loss) => {
     if (target.dtype === "int") return equal(argmax(output), target);
-    if (sizeOf(output.shape.slice(1)) === 1)
-      return mean(equal(greater(flat(output), threshold), greater(flat(target), 0.5)), 1);
+    const width = sizeOf(output.shape.slice(1));
+    if (width === 1 || hasLabels(loss, width)) return mean(agreements(output, target, loss), 1);
     return equal(argmax(output), argmax(target));
+  },
+};
+
+/** The share of rows of which every label is right (`accuracy_score` of several labels in scikit-learn). */
+const subsetAccuracy: SampleMetric = {
+  perSample: (output, target, loss) => {
+    const width = sizeOf(output.shape.slice(1));
+    if (target.dtype === "int" || !hasLabels(loss, width)) return accuracy.perSample(output, target, loss);
+    return equal(sum(agreements(output, target, loss), 1), width);
   },
 };
 
@@ -131,21 +147,37 @@ const ratio = (part: number, whole: number): number => (whole === 0 ? 0 : part /
 /** Of one class: how many were found, how many were taken for it, how many there are. */
 type Counts = { readonly hits: number; readonly taken: number; readonly there: number };
 
+/** The counts of each class. */
+function countClasses(predictions: Predictions): Counts[] {
+  const { actual, predicted, classes } = decisions(predictions);
+  const matrix = confusionMatrix(actual, predicted, classes);
+  return matrix.map((row, c) => ({ hits: row[c], taken: total(matrix.map((other) => other[c])), there: total(row) }));
+}
+
+/** The counts of each label where a row may have several. */
+function countLabels({ outputs, width, targets: { values }, loss: { threshold = 0.5 } }: Predictions): Counts[] {
+  return Array.from({ length: width }, (_, c) => {
+    let [hits, taken, there] = [0, 0, 0];
+    for (let i = c; i < outputs.length; i += width) {
+      const [says, is] = [outputs[i] > threshold, values[i] > 0.5];
+      taken += Number(says);
+      there += Number(is);
+      hits += Number(says && is);
+    }
+    return { hits, taken, there };
+  });
+}
+
 /**
  * A metric of each class's counts: of class 1 if there are two classes, else the mean over the classes that occur, among
- * the right answers or the predicted ones (`macro` in scikit-learn).
+ * the right answers or the predicted ones; of several labels the mean over all (`macro` in scikit-learn).
  */
 const perClass = (score: (counts: Counts) => number): WholeMetric => ({
   whole: (predictions) => {
-    const { actual, predicted, classes } = decisions(predictions);
-    const matrix = confusionMatrix(actual, predicted, classes);
-    const counts = matrix.map((row, c) => ({
-      hits: row[c],
-      taken: total(matrix.map((other) => other[c])),
-      there: total(row),
-    }));
-    if (classes === 2) return score(counts[1]);
-    const scores = counts.filter(({ taken, there }) => taken + there > 0).map(score);
+    const several = hasLabels(predictions.loss, predictions.width);
+    const counts = several ? countLabels(predictions) : countClasses(predictions);
+    if (!several && counts.length === 2) return score(counts[1]);
+    const scores = counts.filter(({ taken, there }) => several || taken + there > 0).map(score);
     return total(scores) / scores.length;
   },
 });
@@ -183,10 +215,17 @@ function comparable({ outputs, width, loss }: Predictions): ArrayLike<number> {
 const columnOf = (values: ArrayLike<number>, width: number, c: number): Float64Array =>
   Float64Array.from({ length: values.length / width }, (_, i) => values[i * width + c]);
 
-/** The area under the ROC curve; with more than two classes the mean over each against the rest. */
+/** The area under the ROC curve; with more than two classes, or several labels, the mean over each against the rest. */
 const auc: WholeMetric = {
   whole: (predictions) => {
     const { width } = predictions;
+    if (hasLabels(predictions.loss, width)) {
+      const { outputs, targets } = predictions;
+      const areas = Array.from({ length: width }, (_, c) =>
+        areaUnderCurve(columnOf(outputs, width, c), (i) => targets.values[i * width + c] > 0.5),
+      );
+      return total(areas) / width;
+    }
     const { actual } = decisions(predictions);
     const scores = comparable(predictions);
     const columns = width <= 2 ? [width - 1] : [...Array(width).keys()];
@@ -211,9 +250,22 @@ const r2: WholeMetric = {
   },
 };
 
+/** The mean over the classes of the share of their rows that were found: what accuracy would be if all were as frequent. */
+const balancedAccuracy: WholeMetric = {
+  whole: (predictions) => {
+    const several = hasLabels(predictions.loss, predictions.width);
+    const recalls = (several ? countLabels(predictions) : countClasses(predictions))
+      .filter(({ there }) => there > 0)
+      .map(({ hits, there }) => hits / there);
+    return total(recalls) / recalls.length;
+  },
+};
+
 const METRICS = new Map<string, Metric>(
   Object.entries({
     accuracy,
+    subsetAccuracy,
+    balancedAccuracy,
     precision: perClass(({ hits, taken }) => ratio(hits, taken)),
     recall: perClass(({ hits, there }) => ratio(hits, there)),
     f1: perClass(({ hits, taken, there }) => ratio(2 * hits, taken + there)),
@@ -243,6 +295,21 @@ export const metricNames = (): string[] => [...METRICS.keys(), "top3Accuracy"];
  */
 export function defineMetric(name: string, metric: Metric): void {
   METRICS.set(name, metric);
+}
+
+/** Metrics that count right and wrong answers, which numbers are not. */
+const OF_ANSWERS = /^(accuracy|subsetAccuracy|balancedAccuracy|precision|recall|f1|auc|top\d+Accuracy)$/;
+
+/** Throws for a metric of right and wrong answers where the targets are numbers of any size. */
+export function checkMetrics(names: readonly string[], { target, independent }: Loss, { kind, values }: Targets): void {
+  const wrong = names.find((name) => OF_ANSWERS.test(name));
+  if (wrong === undefined || target === "classes" || independent || kind === "classes") return;
+  const row = values.findIndex((value) => ![0, 1, -1].includes(value)) + 1;
+  if (row > 0)
+    throw new ArgumentError(
+      `The metric ${wrong} counts right and wrong answers, but the targets are numbers, such as ${values[row - 1]}. For numbers take meanAbsoluteError, rootMeanSquaredError or r2; for classes a loss of classes, such as crossEntropy.`,
+      { facts: { metric: wrong, came: values[row - 1] } },
+    );
 }
 
 export function metricNamed(name: string): Metric {

@@ -7,6 +7,7 @@ import { check, show } from "../checks.ts";
 import type { NumberArray } from "../data/arrays.ts";
 import { DataError, ShapeError } from "../errors.ts";
 import { type Shape, showShape, sizeOf } from "../graph/shape.ts";
+import type { Loss } from "../nn/losses.ts";
 
 /** Numbers as users have them: flat, or nested with one level per axis. Bytes stay bytes. */
 export type Numbers = ArrayLike<number> | readonly Numbers[];
@@ -116,14 +117,9 @@ export type Targets =
   | { readonly kind: "classes"; readonly values: Int32Array }
   | { readonly kind: "values"; readonly values: Float32Array };
 
-/** Targets for a network that gives `outputShape` per sample: class numbers or one-hot rows, or values. */
-export function toTargets(
-  y: Numbers,
-  wants: "classes" | "values",
-  outputShape: Shape,
-  count: number,
-  what: string,
-): Targets {
+/** Targets for a network that gives `outputShape` per sample: class numbers or rows of probabilities, or values. */
+export function toTargets(y: Numbers, loss: Loss, outputShape: Shape, count: number, what: string): Targets {
+  const { target: wants, name = "The loss", independent = false } = loss;
   const width = sizeOf(outputShape);
   if (Array.isArray(y) && typeof y[0] === "string")
     throw new DataError(`${what} is text; toDataset of chainrule/data turns names into class numbers.`, { row: 1 });
@@ -139,7 +135,41 @@ export function toTargets(
     throw new ShapeError(`${what} has ${values.length} values for ${count} rows; ${wanted}`);
   }
   checkFinite(values, width, what);
+  if (wants === "classes") checkProbabilities(values, width, name, what);
+  if (independent) checkYesOrNo(values, width, name, what);
   return { kind: "values", values: Float32Array.from(values) };
+}
+
+/** Throws unless every row is the probabilities of all classes: numbers from 0 on that sum to 1. */
+function checkProbabilities(values: ArrayLike<number>, width: number, loss: string, what: string): void {
+  for (let from = 0; from < values.length; from += width) {
+    let [sum, least] = [0, 0];
+    for (let i = from; i < from + width; i++) {
+      sum += values[i];
+      least = Math.min(least, values[i]);
+    }
+    if (Math.abs(sum - 1) <= 1e-3 && least === 0) continue;
+    const row = from / width + 1;
+    const came = show(Array.from({ length: Math.min(width, 9) }, (_, i) => values[from + i]));
+    throw new DataError(
+      `${what}, row ${row} is ${came}; ${loss} takes one class for each row, or probabilities that sum to 1. For rows with several labels at once, or none, take binaryCrossEntropy.`,
+      { row },
+      { facts: { wanted: "probabilities that sum to 1", came } },
+    );
+  }
+}
+
+/** Throws unless every target is a probability of yes. */
+function checkYesOrNo(values: ArrayLike<number>, width: number, loss: string, what: string): void {
+  for (let i = 0; i < values.length; i++) {
+    if (values[i] >= 0 && values[i] <= 1) continue;
+    const row = Math.floor(i / width) + 1;
+    throw new DataError(
+      `${what}, row ${row} has ${values[i]}; ${loss} takes 0 for no and 1 for yes, or a probability between. ${values[i] === -1 ? "For −1 and 1 take hinge, or write no as 0." : "For class numbers take crossEntropy; for numbers meanSquaredError."}`,
+      { row, ...(width > 1 && { column: (i % width) + 1 }) },
+      { facts: { wanted: "numbers from 0 to 1", came: values[i] } },
+    );
+  }
 }
 
 /** Throws for the first row whose number does not fit. */
@@ -153,6 +183,10 @@ export function toWeights(weights: ArrayLike<number>, count: number, what: strin
   if (weights.length !== count)
     throw new ShapeError(`${what} has ${weights.length} numbers for ${count} rows; one was wanted for each.`);
   checkRows(Array.from(weights), (x) => x >= 0 && Math.fround(x) < Infinity, what, "a number ≥ 0 was wanted");
+  if (!Array.from(weights).some((x) => x > 0))
+    throw new DataError(
+      `${what} are all 0, so no row counts and nothing can be learnt. Give those that count a number above 0.`,
+    );
   return Float32Array.from(weights);
 }
 

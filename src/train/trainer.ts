@@ -5,7 +5,7 @@
 import type { Executable, Session } from "../backends/backend.ts";
 import { checkNumbers, whole } from "../checks.ts";
 import { ArgumentError, DataError, DivergenceError } from "../errors.ts";
-import { variable } from "../graph/leaf.ts";
+import { input, variable } from "../graph/leaf.ts";
 import { type Node, nameOf } from "../graph/node.ts";
 import type { AnyArray } from "../graph/op.ts";
 import { sizeOf } from "../graph/shape.ts";
@@ -19,6 +19,7 @@ import { breathe } from "./breathe.ts";
 import { diagnose } from "./diagnose.ts";
 import { arraysOf, type Examples } from "./examples.ts";
 import { cached } from "./memoize.ts";
+import { checkMetrics } from "./metrics.ts";
 import type { Scores } from "./scores.ts";
 import {
   type DataLeaves,
@@ -120,6 +121,7 @@ export function makeEvaluator(
   metrics: readonly string[],
 ) {
   const objective = objectiveOf(network, loss, metrics);
+  checkMetrics(metrics, objective.loss, examples.y);
   const data = uploadExamples(session, network, examples);
   const total = examples.x.count;
   const width = sizeOf(network.outputShape);
@@ -167,6 +169,10 @@ export function makeTrainer({ session, network }: Opened, examples: Examples, op
   const { augment, read, batchSize, loss, metrics, optimizer } = options;
   checkNumbers("fit: ", { batchSize }, whole(1));
   const objective = objectiveOf(network, loss, metrics);
+  checkMetrics(metrics, objective.loss, examples.y);
+  // A layer that cannot learn from a single row says so now, and not when the rest of the first epoch comes.
+  if (examples.x.count % batchSize === 1)
+    network.apply(input("x", [1, ...network.inputShape]), { training: true, step: input("step", [], "int") });
   const states = optimizerStates(network, optimizer);
   if (states.length === 0) {
     throw new ArgumentError(

@@ -27,7 +27,9 @@ describe.concurrent("options of the training", () => {
     const scratch = new Scratch();
     const args = ["train", "moons", "--epochs", "3", "--metrics", "accuracy,f1", "--history", "h.csv"];
     const { stderr } = await scratch.run(args);
-    expect(stderr).toContain("f1 needs all rows at once, so give --validation to see it");
+    expect(stderr.replace(/\s+/g, " ")).toContain(
+      "f1 needs all predictions at once and is measured on validation data: give --validation 0.2 to see it",
+    );
     const [epoch] = (await scratch.json([...args, "--validation", "0.2"])).filter(({ event }) => event === "epoch");
     expect(epoch).toMatchObject({ validation: { accuracy: expect.any(Number), f1: expect.any(Number) } });
     const [head, ...rows] = read(scratch, "h.csv").toString().trimEnd().split("\n");

@@ -79,7 +79,7 @@ test("splits keep the share of every class, give every row once, and follow the 
 test("plain arrays", () => {
   const named = toDataset({ x: [[[1], [2]], [[3], [4]]], y: ["no", "yes"] }); // biome-ignore format: one line
   expect([named.inputShape, named.classes, [...named.y], [...named.x]]).toEqual([
-    [2, 1, 1],
+    [2, 1],
     ["no", "yes"],
     [0, 1],
     [1, 2, 3, 4],

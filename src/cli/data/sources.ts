@@ -110,7 +110,12 @@ export async function readTrainingData(source: string, options: ReadOptions, tak
       `--${stray === "header" ? "no-header" : stray} is for tables; ${source} is none. Leave it out.`,
     );
   const sets = taker ? await readSetsFor(source, taker) : await readSets(source, form, options);
-  const { inputShape, classes } = sets.train;
+  const { inputShape, classes, task } = sets.train;
+  if (task === "multilabel")
+    throw new DataError(
+      `${source}: rows have several labels at once. The command trains one class per row; a program can train on such data: toDataset, and binaryCrossEntropy as the loss.`,
+      { file: source },
+    );
   const likeDigits = (form === "mnist" || form === "idx") && inputShape.join() === "28,28,1" && classes?.length === 10;
   const title = basename(resolve(source))
     .replace(/(\.gz)?$/i, "")

@@ -27,6 +27,7 @@ import {
 import { inCommandWords } from "../terminal/wording.ts";
 import type { Training } from "../training/run.ts";
 import { overfitting } from "./overfitting.ts";
+import { rareClasses } from "./rare-classes.ts";
 import { jsonScores, measureModel, type TestScores } from "./scores.ts";
 import { scoreLines } from "./test-report.ts";
 
@@ -165,7 +166,7 @@ export async function reportResults(run: Training, history: readonly EpochReport
   const { options, out, display, model, recipe, parts, data } = run;
   const tested = parts.test ?? parts.train;
   const scores = await measureModel(model, tested);
-  showWarnings(run, await overfitting(run, scores));
+  showWarnings(run, [...(await overfitting(run, scores)), ...rareClasses(run, scores)]);
   const seconds = history.reduce((sum, epoch) => sum + epoch.seconds, 0);
   const rows = history.reduce((sum, epoch) => sum + epoch.samplesPerSecond * epoch.seconds, 0);
   display.event({

@@ -8,14 +8,36 @@ export interface ClassScores {
   readonly count: number;
   readonly loss: number;
   readonly accuracy: number;
+  /** The mean over the classes of the share of their rows that are right, where some are much rarer than others. */
+  readonly balancedAccuracy?: number;
+  /** Of two classes, for the second: how many taken for it are it, how many of it are found, both in one, and ROC. */
+  readonly precision?: number;
+  readonly recall?: number;
+  readonly f1?: number;
+  readonly auc?: number;
   /** Rows: the true class; columns: what the model said. */
   readonly confusion: readonly (readonly number[])[];
+}
+
+/** From this ratio of rows on a class is rare beside another. */
+const RARE = 4;
+
+/** How many rows there are of each class, by the confusion matrix. */
+export const classCounts = ({ confusion }: Pick<ClassScores, "confusion">): number[] =>
+  confusion.map((line) => line.reduce((a, b) => a + b, 0));
+
+/** Whether some classes are much rarer than others. */
+export function isUneven(scores: Pick<ClassScores, "confusion">): boolean {
+  const counts = classCounts(scores).filter((count) => count > 0);
+  return Math.max(...counts) > RARE * Math.min(...counts);
 }
 
 export interface ValueScores {
   readonly task: "regression";
   readonly count: number;
   readonly loss: number;
+  /** Of squares, it is in the square of the target's unit. */
+  readonly lossName: string;
   readonly meanAbsoluteError: number;
   readonly rootMeanSquaredError: number;
   /** 1 − Σ(y − ŷ)² / Σ(y − ȳ)²; NaN when all targets are the same. */
@@ -35,18 +57,32 @@ export function trainedLoss({ details }: Model, task: Dataset["task"]): Loss {
 export async function measureModel(model: Model, data: Dataset): Promise<TestScores> {
   const width = model.network.outputShape.reduce((a, b) => a * b, 1);
   const loss = trainedLoss(model, data.task);
-  const { loss: measured } = await model.evaluate(examplesFor(data, loss, model), { loss });
+  const binary = data.task === "classification" && width <= 2 ? (["precision", "recall", "f1", "auc"] as const) : [];
+  const { loss: measured, ...more } = await model.evaluate(examplesFor(data, loss, model), { loss, metrics: binary });
   const { count } = data;
-  if (data.task === "regression") return { count, loss: measured, ...compareValues(data, await model.predict(data.x)) };
+  if (data.task === "regression") {
+    const { name: lossName = "own" } = loss;
+    return { count, loss: measured, lossName, ...compareValues(data, await model.predict(data.x)) };
+  }
   const classes = Math.max(width, 2);
   const confusion = Array.from({ length: classes }, () => new Array<number>(classes).fill(0));
   const { classes: said } = await model.classify(data.x);
   for (let row = 0; row < count; row++) confusion[data.y[row]][said[row]]++;
   const right = confusion.reduce((sum, line, i) => sum + line[i], 0);
-  return { task: "classification", count, loss: measured, accuracy: right / count, confusion };
+  const recalls = classCounts({ confusion }).flatMap((all, i) => (all > 0 ? [confusion[i][i] / all] : []));
+  const balancedAccuracy = recalls.reduce((a, b) => a + b, 0) / recalls.length;
+  return {
+    task: "classification",
+    count,
+    loss: measured,
+    accuracy: right / count,
+    ...(isUneven({ confusion }) && { balancedAccuracy }),
+    ...more,
+    confusion,
+  };
 }
 
-function compareValues({ y }: Dataset, said: Float32Array): Omit<ValueScores, "count" | "loss"> {
+function compareValues({ y }: Dataset, said: Float32Array): Omit<ValueScores, "count" | "loss" | "lossName"> {
   const mean = Array.from(y).reduce((sum, v) => sum + v, 0) / y.length;
   let [absolute, squares, spread] = [0, 0, 0];
   for (let i = 0; i < y.length; i++) {

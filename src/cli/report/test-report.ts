@@ -21,12 +21,12 @@ export function scoreLines(title: string, scores: TestScores, classes: readonly 
 }
 
 function valueLines(scores: ValueScores, { paint }: Sheet): string[] {
-  const { meanAbsoluteError, rootMeanSquaredError, r2, loss } = scores;
+  const { meanAbsoluteError, rootMeanSquaredError, r2, loss, lossName } = scores;
   return [
     `  mean absolute error      ${measure(meanAbsoluteError)}`,
     `  root mean squared error  ${measure(rootMeanSquaredError)}`,
     `  R²                       ${paint("bold", r2.toFixed(4))}   ${paint("dim", "1 is perfect; the mean alone gives 0")}`,
-    `  loss                     ${measure(loss)}`,
+    `  loss                     ${measure(loss)}${/square/i.test(lossName) ? `   ${paint("dim", "in the square of the target's unit; the errors are in the unit itself")}` : ""}`,
   ];
 }
 
@@ -35,12 +35,32 @@ function classLines(scores: ClassScores, classes: readonly string[], sheet: Shee
   const wrong = Math.round(scores.count * (1 - scores.accuracy));
   const lines = [
     `  accuracy  ${paint("bold", percent(scores.accuracy))}   ${paint("dim", `${count(wrong)} of ${count(scores.count)} wrong`)}`,
+    ...(scores.balancedAccuracy === undefined
+      ? []
+      : [
+          `  balanced  ${paint("bold", percent(scores.balancedAccuracy))}   ${paint("dim", "the mean of the classes' accuracies")}`,
+        ]),
     `  loss      ${measure(scores.loss)}`,
+    ...binaryLines(scores, classes, sheet),
     "",
     ...perClass(scores, classes, sheet),
     "",
   ];
   return [...lines, ...(matrix(scores, classes, sheet) ?? worst(scores, classes, sheet))];
+}
+
+/** Of two classes, how well the second is told from the first. */
+function binaryLines(
+  { precision, recall, f1, auc }: ClassScores,
+  classes: readonly string[],
+  { paint }: Sheet,
+): string[] {
+  if (precision === undefined || recall === undefined || f1 === undefined || auc === undefined) return [];
+  const title = name(classes[1] ?? "1", 20);
+  return [
+    `  for ${title}: precision ${percent(precision)}, recall ${percent(recall)}, F1 ${f1.toFixed(4)}`,
+    `  area under the ROC curve ${auc.toFixed(4)}   ${paint("dim", "1 is perfect; chance gives 0.5")}`,
+  ];
 }
 
 /** The most classes that are shown one by one. */

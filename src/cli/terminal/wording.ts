@@ -9,6 +9,7 @@ const OPTIONS: Readonly<Record<string, (value: string | number | boolean | undef
   encoding: (name) => `--encoding ${name}`,
   header: () => "--no-header",
   size: (size) => `--image-size ${size}`,
+  validation: (fraction) => `--validation ${fraction}`,
   task: (task) => `--task ${task}`,
   ignore: () => "--ignore NAME",
   columns: (kind) => `--columns "NAME ${kind}"`,

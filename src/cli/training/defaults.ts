@@ -149,6 +149,11 @@ function chooseLoss(train: Dataset, asked: string | undefined, layers: readonly 
         `--loss ${asked} is for classes, but the target is a number. Take meanSquaredError, or --task classification.`,
       );
     }
+    const classes = train.classes?.length ?? 0;
+    if (loss.independent && train.task === "classification" && classes > 2)
+      throw new UsageError(
+        `--loss ${asked} takes each of the ${classes} outputs for a yes or no of its own, but a row has one of ${classes} classes. Take crossEntropy.`,
+      );
     return loss;
   }
   if (train.task === "regression") return lossNamed("meanSquaredError");

@@ -53,7 +53,7 @@ export async function runTraining(run: Training): Promise<EpochReport[]> {
       checkpoint: { path: checkpoint },
       callbacks,
       onProgress: (progress) => display.progress(progress),
-      ...(!(options.quiet && !options.json) && { onWarning: (warning) => warnings.push(warning) }),
+      onWarning: !(options.quiet && !options.json) && ((warning) => warnings.push(warning)),
       ...(classWeights && { classWeights }),
       ...(augment && { augment }),
       ...(parts.validation && { validation: examples(parts.validation) }),
@@ -65,9 +65,6 @@ export async function runTraining(run: Training): Promise<EpochReport[]> {
     }
     display.end();
     if (patience !== undefined) announceEnd(run, history);
-    const unseen = metrics.filter((metric) => history.length > 0 && !parts.validation && !(metric in history[0]));
-    if (unseen.length > 0)
-      display.note(`note: ${unseen.join(", ")} needs all rows at once, so give --validation to see it.`);
     return history;
   } catch (error) {
     display.end();

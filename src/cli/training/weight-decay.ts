@@ -49,7 +49,7 @@ async function trial(model: Model, recipe: Recipe, rest: Dataset, held: Dataset)
     const { loss, optimizer, batchSize } = recipe;
     // As many steps as with all rows, since decay does its work step by step.
     const epochs = Math.round(recipe.epochs / (1 - HELD_OUT));
-    await model.fit(examplesFor(rest, loss, model), { loss, optimizer, epochs, batchSize });
+    await model.fit(examplesFor(rest, loss, model), { loss, optimizer, epochs, batchSize, onWarning: false });
     return (await model.evaluate(examplesFor(held, loss, model), { loss })).loss;
   } catch (error) {
     // The run itself will say so, better than this could.

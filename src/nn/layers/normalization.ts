@@ -3,6 +3,7 @@
  * backward pass, through mean and variance too, follows from the graph.
  */
 import { ABOVE_0, BELOW_1, checkNumbers } from "../../checks.ts";
+import { ShapeError } from "../../errors.ts";
 import type { Node } from "../../graph/node.ts";
 import { checkAxis, type Shape } from "../../graph/shape.ts";
 import { add, div, mean, mul, sqrt, sub } from "../../ops/index.ts";
@@ -53,6 +54,10 @@ const makeBatchNorm = defineLayer<BatchNormOptions>("batchNorm", {
     const axes = [...x.shape.keys()].slice(0, -1);
     const { average, centred, variance } = statistics(x, axes, false);
     const count = axes.reduce((n, axis) => n * x.shape[axis], 1);
+    if (count === 1)
+      throw new ShapeError(
+        "batchNorm: a batch of one row has no variance, so nothing could be learnt from it. Take a batch size that leaves no single row over, or layerNorm.",
+      );
     const unbiased = mul(variance, count / Math.max(1, count - 1));
     update("mean", add(mul(parameter("mean"), momentum), mul(name(average, "batchMean"), 1 - momentum)));
     update("variance", add(mul(parameter("variance"), momentum), mul(unbiased, 1 - momentum)));

@@ -36,7 +36,9 @@ function definePooling<S extends number | Pair, O extends LayerOptions>(
       wantAxes(axes, kind, x.shape);
       if (axes === 2) return op(x, size, options);
       const { stride = size, padding } = options as Pool1dOptions;
-      return asRows(x, { stride: stride as number, padding }, (images, row) => op(images, [1, size as number], row));
+      return asRows(kind, x, size as number, { stride: stride as number, padding }, (images, row) =>
+        op(images, [1, size as number], row),
+      );
     },
     describe: ({ size }) => (axes === 1 ? `${size}` : toPair(size).join("×")),
   });
