@@ -1,31 +1,11 @@
 /** Rows that come one after another, from a generator or any iterable, gathered into the flat arrays that `fit` takes. */
 import { ArgumentError, DataError } from "../errors.ts";
+import { Growing } from "./growing.ts";
 
 /** One example: its features, and its class number, target or targets. */
 export interface Row {
   readonly x: ArrayLike<number>;
   readonly y: number | ArrayLike<number>;
-}
-
-/** An array of float32 that grows. */
-class Growing {
-  #values = new Float32Array(1024);
-  length = 0;
-
-  push(numbers: ArrayLike<number>): void {
-    const end = this.length + numbers.length;
-    if (end > this.#values.length) {
-      const larger = new Float32Array(Math.max(end, this.#values.length * 2));
-      larger.set(this.#values);
-      this.#values = larger;
-    }
-    this.#values.set(numbers, this.length);
-    this.length = end;
-  }
-
-  get values(): Float32Array {
-    return this.#values.slice(0, this.length);
-  }
 }
 
 /**
@@ -47,7 +27,7 @@ export async function collect(
       "collect takes a generator, or another iterable, of rows { x, y }. Call the generator function first.",
     );
   }
-  const [xs, ys] = [new Growing(), new Growing()];
+  const [xs, ys] = [new Growing(Float32Array, 1024), new Growing(Float32Array, 1024)];
   let count = 0;
   let lengths: readonly [number, number] | undefined;
   for await (const { x, y } of rows) {
@@ -60,8 +40,8 @@ export async function collect(
         { row: count },
       );
     }
-    xs.push(x);
-    ys.push(targets);
+    xs.append(x);
+    ys.append(targets);
   }
-  return { x: xs.values, y: ys.values, count };
+  return { x: xs.values(), y: ys.values(), count };
 }

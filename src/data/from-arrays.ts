@@ -7,6 +7,7 @@ import { ArgumentError, DataError } from "../errors.ts";
 import type { NumberArray, ShapedArray, TypedArray } from "./arrays.ts";
 import { checkDataset, type Dataset, rowSize, type Task } from "./dataset.ts";
 import { dataError, list, show } from "./fail.ts";
+import { flattenNested, type Nested, nestedShape } from "./nested.ts";
 
 /** An array, and the file it came from, for messages. */
 export interface NamedArray extends ShapedArray {
@@ -18,8 +19,6 @@ export interface TargetOptions {
   readonly task?: Task;
   /** Names of the classes; label 0 is the first. By default the numbers up to the largest label. */
   readonly classes?: readonly string[];
-  /** Whether inputs keep the shape they have; else [H, W] becomes [H, W, 1]. */
-  readonly keepShape?: boolean;
 }
 
 /**
@@ -27,7 +26,8 @@ export interface TargetOptions {
  *
  * Labels are whole-number types (as `Uint8Array`) and one-hot rows; rows of several ones, or none, are several labels at
  * once; floats are targets, unless `task` says otherwise.
- * Inputs of shape [N, H, W] become grey images [H, W, 1]. `Uint8Array` inputs stay so; others become `Float32Array`.
+ * Pixels (`Uint8Array`) of shape [N, H, W] become grey images [H, W, 1]; other inputs keep their shape, as sequences do.
+ * `Uint8Array` inputs stay so; others become `Float32Array`.
  * Throws `DataError` when counts do not match, for labels out of range, NaN and infinity.
  *
  * @example
@@ -38,9 +38,15 @@ export interface TargetOptions {
  * console.log(data.inputShape, data.classes); // [ 1, 2, 1 ] [ '0', '1' ]
  */
 export function arraysToDataset(x: NamedArray, y: NamedArray, options: TargetOptions = {}): Dataset {
-  checkOptionNames("arraysToDataset", options, ["task", "classes", "keepShape"]);
-  const [count, ...rest] = x.shape;
-  if (rest.length === 0)
+  checkOptionNames("arraysToDataset", options, ["task", "classes"]);
+  const isGrey = x.shape.length === 3 && x.data instanceof Uint8Array;
+  return shapedToDataset(isGrey ? { ...x, shape: [...x.shape, 1] } : x, y, options);
+}
+
+/** The same for inputs whose shape is as it should be. */
+function shapedToDataset(x: NamedArray, y: NamedArray, options: TargetOptions): Dataset {
+  const [count, ...inputShape] = x.shape;
+  if (inputShape.length === 0)
     throw dataError(
       `the inputs have shape ${show([...x.shape])}; wanted is one row or image for every label. Are inputs and labels exchanged?`,
       fileOf(x),
@@ -64,7 +70,7 @@ export function arraysToDataset(x: NamedArray, y: NamedArray, options: TargetOpt
   const dataset: Dataset = {
     x: toFeatures(x.data),
     count,
-    inputShape: rest.length === 2 && !options.keepShape ? [...rest, 1] : rest,
+    inputShape,
     task,
     ...(task !== "classification"
       ? {
@@ -121,9 +127,6 @@ function argmax(values: Float64Array, width: number): Float64Array {
   return Float64Array.from({ length: values.length / width }, (_, row) => values.subarray(row * width).indexOf(1));
 }
 
-/** Nested plain arrays of numbers, such as rows of features or images as [H][W][C]. */
-export type Nested = readonly number[] | readonly Nested[];
-
 /** What `toDataset` takes. */
 export interface PlainData extends TargetOptions {
   /** Features: nested arrays, one per row; or flat, with `inputShape`. */
@@ -140,7 +143,8 @@ export interface PlainData extends TargetOptions {
  * A checked data set from plain or typed arrays.
  *
  * Whole numbers in a plain `y` are labels, others targets; for typed arrays see `arraysToDataset`.
- * Throws `DataError` for ragged rows, lengths that do not agree, labels out of range, NaN and infinity.
+ * The shape of a row is that of the nested arrays, or `inputShape`: [N][48][1] are sequences of shape [48, 1].
+ * Throws `ShapeError` for ragged rows, `DataError` for lengths that do not agree, labels out of range, NaN and infinity.
  *
  * @example
  * import { toDataset } from "chainrule/data";
@@ -156,7 +160,7 @@ export function toDataset(data: PlainData): Dataset {
     typeof data.y[0] === "string"
       ? fromNames(data.y as readonly string[], data.classes)
       : { ...data, y: data.y as Nested | NumberArray };
-  let x = toShaped(data.x);
+  let x = toShaped(data.x, "x");
   if (data.inputShape !== undefined) {
     const count = x.data.length / rowSize(data.inputShape);
     if (!Number.isInteger(count))
@@ -168,11 +172,7 @@ export function toDataset(data: PlainData): Dataset {
   const width = rowSize(x.shape.slice(1));
   if (features && features.length !== width)
     throw new DataError(`There are ${features.length} names of features for ${width} features; give one each.`);
-  const dataset = arraysToDataset(x, toShaped(y), {
-    keepShape: true,
-    ...(task ? { task } : {}),
-    ...(classes ? { classes } : {}),
-  });
+  const dataset = shapedToDataset(x, toShaped(y, "y"), { ...(task ? { task } : {}), ...(classes ? { classes } : {}) });
   return features ? { ...dataset, features: [...features] } : dataset;
 }
 
@@ -189,27 +189,10 @@ function fromNames(names: readonly string[], known: readonly string[] | undefine
 }
 
 /** Plain arrays of whole numbers as `Int32Array`, others as `Float32Array`; typed ones as they are. */
-function toShaped(value: Nested | NumberArray): ShapedArray<NumberArray> {
+function toShaped(value: Nested | NumberArray, what: string): ShapedArray<NumberArray> {
   if (ArrayBuffer.isView(value)) return { shape: [value.length], data: value };
-  const shape: number[] = [];
-  for (let level: unknown = value; Array.isArray(level); level = level[0]) shape.push(level.length);
-  const numbers: number[] = [];
-  const visit = (item: unknown, axis: number, row: number) => {
-    if (axis === shape.length) {
-      if (typeof item !== "number") throw dataError(`there is ${show(item)}; give a number.`, { row });
-      numbers.push(item);
-      return;
-    }
-    if (!Array.isArray(item) || item.length !== shape[axis])
-      throw dataError(
-        `there ${Array.isArray(item) ? `are ${item.length} values` : `is ${show(item)}`} where the first row has ${shape[axis]}; give rows of one shape.`,
-        { row },
-      );
-    item.forEach((inner, i) => {
-      visit(inner, axis + 1, axis === 0 ? i + 1 : row);
-    });
-  };
-  visit(value, 0, 1);
+  const shape = nestedShape(value);
+  const numbers = flattenNested(value, shape.slice(1), what, Float64Array);
   const whole = numbers.every((number) => Number.isInteger(number) && Math.abs(number) < 2 ** 31);
   return { shape, data: whole ? Int32Array.from(numbers) : Float32Array.from(numbers) };
 }

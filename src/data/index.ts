@@ -21,7 +21,6 @@ export type { TableDataset } from "./encoder.ts";
 export {
   arraysToDataset,
   type NamedArray,
-  type Nested,
   type PlainData,
   type TargetOptions,
   toDataset,
@@ -36,6 +35,7 @@ export {
   toColour,
   toGrey,
 } from "./images.ts";
+export type { Nested } from "./nested.ts";
 export { decodeNpy, decodeNpz, encodeNpy, npzToDatasets } from "./npy.ts";
 export { decodeSafetensors, encodeSafetensors, type SafetensorsFile } from "./safetensors.ts";
 export {

@@ -19,38 +19,8 @@ import {
 import type { Task } from "./dataset.ts";
 import { numberFor, type Place, wrongKind } from "./encoder.ts";
 import { dataError, show } from "./fail.ts";
+import { Growing } from "./growing.ts";
 import type { ColumnKind, ColumnSchema, MissingPolicy, TableSchema } from "./schema.ts";
-
-/** A typed array that grows. */
-export class Growing<A extends Int32Array | Float32Array | Float64Array> {
-  #array: A;
-  readonly #kind: new (
-    length: number,
-  ) => A;
-  length = 0;
-
-  constructor(kind: new (length: number) => A) {
-    this.#kind = kind;
-    this.#array = new kind(64);
-  }
-
-  push(value: number): void {
-    if (this.length === this.#array.length) {
-      const larger = new this.#kind(this.length * 2);
-      larger.set(this.#array);
-      this.#array = larger;
-    }
-    this.#array[this.length++] = value;
-  }
-
-  at(i: number): number {
-    return this.#array[i];
-  }
-
-  values(): A {
-    return this.#array.slice(0, this.length) as A;
-  }
-}
 
 /** The cells of one column in little memory: numbers as they are, every other text once. */
 export class Column {

@@ -10,8 +10,9 @@ import { CSV_OPTIONS, type CsvOptions, type CsvSource } from "./csv.ts";
 import type { Dataset, Task } from "./dataset.ts";
 import { Encoder, type TableDataset } from "./encoder.ts";
 import { dataError, list, show } from "./fail.ts";
+import { Growing } from "./growing.ts";
 import type { ColumnKind, MissingPolicy, TableSchema } from "./schema.ts";
-import { Column, describe, describeTarget, Growing, noteMissing, type Table } from "./table-columns.ts";
+import { Column, describe, describeTarget, noteMissing, type Table } from "./table-columns.ts";
 import { eachRow, type PlainRow, place, plainCell } from "./table-rows.ts";
 
 export type { PlainRow } from "./table-rows.ts";

@@ -3,8 +3,9 @@
  * names the row and the column.
  */
 
-import { check, show } from "../checks.ts";
+import { show } from "../checks.ts";
 import type { NumberArray } from "../data/arrays.ts";
+import { flattenNested } from "../data/nested.ts";
 import { DataError, ShapeError } from "../errors.ts";
 import { type Shape, showShape, sizeOf } from "../graph/shape.ts";
 import type { Loss } from "../nn/losses.ts";
@@ -48,7 +49,7 @@ export function toRows(x: Numbers, shape: Shape, what: string): Rows {
 /** The same, but some number may be NaN or infinite. */
 export function toUncheckedRows(x: Numbers, shape: Shape, what: string): Rows {
   const size = sizeOf(shape);
-  const values = isTyped(x) ? fromTyped(x) : flatten(x, shape, what);
+  const values = isTyped(x) ? fromTyped(x) : flattenNested(x, shape, what, Float32Array);
   if (values.length === 0) throw new DataError(`${what} is empty; give at least one row of ${showShape(shape)}.`);
   if (values.length % size !== 0) {
     throw new ShapeError(
@@ -71,31 +72,6 @@ function fromTyped(x: ArrayLike<number>): Float32Array | Uint8Array {
   if (x instanceof Float32Array || x instanceof Uint8Array) return x;
   if (x instanceof Uint8ClampedArray) return new Uint8Array(x.buffer, x.byteOffset, x.length);
   return Float32Array.from(x);
-}
-
-function flatten(x: Numbers, shape: Shape, what: string): Float32Array {
-  check(Array.isArray(x), `${what} must be an array or a typed array`, x);
-  const numbers: number[] = [];
-  const take = (part: unknown, path: readonly number[]): void => {
-    const row = (path[0] ?? 0) + 1;
-    if (typeof part === "number") {
-      numbers.push(part);
-    } else if (Array.isArray(part) || isTyped(part)) {
-      // Within a row, as long as its axis, or flat from there on.
-      const axis = path.length - 1;
-      const wanted = shape[axis] ?? part.length;
-      if (axis >= 0 && part.length !== wanted && part.length !== sizeOf(shape.slice(axis)))
-        throw new ShapeError(
-          `${what}, row ${row} has ${part.length} values; ${wanted} are wanted: its shape is ${showShape(shape)}.`,
-        );
-      for (let i = 0; i < part.length; i++) take(part[i], [...path, i]);
-    } else {
-      const column = path.length > 1 ? `, column ${path[path.length - 1] + 1}` : "";
-      throw new DataError(`${what}, row ${row}${column} is ${show(part)}; a number was wanted.`, { row });
-    }
-  };
-  take(x, []);
-  return Float32Array.from(numbers);
 }
 
 export function checkFinite(values: Float32Array | Uint8Array, rowSize: number, what: string): void {

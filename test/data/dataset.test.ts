@@ -92,9 +92,11 @@ test("plain arrays", () => {
   const bytes = new Uint8Array(8);
   expect(toDataset({ x: bytes, y: [0, 1], inputShape: [2, 2, 1] }).x).toBe(bytes);
   expect(() => toDataset({ x: [[1, 2], [3]], y: [0, 1] })).toThrow(
-    /row 2: there are 1 values where the first row has 2/,
+    /x, row 2 has 1 values; 2 are wanted: its shape is \[2\]/,
   );
-  expect(() => toDataset({ x: [[1], ["2" as unknown as number]], y: [0, 1] })).toThrow(/row 2: there is "2"/);
+  expect(() => toDataset({ x: [[1], ["2" as unknown as number]], y: [0, 1] })).toThrow(
+    /x, row 2, column 1 is "2"; a number was wanted/,
+  );
   expect(() => toDataset({ x: [[1], [Number.NaN]], y: [0, 1] })).toThrow(/row 2, column "1": x is NaN/);
   expect(() => toDataset({ x: [[1], [2]], y: [0] })).toThrow(/1 labels for 2 rows/);
   expect(() => toDataset({ x: [[1], [2]], y: [0.5, 1], task: "classification" })).toThrow(/label is 0.5/);
@@ -103,6 +105,20 @@ test("plain arrays", () => {
   );
   expect(() => toDataset({ x: bytes, y: [0], inputShape: [3] })).toThrow(/do not divide/);
   expect(() => arraysToDataset({ shape: [2], data: bytes }, { shape: [2], data: bytes })).toThrow(/exchanged/);
+});
+
+test("a row keeps the shape it came in: sequences, images, and what inputShape says; pixels of files become grey images", () => {
+  const sequences = [0, 1].map((i) => Array.from({ length: 48 }, (_, t) => [i + t / 48]));
+  const flat = Float32Array.from(sequences.flat(2));
+  const y = [0, 1];
+  expect(toDataset({ x: sequences, y }).inputShape).toEqual([48, 1]);
+  expect(toDataset({ x: sequences, y, inputShape: [48, 1] }).inputShape).toEqual([48, 1]);
+  expect(toDataset({ x: flat, y, inputShape: [16, 3] }).inputShape).toEqual([16, 3]);
+  expect(toDataset({ x: new Uint8Array(8), y, inputShape: [2, 2] }).inputShape).toEqual([2, 2]);
+  const labels = { shape: [2], data: new Uint8Array([0, 1]) };
+  expect(arraysToDataset({ shape: [2, 48, 1], data: flat }, labels).inputShape).toEqual([48, 1]);
+  expect(arraysToDataset({ shape: [2, 2, 2], data: new Uint8Array(8) }, labels).inputShape).toEqual([2, 2, 1]);
+  expect([...toDataset({ x: sequences, y }).x]).toEqual([...flat]);
 });
 
 test("statistics by hand", () => {
