@@ -1,7 +1,8 @@
 /** The plan that trains, as a table: passes over memory in their order, with names from the user's network. */
-import { constantArray, fillValue } from "../graph/leaf.ts";
+import { nodeKeys } from "../graph/equality.ts";
 import { type Node, nameOf } from "../graph/node.ts";
 import { sizeOf } from "../graph/shape.ts";
+import { lower } from "../plan/lower.ts";
 import { type Plan, type Step, stepFlops } from "../plan/plan.ts";
 import { trainingPlan } from "../train/training-graph.ts";
 import type { PlanDescription, PlanStep } from "./description.ts";
@@ -13,7 +14,7 @@ import type { Opened } from "./opened-step.ts";
 class Equality {
   readonly #numbers = new Map<Node, number>();
   readonly #keys = new Map<string, number>();
-  readonly #objects = new Map<unknown, number>();
+  readonly #keyOf = nodeKeys((input) => this.numberOf(input));
 
   numberOf(node: Node): number {
     const known = this.#numbers.get(node);
@@ -23,16 +24,6 @@ class Equality {
     this.#keys.set(key, number);
     this.#numbers.set(node, number);
     return number;
-  }
-
-  #keyOf(node: Node): string {
-    const values = constantArray(node);
-    if (values || (node.op.meaning.kind === "leaf" && fillValue(node) === undefined)) {
-      const identity = values ?? node;
-      if (!this.#objects.has(identity)) this.#objects.set(identity, this.#objects.size);
-      return `leaf ${this.#objects.get(identity)}`;
-    }
-    return `${node.op.name}(${node.inputs.map((x) => this.numberOf(x))})${JSON.stringify(node.attributes)}${node.shape}`;
   }
 }
 
@@ -52,16 +43,18 @@ export function describePlan(opened: Opened): PlanDescription {
 }
 
 /** What the plan's nodes are called: named arrays, their gradients, new values. */
-function namesIn({ stops, gradient, values, graph }: Opened, plan: Plan, equality: Equality): Map<number, string> {
-  const names = new Map<number, string>();
-  const name = (node: Node, text: string): void => {
-    const number = equality.numberOf(values.primitiveOf(node));
-    if (!names.has(number)) names.set(number, text);
-  };
-  for (const stop of stops) name(stop.node, stop.name);
+function namesIn({ stops, gradient, graph }: Opened, plan: Plan, equality: Equality): Map<number, string> {
+  const named: [Node, string][] = stops.map(({ node, name }) => [node, name]);
   for (const stop of [...stops].reverse()) {
     if (stop.role === "loss" || stop.node.dtype !== "float") continue;
-    name(gradient(stop.node), formulaText(partial(symbol("L"), symbol(stop.name))));
+    named.push([gradient(stop.node), formulaText(partial(symbol("L"), symbol(stop.name)))]);
+  }
+  // The plan has the parts of composites in their place, so they are put there here, too.
+  const { outputs } = lower({ inputs: [], outputs: named.map(([node]) => node) });
+  const names = new Map<number, string>();
+  for (const [i, [, text]] of named.entries()) {
+    const number = equality.numberOf(outputs[i]);
+    if (!names.has(number)) names.set(number, text);
   }
   for (const [i, { value }] of plan.updates.entries()) {
     const number = equality.numberOf(value);

@@ -98,7 +98,7 @@ export class Jacobians {
 
   #evaluate(to: Stop, node: Node, given: ReadonlyMap<Node, AnyArray>): AnyArray {
     const stops = new Map([...this.cut(to).leaves].map(([stop, leaf]) => [leaf, stop.node]));
-    const values = Values.of([node], (leaf) => {
+    const values = new Values((leaf) => {
       const stop = stops.get(leaf);
       return given.get(leaf) ?? this.#opened.values.get(stop ?? leaf);
     });

@@ -1,12 +1,11 @@
 /**
- * The values of a graph's nodes, each computed when it is first asked for, by the reference interpreter in float64.
- * Nodes are those of the graph as it was built; composites are put in their place by the planner's own first pass.
+ * The values of a graph's nodes, each computed when it is first asked for, by the reference interpreter in float64. The
+ * graph is taken as it was built: nothing of it is rewritten, so that what is told is what was written.
  */
 import { evaluate } from "../backends/reference/reference.ts";
 import { constantArray, fillValue } from "../graph/leaf.ts";
 import { type Node, topologicalOrder } from "../graph/node.ts";
 import type { AnyArray } from "../graph/op.ts";
-import { lower } from "../plan/lower.ts";
 import { storageOf } from "../plan/operands.ts";
 
 export type LeafValue = (leaf: Node) => AnyArray;
@@ -14,27 +13,18 @@ export type LeafValue = (leaf: Node) => AnyArray;
 const isGiven = (node: Node): boolean => node.op.meaning.kind === "leaf";
 
 export class Values {
-  /** For each node of the graph, the node of primitive ops that computes it. */
-  readonly #primitive: ReadonlyMap<Node, Node>;
   readonly #leaf: LeafValue;
   readonly #known: Map<Node, AnyArray>;
 
-  private constructor(primitive: ReadonlyMap<Node, Node>, leaf: LeafValue, known: Map<Node, AnyArray>) {
-    this.#primitive = primitive;
+  /** @param known what need not be computed */
+  constructor(leaf: LeafValue, known: Map<Node, AnyArray> = new Map()) {
     this.#leaf = leaf;
     this.#known = known;
   }
 
-  /** For the graph of all nodes that `roots` depend on. */
-  static of(roots: readonly Node[], leaf: LeafValue): Values {
-    const nodes = topologicalOrder(roots).filter((node) => !isGiven(node));
-    const { outputs } = lower({ inputs: [], outputs: nodes });
-    return new Values(new Map(nodes.map((node, i) => [node, outputs[i]])), leaf, new Map());
-  }
-
   /** The node's elements, row by row. Do not change them. */
   get(node: Node): AnyArray {
-    const wanted = storageOf(this.primitiveOf(node));
+    const wanted = storageOf(node);
     for (const part of this.#missing(wanted)) this.#known.set(part, this.#compute(part));
     return this.#known.get(wanted)!;
   }
@@ -58,19 +48,14 @@ export class Values {
     return fill === undefined ? (constantArray(node) ?? this.#leaf(node)) : evaluate([], "float64", this.#leaf)(node);
   }
 
-  /** The primitive node that computes this one. Equal nodes have the same one: it is computed once. */
-  primitiveOf(node: Node): Node {
-    return this.#primitive.get(node) ?? node;
-  }
-
   /** The same graph with other values of some nodes; whatever does not depend on them is not computed again. */
   with(replaced: ReadonlyMap<Node, AnyArray>): Values {
-    const given = new Map([...replaced].map(([node, array]) => [storageOf(this.primitiveOf(node)), array]));
+    const given = new Map([...replaced].map(([node, array]) => [storageOf(node), array]));
     const changed = new Set<Node>(given.keys());
     for (const node of topologicalOrder([...this.#known.keys()])) {
       if (node.inputs.some((x) => changed.has(x))) changed.add(node);
     }
     const kept = [...this.#known].filter(([node]) => !changed.has(node));
-    return new Values(this.#primitive, this.#leaf, new Map([...kept, ...given]));
+    return new Values(this.#leaf, new Map([...kept, ...given]));
   }
 }

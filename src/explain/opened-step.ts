@@ -87,10 +87,7 @@ export async function open(model: Model, data: Data, options: ExplainOptions): P
   const forward = topologicalOrder([graph.loss]).filter((node) => node.dtype === "float" && !isConstant(node));
   const gradientNodes = gradientsOf(graph.loss, forward);
   const gradients = new Map(forward.map((node, i) => [node, gradientNodes[i]]));
-  const named = stops.map(({ node }) => node); // some of which the loss may not depend on
-  const updated = graph.updates.map(({ value }) => value);
-  const roots = [graph.loss, ...named, ...gradientNodes, ...graph.gradients, ...updated];
-  const values = Values.of(roots, (leaf) => given.get(leaf)!);
+  const values = new Values((leaf) => given.get(leaf)!);
 
   const trained = new Set<Node>(states.map(({ parameter }) => parameter.node));
   for (const node of forward) if (node.inputs.some((x) => trained.has(x))) trained.add(node);

@@ -7,6 +7,7 @@ import activations from "./activations.ts";
 import arithmetic from "./arithmetic.ts";
 import broadcast from "./broadcast.ts";
 import conv from "./conv.ts";
+import flush from "./flush.ts";
 import functions from "./functions.ts";
 import gather from "./gather.ts";
 import matmul from "./matmul.ts";
@@ -21,6 +22,7 @@ const FILES = [
   arithmetic,
   broadcast,
   conv,
+  flush,
   functions,
   gather,
   matmul,

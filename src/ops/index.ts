@@ -10,6 +10,7 @@ export * from "./arithmetic.ts";
 export { broadcastTo, reshape, sum, sumTo } from "./broadcast.ts";
 export { type ConvolutionOptions, conv1d, conv2d, conv2dTranspose } from "./conv.ts";
 export { elementwise, type Value } from "./elementwise.ts";
+export { flushSmall, flushTiny } from "./flush.ts";
 export * from "./functions.ts";
 export * from "./gather.ts";
 export { matmul } from "./matmul.ts";

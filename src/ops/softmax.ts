@@ -9,6 +9,7 @@ import { uniform } from "../graph/samples.ts";
 import { checkAxis, sameShape, showShape } from "../graph/shape.ts";
 import { add, div, mul, neg, sub } from "./arithmetic.ts";
 import { reshape, sum } from "./broadcast.ts";
+import { flushSmall, flushTiny } from "./flush.ts";
 import { exp, log } from "./functions.ts";
 import { max } from "./reduce.ts";
 
@@ -27,7 +28,7 @@ const softmaxOp = defineOp({
   meaning: {
     kind: "composite",
     lower: ([x]) => {
-      const e = exp(shifted(x));
+      const e = flushTiny(exp(shifted(x)));
       return div(e, sum(e, -1, true));
     },
   },
@@ -69,7 +70,7 @@ const softmaxCrossEntropyOp = defineOp({
     const weight = reshape(dy, [...dy.shape, 1]);
     const p = softmax(z);
     // Σ y is 1 for probabilities; kept so that the derivative is right for any weights.
-    return [mul(weight, sub(mul(p, sum(y, -1, true)), y)), mul(weight, neg(logSoftmax(z)))];
+    return [mul(weight, flushSmall(sub(mul(p, sum(y, -1, true)), y))), mul(weight, neg(logSoftmax(z)))];
   },
 });
 

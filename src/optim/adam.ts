@@ -4,7 +4,14 @@
  */
 import type { Node } from "../graph/node.ts";
 import { add, div, greater, less, maximum, mul, sqrt, sub } from "../ops/index.ts";
-import { defineOptimizer, movingAverage, type Optimizer, type OptimizerOptions, withDefaults } from "./optimizer.ts";
+import {
+  defineOptimizer,
+  movingAverage,
+  type Optimizer,
+  type OptimizerOptions,
+  squareOf,
+  withDefaults,
+} from "./optimizer.ts";
 import type { LearningRate } from "./schedules.ts";
 
 interface Betas {
@@ -15,7 +22,7 @@ interface Betas {
 /** m and v after this step. */
 const moments = (state: Readonly<Record<string, Node>>, dw: Node, { beta1, beta2 }: Betas) => ({
   m: movingAverage(state.m, dw, beta1),
-  v: movingAverage(state.v, mul(dw, dw), beta2),
+  v: movingAverage(state.v, squareOf(dw), beta2),
 });
 
 export interface AdamOptions extends OptimizerOptions {

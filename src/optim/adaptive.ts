@@ -3,7 +3,15 @@
  * forget: RMSProp and Adadelta.
  */
 import { add, div, maximum, mul, sqrt, sub } from "../ops/index.ts";
-import { defineOptimizer, movingAverage, type Optimizer, type OptimizerOptions, withDefaults } from "./optimizer.ts";
+import {
+  defineOptimizer,
+  momentumOf,
+  movingAverage,
+  type Optimizer,
+  type OptimizerOptions,
+  squareOf,
+  withDefaults,
+} from "./optimizer.ts";
 
 export interface AdagradOptions extends OptimizerOptions {
   /** ε; 1e-10 unless said. */
@@ -19,7 +27,7 @@ export function adagrad(given: AdagradOptions = {}): Optimizer {
     options,
     state: ["squares"],
     rule: ({ w, dw, state, scalars: { learningRate } }) => {
-      const squares = add(state.squares, mul(dw, dw));
+      const squares = add(state.squares, squareOf(dw));
       return { w: sub(w, div(mul(learningRate, dw), add(sqrt(squares), epsilon))), state: { squares } };
     },
   });
@@ -52,12 +60,12 @@ export function rmsprop(given: RmspropOptions = {}): Optimizer {
     options,
     state: ["squares", ...(centered ? ["mean"] : []), ...(momentum > 0 ? ["velocity"] : [])],
     rule: ({ w, dw, state, scalars: { learningRate } }) => {
-      const squares = movingAverage(state.squares, mul(dw, dw), rho);
+      const squares = movingAverage(state.squares, squareOf(dw), rho);
       const mean = centered ? movingAverage(state.mean, dw, rho) : undefined;
       // In single precision the variance of a steady gradient can come out just below 0.
       const variance = mean ? maximum(sub(squares, mul(mean, mean)), 0) : squares;
       const scaled = div(dw, add(sqrt(variance), epsilon));
-      const velocity = momentum > 0 ? add(mul(state.velocity, momentum), scaled) : undefined;
+      const velocity = momentum > 0 ? momentumOf(state.velocity, scaled, momentum) : undefined;
       return {
         w: sub(w, mul(learningRate, velocity ?? scaled)),
         state: { squares, ...(mean && { mean }), ...(velocity && { velocity }) },
@@ -85,9 +93,9 @@ export function adadelta(given: AdadeltaOptions = {}): Optimizer {
     options,
     state: ["squares", "steps"],
     rule: ({ w, dw, state, scalars: { learningRate } }) => {
-      const squares = movingAverage(state.squares, mul(dw, dw), rho);
+      const squares = movingAverage(state.squares, squareOf(dw), rho);
       const step = mul(dw, div(sqrt(add(state.steps, epsilon)), sqrt(add(squares, epsilon))));
-      const steps = movingAverage(state.steps, mul(step, step), rho);
+      const steps = movingAverage(state.steps, squareOf(step), rho);
       return { w: sub(w, mul(learningRate, step)), state: { squares, steps } };
     },
   });

@@ -7,7 +7,7 @@ import { ABOVE_0, BELOW_1, checkNumbers, FROM_0, type Rule, readOptions, show } 
 import { ArgumentError } from "../errors.ts";
 import { inScope, type Node } from "../graph/node.ts";
 import { checkNode } from "../graph/op.ts";
-import { add, mul } from "../ops/index.ts";
+import { add, flushSmall, flushTiny, mul } from "../ops/index.ts";
 import { type ClippingOptions, clipGradients } from "./clipping.ts";
 import { type LearningRate, type ScheduleMemory, scheduleOf } from "./schedules.ts";
 
@@ -157,5 +157,14 @@ export const withDefaults = <D extends object, O extends object>(name: string, d
     Object.fromEntries([...Object.keys(defaults), ...SHARED].map((key) => [key, RULES[key]])),
   );
 
-/** v ← β v + (1 − β) x: the average of x over about 1 / (1 − β) steps. */
-export const movingAverage = (v: Node, x: Node, beta: number): Node => add(mul(v, beta), mul(x, 1 - beta));
+/** g², of which what is too small to change √v + ε is left out. */
+export function squareOf(dw: Node): Node {
+  const g = flushSmall(dw);
+  return mul(g, g);
+}
+
+/** v ← β v + (1 − β) x: the average of x over about 1 / (1 − β) steps, which ends at 0 where x has become 0. */
+export const movingAverage = (v: Node, x: Node, beta: number): Node => flushTiny(add(mul(v, beta), mul(x, 1 - beta)));
+
+/** v ← μ v + x, which ends at 0 where x has become 0. */
+export const momentumOf = (v: Node, x: Node, mu: number): Node => flushTiny(add(mul(v, mu), x));

@@ -1,7 +1,7 @@
 /** Gradient descent, with momentum if asked. */
 import { ArgumentError } from "../errors.ts";
 import { add, mul, sub } from "../ops/index.ts";
-import { defineOptimizer, type Optimizer, type OptimizerOptions, withDefaults } from "./optimizer.ts";
+import { defineOptimizer, momentumOf, type Optimizer, type OptimizerOptions, withDefaults } from "./optimizer.ts";
 
 export interface SgdOptions extends OptimizerOptions {
   /** μ in v ← μ v + ∂L/∂w, w ← w − η v; 0 unless said. */
@@ -28,7 +28,7 @@ export function sgd(given: SgdOptions = {}): Optimizer {
     state: momentum > 0 ? ["velocity"] : [],
     rule: ({ w, dw, state, scalars: { learningRate } }) => {
       if (momentum === 0) return { w: sub(w, mul(learningRate, dw)) };
-      const velocity = add(mul(state.velocity, momentum), dw);
+      const velocity = momentumOf(state.velocity, dw, momentum);
       const direction = nesterov ? add(dw, mul(velocity, momentum)) : velocity;
       return { w: sub(w, mul(learningRate, direction)), state: { velocity } };
     },

@@ -128,7 +128,7 @@ export function evaluate(
     if (meaning.kind === "leaf" || meaning.kind === "view") return;
     if (meaning.kind === "composite") {
       const made = partsOf(node);
-      for (const part of topologicalOrder([made], (x) => values.has(x))) compute(part);
+      for (const part of topologicalOrder([made], (x) => values.has(x) || node.inputs.includes(x))) compute(part);
       values.set(node, valueAt(made));
       return;
     }

@@ -101,10 +101,19 @@ const isConstantFormula = (f: Formula): boolean =>
   f.kind === "number" || (f.kind === "binary" && f.left.kind === "number" && f.right.kind === "number");
 const isNumber = (formula: Formula, value: number): boolean => formula.kind === "number" && formula.value === value;
 
+/** Whether an expression is another one, or 0 where that is too small to matter, which a formula need not say. */
+function dropsTiny({ name, operands: [condition, zero, x] }: Scalar & { kind: "apply" }): boolean {
+  if (name !== "select" || condition.kind !== "apply" || condition.name !== "lt") return false;
+  const [size, bound] = condition.operands;
+  const isTiny = bound.kind === "constant" && bound.value < 1e-12 && zero.kind === "constant" && zero.value === 0;
+  return isTiny && size.kind === "apply" && size.name === "abs" && size.operands[0] === x;
+}
+
 /** A scalar expression, with formulas for its inputs. */
 export function scalarFormula(e: Scalar, inputs: readonly Formula[]): Formula {
   if (e.kind === "input") return inputs[e.index];
   if (e.kind === "constant") return constantFormula(e.value);
+  if (dropsTiny(e)) return scalarFormula(e.operands[2], inputs);
   const operands = e.operands.map((x) => scalarFormula(x, inputs));
   const [a, b, c] = operands;
   if (e.name === "select") return choice(a, b, c);

@@ -6,7 +6,7 @@ import { ABOVE_0, BELOW_1, checkNumbers } from "../../checks.ts";
 import { ShapeError } from "../../errors.ts";
 import type { Node } from "../../graph/node.ts";
 import { checkAxis, type Shape } from "../../graph/shape.ts";
-import { add, div, mean, mul, sqrt, sub } from "../../ops/index.ts";
+import { add, div, flushTiny, mean, mul, sqrt, sub } from "../../ops/index.ts";
 import { initializer } from "../initializers.ts";
 import { defineLayer, type Layer, type LayerContext, type LayerOptions, type ParameterSpec } from "../layer.ts";
 
@@ -59,8 +59,10 @@ const makeBatchNorm = defineLayer<BatchNormOptions>("batchNorm", {
         "batchNorm: a batch of one row has no variance, so nothing could be learnt from it. Take a batch size that leaves no single row over, or layerNorm.",
       );
     const unbiased = mul(variance, count / Math.max(1, count - 1));
-    update("mean", add(mul(parameter("mean"), momentum), mul(name(average, "batchMean"), 1 - momentum)));
-    update("variance", add(mul(parameter("variance"), momentum), mul(unbiased, 1 - momentum)));
+    const keep = (running: string, batch: Node) =>
+      update(running, flushTiny(add(mul(parameter(running), momentum), mul(batch, 1 - momentum))));
+    keep("mean", name(average, "batchMean"));
+    keep("variance", unbiased);
     return normalized(centred, name(variance, "batchVariance"), epsilon, context);
   },
 });
