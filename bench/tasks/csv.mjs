@@ -87,7 +87,7 @@ const READERS = {
     let parser;
     for await (const piece of createReadStream(file, { encoding: "utf8" })) {
       parser ??= initParser(inferSchema(piece));
-      parser.chunk(piece, parser.stringArrs, (rows) => rows.forEach(all.row));
+      parser.chunk(piece, parser.stringArrs, all.row);
     }
     parser.end();
     return all.length;

@@ -22,32 +22,55 @@ import { dataError, show } from "./fail.ts";
 import { Growing } from "./growing.ts";
 import type { ColumnKind, ColumnSchema, MissingPolicy, TableSchema } from "./schema.ts";
 
-/** The cells of one column in little memory: numbers as they are, every other text once. */
+/**
+ * The cells of one column in little memory: every text once, and numbers as they are while there are at most `most` different
+ * ones; from then on they name no categories, and 32 bits hold what becomes of them.
+ */
 export class Column {
   readonly name: string;
   readonly index: number;
-  readonly #numbers = new Growing(Float64Array);
+  #numbers: Growing<Float64Array> | Growing<Float32Array> = new Growing(Float64Array);
+  /** The numbers so far, while they are few. */
+  #few: Set<number> | undefined = new Set();
+  readonly #most: number;
   /** 0: a number; −1: missing; n: text n − 1. Absent as long as all cells are numbers. */
   #codes: Growing<Int32Array> | undefined;
   readonly #texts: string[] = [];
   readonly #codeOf = new Map<string, number>();
 
-  constructor(name: string, index: number) {
+  constructor(name: string, index: number, most: number) {
     this.name = name;
     this.index = index;
+    this.#most = most;
   }
 
   /** How missing values are written, and how often. */
   readonly missing = new Map<string, number>();
 
-  push(cell: Cell, said: string): void {
-    if (cell === undefined) this.missing.set(said, (this.missing.get(said) ?? 0) + 1);
+  countMissing(said: string): void {
+    this.missing.set(said, (this.missing.get(said) ?? 0) + 1);
+  }
+
+  push(cell: Cell): void {
     if (typeof cell !== "number" && this.#codes === undefined) {
       this.#codes = new Growing(Int32Array);
       for (let i = 0; i < this.#numbers.length; i++) this.#codes.push(0);
     }
+    if (this.#few && typeof cell === "number" && this.#few.add(cell).size > this.#most) this.#shorten();
     this.#numbers.push(typeof cell === "number" ? cell : 0);
     this.#codes?.push(typeof cell === "number" ? 0 : cell === undefined ? -1 : this.#code(cell));
+  }
+
+  #shorten(): void {
+    this.#few = undefined;
+    const numbers = new Growing(Float32Array);
+    numbers.append(this.#numbers.values());
+    this.#numbers = numbers;
+  }
+
+  /** Whether there are more different numbers than `most`, which are then no longer told apart exactly. */
+  get hasMany(): boolean {
+    return this.#few === undefined;
   }
 
   #code(text: string): number {
@@ -192,10 +215,10 @@ function withCommas(counts: Map<number | string, number>): Message | undefined {
 
 /** The categories of a column in order: as numbers where all are, else by character. */
 function categoriesOf(counts: Map<number | string, number>, column: Column, table: Table): string[] {
-  if (counts.size > table.maxCategories)
+  if (column.hasMany || counts.size > table.maxCategories)
     throw dataError(
       withCommas(counts) ??
-        message`the column has ${counts.size} different values, more than the ${table.maxCategories} categories allowed; leave it out (${option("ignore")}), or, in a program, raise maxCategories.`,
+        message`the column has ${column.hasMany ? "too many" : counts.size} different values, more than the ${table.maxCategories} categories allowed; leave it out (${option("ignore")}), or, in a program, raise maxCategories.`,
       { ...table.at, column: column.name },
     );
   const values = [...counts.keys()];

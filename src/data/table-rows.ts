@@ -5,7 +5,7 @@
 import { didYouMean, isObject } from "../checks.ts";
 import { type Message, message, option } from "../wording.ts";
 import { type Cell, isCode, parseCell } from "./cells.ts";
-import { type CsvOptions, type CsvSource, csvRecords } from "./csv.ts";
+import { type CellRecord, type CsvOptions, type CsvSource, cellRecords } from "./csv.ts";
 import type { Place } from "./encoder.ts";
 import { dataError, list, show } from "./fail.ts";
 
@@ -34,9 +34,12 @@ export async function eachRow(
   await eachRecord(source as CsvSource, options, notes, ({ row, fields }, header) =>
     visit(
       row,
-      (i) => parseCell(fields[i]),
+      (i) => {
+        const field = fields[i];
+        return typeof field === "number" ? field : parseCell(field);
+      },
       header,
-      (i) => fields[i].trim(),
+      (i) => String(fields[i]).trim(),
     ),
   );
 }
@@ -73,16 +76,16 @@ async function eachRecord(
   source: CsvSource,
   { header: named = true, ...options }: CsvOptions & { readonly header?: boolean },
   notes: Message[],
-  visit: (record: { row: number; fields: string[] }, header: string[]) => void,
+  visit: (record: CellRecord, header: string[]) => void,
 ): Promise<void> {
   const { file } = options;
   const at = file === undefined ? {} : { file };
   let header: string[] | undefined;
-  for await (const records of csvRecords(source, options, notes))
+  for await (const records of cellRecords(source, options, notes))
     for (const record of records) {
       if (header === undefined) {
         header = named
-          ? checkHeader(record.fields, { ...at, row: record.row })
+          ? checkHeader(record.fields.map(String), { ...at, row: record.row })
           : record.fields.map((_, i) => String(i + 1));
         if (named) continue;
       }

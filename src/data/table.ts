@@ -96,7 +96,11 @@ export async function readTable(source: CsvSource | readonly PlainRow[], options
   await eachRow(source, options, notes, (row, cell, header, said) => {
     if (columns.length === 0) columns = chooseColumns(header, options);
     rows.push(row);
-    for (const column of columns) column.push(cell(column.index), said(column.index));
+    for (const column of columns) {
+      const value = cell(column.index);
+      column.push(value);
+      if (value === undefined) column.countMissing(said(column.index));
+    }
   });
   if (rows.length === 0) throw dataError("the table has a header but no rows; add rows.", at);
 
@@ -222,8 +226,12 @@ function chooseColumns(header: string[], options: TableOptions): Column[] {
   for (const name of [...(options.ignore ?? []), ...Object.keys(options.columns ?? {})]) place(header, name, at);
   if (options.ignore?.includes(options.target))
     throw new ArgumentError(`The target ${show(options.target)} is also to be ignored; choose one.`);
+  // What may be left of them without the rows that are dropped, or is said to be categories, is not known before the end.
+  const isExact = (name: string): boolean =>
+    options.missing === "drop" || name === options.target || options.columns?.[name] === "categorical";
+  const { maxCategories = 256 } = options;
   const columns = header
-    .map((name, index) => new Column(name, index))
+    .map((name, index) => new Column(name, index, isExact(name) ? Infinity : maxCategories))
     .filter((column) => !options.ignore?.includes(column.name));
   if (columns.length < 2)
     throw dataError(`there is no column but the target ${show(options.target)}; add columns to predict it from.`, at);

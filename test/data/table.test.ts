@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { type CsvSource, parseCsv } from "../../src/data/csv.ts";
+import { type CsvSource, cellRecords, parseCsv } from "../../src/data/csv.ts";
 import { statistics } from "../../src/data/dataset.ts";
 import { decimalPoints, encodeCsv, readCsv } from "../../src/data/node/table.ts";
 import { parseSchema } from "../../src/data/schema.ts";
@@ -55,6 +55,59 @@ test("any table comes back, in pieces cut anywhere", async () => {
     ),
     { numRuns: 300 },
   );
+});
+
+test("numbers are those that Number gives, to the last bit", async () => {
+  const digits = fc.string({ unit: fc.constantFrom(..."0123456789"), maxLength: 18 });
+  const written = fc
+    .tuple(fc.constantFrom("", "-", "+"), digits, fc.constantFrom("", ".", "e-3"), digits)
+    .map((parts) => parts.join(""))
+    .filter((text) => /^[+-]?(\d+\.?\d*|\.\d+)(e-3\d*)?$/.test(text) && !/^0\d+$/.test(text));
+  await fc.assert(
+    fc.asyncProperty(fc.array(written, { minLength: 1, maxLength: 20 }), async (texts) => {
+      const cells: unknown[] = [];
+      for await (const records of cellRecords(["x,y\n", ...texts.map((text) => `${text},é\n`)], {}, []))
+        for (const { row, fields } of records)
+          if (row > 1) cells.push(typeof fields[0] === "string" ? Number(fields[0]) : fields[0]);
+      expect(cells).toEqual(texts.map(Number));
+    }),
+    { numRuns: 300 },
+  );
+  // Halfway cases and the ends of what is read fast; by the definition of Number, which rounds correctly.
+  for (const text of ["9007199254740993", "0.1", "123456789012345", "0.000000000000001", "-0", "5.", ".5"]) {
+    const { x } = await readTable(new TextEncoder().encode(`x,y\n${text},1.5\n7,2.5\n`), { target: "y" });
+    expect(Object.is(x[0], Math.fround(Number(text)))).toBe(true);
+  }
+});
+
+test("a header of numbers keeps its writing; bytes and text, and pieces cut anywhere, give the same cells", async () => {
+  const text = "1.50,é,007\n1.50,ä1,007\n-2,3,x\n";
+  const cells = async (source: CsvSource) => {
+    const all: unknown[] = [];
+    for await (const batch of cellRecords(source, {}, [])) all.push(...batch.map(({ fields }) => fields));
+    return all;
+  };
+  const wanted = [
+    ["1.50", "é", "007"],
+    [1.5, "ä1", "007"],
+    [-2, 3, "x"],
+  ];
+  const bytes = new TextEncoder().encode(text);
+  expect(await cells(text)).toEqual(wanted);
+  for (let cut = 0; cut <= bytes.length; cut++)
+    expect(await cells([bytes.subarray(0, cut), bytes.subarray(cut)])).toEqual(wanted);
+});
+
+test("many different large numbers are no categories, even where 32 bits would not tell them apart", async () => {
+  const rows = Array.from({ length: 300 }, (_, i) => `${1_000_000_000 + i},${i % 2}`);
+  const words = Array.from({ length: 301 }, (_, i) => `w,${i % 2}`);
+  const text = `x,y\n${[...rows, ...words].join("\n")}\n`;
+  await expect(readTable(text, { target: "y" })).rejects.toThrow(/too many different values, more than the 256/);
+  const { x, schema } = await readTable(text, { target: "y", columns: { x: "categorical" }, maxCategories: 400 });
+  expect([schema.columns[0].kind === "categorical" && schema.columns[0].categories.length, x.length]).toEqual([
+    301,
+    601 * 301,
+  ]);
 });
 
 const FLOWERS = `petal,colour,wild,found,species

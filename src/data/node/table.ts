@@ -154,7 +154,7 @@ export async function* decimalPoints(source: CsvSource, options: CsvOptions = {}
 /** The bytes of a file, as it is read; of a gzipped one, what was zipped. */
 export async function* readPieces(path: string): AsyncGenerator<Uint8Array> {
   const isZipped = /\.gz$/i.test(path);
-  const stream = createReadStream(path);
+  const stream = createReadStream(path, { highWaterMark: 2 ** 18 });
   try {
     for await (const piece of isZipped ? pipeline(stream, createGunzip(), () => {}) : stream) yield piece as Uint8Array;
   } catch (cause) {
