@@ -9,9 +9,12 @@ const TABLE = Uint32Array.from({ length: 256 }, (_, byte) => {
   return value;
 });
 
-/** The CRC-32 of these bytes. */
-export function crc32(bytes: Uint8Array): number {
-  let value = 0xffffffff;
+/** The CRC-32 of these bytes, or of others and then these, given that of the others. */
+export function crc32(bytes: Uint8Array, before = 0): number {
+  // Where Node has it, it is twenty times as fast.
+  const builtIn = globalThis.process?.getBuiltinModule?.("node:zlib")?.crc32;
+  if (builtIn) return builtIn(bytes, before);
+  let value = ~before;
   for (let i = 0; i < bytes.length; i++) value = TABLE[(value ^ bytes[i]) & 255] ^ (value >>> 8);
   return ~value >>> 0;
 }

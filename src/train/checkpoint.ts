@@ -4,13 +4,14 @@
  */
 
 import { isObject } from "../checks.ts";
-import { ArgumentError } from "../errors.ts";
+import { ArgumentError, ChainruleError } from "../errors.ts";
 import { type Loss, lossOf } from "../nn/losses.ts";
 import type { Callback, TrainingRun } from "./callbacks.ts";
 import type { Examples } from "./examples.ts";
 import { arraysOf } from "./examples.ts";
+import type { Warning } from "./health.ts";
 import type { InferenceModel } from "./inference-model.ts";
-import { decodeModelFile, type Floats, tensorOf } from "./model-file.ts";
+import { decodeModelFile, type Floats, type ModelFile, tensorOf } from "./model-file.ts";
 import { files } from "./node-files.ts";
 import type { Position, Trainer, TrainerOptions } from "./trainer.ts";
 
@@ -77,15 +78,33 @@ export function encodeTraining(model: InferenceModel, trainer: Trainer, record: 
   });
 }
 
+/** Where the checkpoint before the last one is kept. */
+export const previousOf = (path: string): string => `${path}.previous`;
+
+/** Reads a checkpoint; where that is damaged, aloud, the one before it. */
+async function readWhole(path: string, say: (warning: Warning) => void): Promise<ModelFile> {
+  const { readFile } = await files();
+  try {
+    return decodeModelFile(await readFile(path), path);
+  } catch (error) {
+    const isDamaged = error instanceof ChainruleError && error.code === "damaged-file";
+    const previous = isDamaged && (await readFile(previousOf(path)).catch(() => undefined));
+    if (!previous) throw error;
+    const said = `${path} is damaged, so the run goes on from the checkpoint before it, ${previousOf(path)}.`;
+    say({ kind: "damagedCheckpoint", where: path, message: said, said });
+    return decodeModelFile(previous, previousOf(path));
+  }
+}
+
 export async function restoreTraining(
   path: string,
   run: TrainingRun,
   trainer: Trainer,
   record: TrainingRecord,
+  say: (warning: Warning) => void,
 ): Promise<void> {
   const { model } = run;
-  const { readFile } = await files();
-  const file = decodeModelFile(await readFile(path), path);
+  const file = await readWhole(path, say);
   const training = file.details.training as
     | { settings?: Record<string, unknown>; position?: Position; callbacks?: Record<string, unknown> }
     | undefined;

@@ -6,7 +6,7 @@ import { adam, type Optimizer } from "../optim/index.ts";
 import { type BatchSource, epochReader } from "./batch-source.ts";
 import { type CallbackOption, callbacksOf, type TrainingRun } from "./callbacks.ts";
 import { checkFit } from "./check-arguments.ts";
-import { encodeTraining, restoreTraining, type TrainingRecord } from "./checkpoint.ts";
+import { encodeTraining, previousOf, restoreTraining, type TrainingRecord } from "./checkpoint.ts";
 import { type ClassWeights, classWeigher } from "./class-weights.ts";
 import { splitForValidation } from "./examples.ts";
 import { checkExamples, checkMeasured, healthCheck, type Warning, warnOnce } from "./health.ts";
@@ -190,7 +190,9 @@ export class Fit implements AsyncIterable<EpochReport>, PromiseLike<History> {
         },
       };
       for (const callback of callbacks) await callback.onBegin?.(run);
-      if (options.resume !== undefined) await restoreTraining(options.resume, run, trainer, record);
+      const warn = onWarning === false ? undefined : warnOnce(onWarning ?? (({ message }) => console.warn(message)));
+      if (options.resume !== undefined)
+        await restoreTraining(options.resume, run, trainer, record, (warning) => warn?.([warning]));
       const observe = (): void => options.observer?.observe({ model, record, trainer });
       observe();
       let savedAt = performance.now();
@@ -198,11 +200,10 @@ export class Fit implements AsyncIterable<EpochReport>, PromiseLike<History> {
       const save = async (seconds: number): Promise<void> => {
         if (!checkpoint || performance.now() - savedAt < seconds * 1000) return;
         const { writeFile } = await files();
-        const keepPrevious = `${checkpoint.path}.previous`;
+        const keepPrevious = previousOf(checkpoint.path);
         await writeFile(checkpoint.path, encodeTraining(model, trainer, record), { keepPrevious });
         savedAt = performance.now();
       };
-      const warn = onWarning === false ? undefined : warnOnce(onWarning ?? (({ message }) => console.warn(message)));
       warn?.(checkExamples(model.network, examples));
       if (!held) warn?.(checkMeasured(metrics));
       let lookedAt = performance.now();

@@ -27,6 +27,7 @@ export type WarningKind =
   | "unscaledInput"
   | "unscaledTarget"
   | "unmeasuredMetric"
+  | "damagedCheckpoint"
   | "deadUnits"
   | "saturatedActivation"
   | "vanishingGradient"

@@ -5,7 +5,7 @@ import { wasm } from "../backends/wasm/session.ts";
 import { checkOptionNames, unknownName } from "../checks.ts";
 import { ArgumentError } from "../errors.ts";
 import { input } from "../graph/leaf.ts";
-import type { Tensor } from "../graph/op.ts";
+import type { AnyArray, Tensor } from "../graph/op.ts";
 import { type Shape, sizeOf } from "../graph/shape.ts";
 import type { Layer } from "../nn/layer.ts";
 import { hasLabels, type Loss, type LossOption, lossNamed, lossOf, takesLogits } from "../nn/losses.ts";
@@ -75,14 +75,20 @@ export class InferenceModel {
   /** Plain JSON that is saved with the model: class names, columns, the loss it was trained with. */
   readonly details: Record<string, unknown> = {};
 
-  constructor(options: ModelOptions, layers: readonly Layer[], wiring?: Wiring) {
+  /** @param initial a parameter's first values; drawn by its initialiser unless given */
+  constructor(
+    options: ModelOptions,
+    layers: readonly Layer[],
+    wiring?: Wiring,
+    initial: (parameter: Parameter) => AnyArray | readonly number[] = ({ name, node, init }) =>
+      init(node.shape, new RandomStream(this.network.seed, name)),
+  ) {
     checkModel(options, layers);
     const { input, seed = 0, backend = wasm() } = options;
     this.network = new Network(input, seed, layers, wiring);
     this.backend = backend;
     this.session = backend.open();
-    for (const { name, node, init } of this.network.parameters)
-      this.session.write(node, init(node.shape, new RandomStream(seed, name)));
+    for (const parameter of this.network.parameters) this.session.write(parameter.node, initial(parameter));
   }
 
   /** What computes: `wasm, relaxed SIMD, 1 thread`. */

@@ -5,11 +5,12 @@
 import { isObject, show } from "../checks.ts";
 import { type ElementType, elementType } from "../data/arrays.ts";
 import { encodeTensors, readHeader, readTensors } from "../data/tensor-file.ts";
-import { DataError } from "../errors.ts";
+import { DataError, type ErrorDetails } from "../errors.ts";
 import { sameShape, showShape } from "../graph/shape.ts";
 import type { Layer } from "../nn/layer.ts";
 import { isWiring, type Wiring } from "../nn/wiring.ts";
 import { isLayer } from "./check-arguments.ts";
+import { isWhole, seal, UNSEALED } from "./file-digest.ts";
 
 const FORMAT = 1;
 /** The types of elements that a model file has: F64 where a backend computes in double precision. */
@@ -39,18 +40,20 @@ export interface ModelFile {
 }
 
 export function encodeModelFile({ architecture, tensors, details }: ModelFile): Uint8Array {
-  const chainrule = JSON.stringify({ format: FORMAT, ...architecture, details });
+  const chainrule = JSON.stringify({ format: FORMAT, ...architecture, details, sealed: true });
   const entries = [...tensors].map(([name, tensor]) => ({
     ...tensor,
     name,
     dtype: `F${8 * tensor.data.BYTES_PER_ELEMENT}`,
   }));
-  return encodeTensors(entries, { chainrule });
+  const bytes = encodeTensors(entries, { chainrule, digest: UNSEALED });
+  seal(bytes);
+  return bytes;
 }
 
 /** The error for a model file, or for bytes of one. */
-export const modelError = (why: string, file?: string, cause?: unknown): DataError =>
-  new DataError(`${file ?? "The model"}: ${why}`, { file }, cause ? { cause } : undefined);
+export const modelError = (why: string, file?: string, details?: ErrorDetails): DataError =>
+  new DataError(`${file ?? "The model"}: ${why}`, { file }, details);
 
 /** How deep layers may lie in layers. */
 const MAXIMUM_DEPTH = 32;
@@ -65,7 +68,7 @@ const areLayers = (x: unknown, depth = 1): x is Layer[] =>
     return areLayers(layers, depth + 1);
   });
 
-const isArchitecture = (x: unknown): x is Architecture & Pick<ModelFile, "details"> =>
+const isArchitecture = (x: unknown): x is Architecture & Pick<ModelFile, "details"> & { readonly sealed?: unknown } =>
   isObject(x) &&
   Array.isArray(x.input) &&
   x.input.every((n) => Number.isInteger(n) && n > 0) &&
@@ -75,6 +78,12 @@ const isArchitecture = (x: unknown): x is Architecture & Pick<ModelFile, "detail
   isObject(x.details);
 
 export function decodeModelFile(bytes: Uint8Array, file?: string): ModelFile {
+  const whole = isWhole(bytes);
+  const damaged = () =>
+    modelError("the file is damaged: its bytes are not those that were written. Copy or save it again.", file, {
+      code: "damaged-file",
+    });
+  if (whole === false) throw damaged();
   const header = readHeader(bytes, file);
   const { chainrule } = header.metadata;
   if (chainrule === undefined)
@@ -89,7 +98,9 @@ export function decodeModelFile(bytes: Uint8Array, file?: string): ModelFile {
     throw modelError(`it has format ${show(json.format)}; this version of chainrule reads format ${FORMAT}.`, file);
   if (!isArchitecture(json))
     throw modelError("its architecture is damaged: input, seed, layers, wiring or details are not as they were.", file);
-  const { input, seed, layers, wiring, details } = json;
+  const { input, seed, layers, wiring, details, sealed } = json;
+  // Files of earlier versions have no check sum; where one is missing that was there, the file is not what it was.
+  if (whole === undefined && sealed) throw damaged();
   return { architecture: { input, seed, layers, wiring }, tensors: readTensors(header, TYPES), details };
 }
 

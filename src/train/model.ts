@@ -2,12 +2,13 @@
 import type { Backend } from "../backends/backend.ts";
 import { ChainruleError } from "../errors.ts";
 import type { Layer } from "../nn/layer.ts";
+import { Network } from "../nn/network.ts";
 import { type Flow, traceFlow } from "../nn/wiring.ts";
 import type { BatchSource } from "./batch-source.ts";
 import { checkPath } from "./check-arguments.ts";
 import { Fit, type FitOptions } from "./fit.ts";
 import { InferenceModel, type ModelOptions } from "./inference-model.ts";
-import { decodeModelFile, modelError } from "./model-file.ts";
+import { decodeModelFile, modelError, tensorOf } from "./model-file.ts";
 import { files } from "./node-files.ts";
 import type { Data } from "./to-arrays.ts";
 
@@ -80,13 +81,21 @@ export function fromBytes(bytes: Uint8Array, options: { backend?: Backend; file?
   const { input, seed, layers, wiring } = file.architecture;
   let model: Model;
   try {
-    model = new Model({ input, seed, backend: options.backend }, layers, wiring);
+    // A network of another size than the file's arrays is refused before there is memory for it.
+    for (const { name, node } of new Network(input, seed, layers, wiring).parameters)
+      tensorOf(file, name, node.shape, options.file);
+    model = new Model({ input, seed, backend: options.backend }, layers, wiring, ({ name, node }) =>
+      tensorOf(file, name, node.shape, options.file),
+    );
   } catch (error) {
     if (error instanceof ChainruleError) throw error;
-    throw modelError(`a layer's configuration makes no sense (${error}); the file is damaged.`, options.file, error);
+    throw modelError(`a layer's configuration makes no sense (${error}); the file is damaged.`, options.file, {
+      cause: error,
+    });
   }
-  model.restore(file, options.file);
-  Object.assign(model.details, file.details);
+  // Of JSON, a key of this name would be the object's prototype.
+  const { __proto__: _, ...details } = file.details;
+  Object.assign(model.details, details);
   return model;
 }
 

@@ -153,6 +153,7 @@ export function register(program: Command): void {
           throw new UsageError(`--model: ${options.resume} is of a run without a model file; leave it out.`);
         restoreOptions(command, run.options);
         checkEpochs(command, run);
+        command.setOptionValueWithSource("resume", run.path, "cli");
         source = run.data;
       }
       if (source === undefined) throw new UsageError('Say what to train on, such as "chainrule train mnist".');

@@ -10,8 +10,9 @@ import { isNumber } from "../data/split.ts";
 import { readModelBytes } from "../model/open-model.ts";
 import { asUsage } from "../options/language.ts";
 import { UsageError } from "../terminal/exit.ts";
-import { plural } from "../terminal/text.ts";
+import { plural, warn } from "../terminal/text.ts";
 import type { Training, TrainOptions } from "./run.ts";
+import { exists } from "./saving.ts";
 
 /** What may be said anew when a run is resumed; anything else would make it another run. */
 const RESUMABLE = ["resume", "model", "out", "epochs", "history", "profile", "threads", "turbo", "json", "quiet"];
@@ -24,6 +25,8 @@ export interface Run {
   readonly data: string;
   readonly options: Readonly<Record<string, string>>;
   readonly epochsDone: number;
+  /** The file it was read from: the checkpoint before the one that was named, where that is damaged. */
+  readonly path: string;
 }
 
 function open(bytes: Uint8Array, path: string): Model {
@@ -40,7 +43,20 @@ function open(bytes: Uint8Array, path: string): Model {
   }
 }
 
+/** Reads the run of a checkpoint; where that is damaged, aloud, of the one before it. */
 export async function readRun(path: string): Promise<Run> {
+  const previous = `${path}.previous`;
+  try {
+    return await readRunAt(path);
+  } catch (error) {
+    const isDamaged = error instanceof ChainruleError && error.code === "damaged-file";
+    if (!isDamaged || !(await exists(previous))) throw error;
+    warn(`${path} is damaged, so the run goes on from the checkpoint before it, ${previous}.`);
+    return readRunAt(previous);
+  }
+}
+
+async function readRunAt(path: string): Promise<Run> {
   const model = open(await readModelBytes(path), path);
   const run = model.details.run as Partial<Run> | undefined;
   const training = model.details.training as { position?: { epoch?: unknown } } | undefined;
@@ -54,7 +70,7 @@ export async function readRun(path: string): Promise<Run> {
     );
   }
   const epoch = training?.position?.epoch;
-  return { data, options, epochsDone: typeof epoch === "number" ? epoch : 0 };
+  return { data, options, epochsDone: typeof epoch === "number" ? epoch : 0, path };
 }
 
 /** The command's own data and options, as text, with paths that hold from every directory. */
