@@ -6,5 +6,5 @@ export { checkWritable, readFile, type WriteOptions } from "./node/files.ts";
 export { mnist, readIdx, readIdxDirectory, type TrainAndTest } from "./node/idx.ts";
 export { type ImageFolderOptions, readImage, readImageFolder } from "./node/images.ts";
 export { readNpy, readNpz } from "./node/npy.ts";
-export { type DecimalOptions, decimalPoints, encodeCsv, isJson, readCsv, readPieces } from "./node/table.ts";
+export { type DecimalOptions, decimalPoints, encodeCsv, holdsObjects, readCsv, readPieces } from "./node/table.ts";
 export { writeFileAtomically } from "./node/write.ts";

@@ -36,8 +36,8 @@ DATA is one of
   iris, xor, moons, circles, spirals, curve
                 small sets to try things on
   FILE.csv      a table with a header (also .csv.gz; .json: an array of objects,
-                .jsonl: an object on each line); name the column to predict
-                with --target
+                .jsonl: an object on each line; .parquet: npm install
+                hyparquet); name the column to predict with --target
   DIRECTORY     IDX files named as MNIST's are (plain or .gz), or one folder of
                 PNG or JPEG pictures for each class
   FILE.npz      arrays x_train, y_train, x_test, y_test

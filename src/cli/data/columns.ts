@@ -11,7 +11,7 @@ import {
   parseCsv,
   type TableSchema,
 } from "../../data/index.ts";
-import { isJson, readPieces } from "../../data/node.ts";
+import { holdsObjects, readPieces } from "../../data/node.ts";
 import { DataError } from "../../index.ts";
 import { UsageError } from "../terminal/exit.ts";
 import { name, plural, quote } from "../terminal/text.ts";
@@ -24,7 +24,7 @@ interface HeaderOptions {
 
 /** The names of a table's columns. Throws `DataError` where the first line does not look like a header of several. */
 export async function readHeader(path: string, { encoding, header: named }: HeaderOptions = {}): Promise<string[]> {
-  if (isJson(path)) return [];
+  if (holdsObjects(path)) return [];
   for await (const [first] of parseCsv(readPieces(path), { file: path, ...(encoding && { encoding }) })) {
     const header = first.fields.map((field, i) => (named === false ? String(i + 1) : field.trim()));
     if (header.length > 1 && (named === false || new Set(header).size === header.length || !looksLikeValues(header)))
@@ -73,7 +73,8 @@ function columnsText(header: readonly string[]): string {
 
 /** Says which columns there are where no target was given. */
 export async function refuseWithoutTarget(path: string, options: HeaderOptions): Promise<never> {
-  if (isJson(path)) throw new UsageError("No target was given. Name the value to predict, such as --target price.");
+  if (holdsObjects(path))
+    throw new UsageError("No target was given. Name the value to predict, such as --target price.");
   const header = await readHeader(path, options);
   if (header.length === 0)
     throw new DataError(`${path}: the file is empty; a table begins with a header.`, { file: path });

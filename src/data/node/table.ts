@@ -1,6 +1,6 @@
 /**
  * Reads tables from files: CSV and TSV piece by piece, so that a file larger than memory allows as text can still be
- * read, gzipped or not; JSON as an array of objects, JSON Lines as an object a line. What the columns mean is for
+ * read, gzipped or not; JSON as an array of objects, JSON Lines as an object a line, Parquet by parquet.ts. What the columns mean is for
  * ../table.ts. Node only.
  */
 import { createReadStream } from "node:fs";
@@ -22,6 +22,7 @@ import {
   type TableOptions,
 } from "../table.ts";
 import { fileError, readFile } from "./files.ts";
+import { readParquet } from "./parquet.ts";
 
 /** How the numbers of a file are written. */
 export interface DecimalOptions {
@@ -31,7 +32,7 @@ export interface DecimalOptions {
 
 /**
  * The data set in a table's file; see `readTable`: CSV or TSV (also as .gz), an array of objects (.json), or an object on
- * each line (.jsonl, .ndjson). Throws `FileError` and `DataError`.
+ * each line (.jsonl, .ndjson), or Parquet (.parquet; `npm install hyparquet`). Throws `FileError` and `DataError`.
  *
  * @example
  * import { readCsv, writeFileAtomically } from "chainrule/data/node";
@@ -40,7 +41,7 @@ export interface DecimalOptions {
  */
 export async function readCsv(path: string, options: TableOptions & DecimalOptions): Promise<TableDataset> {
   checkOptionNames("readCsv", options, [...TABLE_OPTIONS, "decimal"]);
-  if (isJson(path)) return readTable(await readJson(path), { file: path, ...withoutText(options) });
+  if (holdsObjects(path)) return readTable(await readObjects(path), { file: path, ...withoutText(options) });
   return readTable(...written(readPieces(path), { file: path, ...options }));
 }
 
@@ -60,14 +61,17 @@ export async function encodeCsv(
   options: EncodeOptions & DecimalOptions = {},
 ): Promise<EncodedTable> {
   checkOptionNames("encodeCsv", options, [...ENCODE_OPTIONS, "decimal"]);
-  if (isJson(path)) return encodeTable(schema, await readJson(path), { file: path, ...withoutText(options) });
+  if (holdsObjects(path)) return encodeTable(schema, await readObjects(path), { file: path, ...withoutText(options) });
   return encodeTable(schema, ...written(readPieces(path), { file: path, ...options }));
 }
 
-/** Whether a file holds plain objects, by its name. */
-export const isJson = (path: string): boolean => /\.(json|jsonl|ndjson)$/i.test(path);
+/** Whether a file holds its rows as objects with names, by its own name: JSON, JSON Lines or Parquet. */
+export const holdsObjects = (path: string): boolean => /\.(json|jsonl|ndjson|parquet)$/i.test(path);
 
-/** The options without those that say how text is written, which JSON has no need of. */
+const readObjects = (path: string): Promise<readonly PlainRow[]> =>
+  /\.parquet$/i.test(path) ? readParquet(path) : readJson(path);
+
+/** The options without those that say how text is written, which objects have no need of. */
 function withoutText<O extends CsvOptions & DecimalOptions & { readonly header?: boolean }>({
   decimal: _,
   delimiter: __,

@@ -1,0 +1,33 @@
+/**
+ * Reads the rows of Parquet files by hyparquet, an optional peer dependency that is loaded when it is first needed. What the
+ * columns mean is for ../table.ts. Node only.
+ */
+import { PlatformError } from "../../errors.ts";
+import { dataError } from "../fail.ts";
+import type { PlainRow } from "../table.ts";
+import { readFile } from "./files.ts";
+
+/** The rows of a Parquet file. Throws `PlatformError` where hyparquet is not installed, `FileError` and `DataError`. */
+export async function readParquet(path: string): Promise<readonly PlainRow[]> {
+  const { parquetReadObjects } = await import("hyparquet").catch((cause: unknown) => {
+    throw new PlatformError(
+      "Parquet files are read by hyparquet, which is not installed here. Bring it in: npm install hyparquet",
+      { cause },
+    );
+  });
+  const { buffer, byteOffset, length } = await readFile(path);
+  const rows = await parquetReadObjects({ file: buffer.slice(byteOffset, byteOffset + length) }).catch(
+    (cause: unknown) => {
+      throw dataError(
+        `the Parquet file cannot be read: ${(cause as Error).message}. It is damaged, or compressed otherwise than by Snappy; write it again uncompressed or with Snappy.`,
+        { file: path },
+        { cause },
+      );
+    },
+  );
+  return rows.map((row) => Object.fromEntries(Object.entries(row).map(([name, value]) => [name, plain(value)])));
+}
+
+/** 64-bit integers as numbers, as they are in every other table. */
+const plain = (value: unknown): PlainRow[string] =>
+  (typeof value === "bigint" ? Number(value) : value) as PlainRow[string];
