@@ -3,7 +3,7 @@
 import { bundledSize } from "./bundle.mjs";
 
 /** Bytes, gzipped; docs/benchmarks.md says what is in them. */
-const BUDGET = 60_000;
+const BUDGET = 70_000;
 
 const uses = {
   "all of chainrule": 'export * from "./src/index.ts";',

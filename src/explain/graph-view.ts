@@ -61,7 +61,9 @@ function draw(explanation: Explanation, { phases = ["forward", "backward"], valu
  */
 export function mermaid(explanation: Explanation, options: GraphOptions = {}): string {
   const { nodes, edges, layers } = draw(explanation, options);
-  const text = (label: readonly string[]): string => label.join("<br>").replaceAll('"', "#quot;");
+  // Mermaid writes labels into a page as HTML, and reads # as the beginning of an entity.
+  const escaped = (text: string): string => text.replace(/[#"<>&]/g, (character) => `#${character.charCodeAt(0)};`);
+  const text = (label: readonly string[]): string => label.map(escaped).join("<br>");
   const lines = ["flowchart TD"];
   const labels = new Map(nodes.map((node) => [node.id, node]));
   for (const [i, [layer, ids]] of [...layers].entries()) {
@@ -71,7 +73,7 @@ export function mermaid(explanation: Explanation, options: GraphOptions = {}): s
       return `n${id}${open}${text(label)}${close}`;
     });
     if (layer === "") lines.push(...inside.map((each) => `  ${each}`));
-    else lines.push(`  subgraph g${i}["${layer}"]`, ...inside.map((each) => `    ${each}`), "  end");
+    else lines.push(`  subgraph g${i}["${escaped(layer)}"]`, ...inside.map((each) => `    ${each}`), "  end");
   }
   lines.push(...edges.map(({ from, to }) => `  n${from} --> n${to}`));
   for (const phase of ["backward", "update"] as const) {

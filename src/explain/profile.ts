@@ -6,8 +6,8 @@ import { ArgumentError } from "../errors.ts";
 import { nameOf, type Phase } from "../graph/node.ts";
 import type { LossOption } from "../nn/losses.ts";
 import type { Optimizer } from "../optim/index.ts";
-import { bytesOf } from "../plan/allocate.ts";
 import { stepFlops } from "../plan/plan.ts";
+import { bytesOf } from "../plan/target.ts";
 import { type ClassWeights, classWeigher } from "../train/class-weights.ts";
 import type { Model } from "../train/model.ts";
 import type { Data } from "../train/to-arrays.ts";
@@ -84,7 +84,7 @@ export async function profileTraining(model: Model, data: Data, options: Profile
         ops: [...new Set([...(step.root ? [step.root] : []), ...step.nodes])].map(({ op }) => op.name),
         milliseconds: times[i],
         flops: stepFlops(step),
-        bytes: [...read, ...step.writes.map(bytesOf)].reduce((sum, bytes) => sum + bytes, 0),
+        bytes: [...read, ...step.writes.map((node) => bytesOf(node))].reduce((sum, bytes) => sum + bytes, 0),
       };
     });
   } finally {

@@ -4,23 +4,16 @@
  * (Pisarchyk & Lee, "Efficient Memory Management for Deep Neural Net Inference", 2020: greedy by size).
  */
 import type { Node } from "../graph/node.ts";
-import { sizeOf } from "../graph/shape.ts";
 import type { Lowered } from "./lower.ts";
 import { storageOf } from "./operands.ts";
+import { aligned, bytesOf, type Target } from "./target.ts";
 import type { Slot, Step, Update } from "./types.ts";
-
-/** The bytes that a piece of memory takes, so that the next one begins at a multiple of 64. */
-export const aligned = (bytes: number): number => Math.ceil(Math.max(1, bytes) / 64) * 64;
-
-/** The arrays that hold values in float32 backends. */
-export const ARRAYS = { byte: Uint8Array, int: Int32Array, float: Float32Array };
-
-export const bytesOf = (node: Node): number => sizeOf(node.shape) * ARRAYS[node.dtype].BYTES_PER_ELEMENT;
 
 export function allocate(
   { inputs, outputs, guard }: Lowered,
   steps: readonly Step[],
   copies: readonly Update[],
+  target: Target,
 ): { slots: Map<Node, Slot>; arenaBytes: number } {
   const end = steps.length;
   const lives = new Map<Node, { from: number; to: number }>();
@@ -44,9 +37,9 @@ export function allocate(
   const placed: (Slot & { from: number; to: number })[] = [];
   const slots = new Map<Node, Slot>();
   let arenaBytes = 0;
-  const bySize = [...lives].sort(([a, x], [b, y]) => bytesOf(b) - bytesOf(a) || x.from - y.from);
+  const bySize = [...lives].sort(([a, x], [b, y]) => bytesOf(b, target) - bytesOf(a, target) || x.from - y.from);
   for (const [node, { from, to }] of bySize) {
-    const bytes = aligned(bytesOf(node));
+    const bytes = aligned(bytesOf(node, target), target);
     let [offset, next] = [0, 0];
     for (const other of placed) {
       if (other.from > to || from > other.to) continue;
@@ -55,7 +48,7 @@ export function allocate(
     }
     while (next < placed.length && placed[next].offset <= offset) next++;
     placed.splice(next, 0, { offset, bytes, from, to });
-    slots.set(node, { offset, bytes: bytesOf(node) });
+    slots.set(node, { offset, bytes: bytesOf(node, target) });
     arenaBytes = Math.max(arenaBytes, offset + bytes);
   }
   return { slots, arenaBytes };

@@ -9,6 +9,7 @@ import { type Shape, sameShape } from "../graph/shape.ts";
 import type { Lowered } from "./lower.ts";
 import { patternOf, storageOf } from "./operands.ts";
 import { Order } from "./order.ts";
+import type { Target } from "./target.ts";
 import type { Step, Update } from "./types.ts";
 
 /** What becomes one step. */
@@ -50,7 +51,10 @@ function groupOf(node: Node): Group {
 const isRegular = ({ root, reductions }: Pick<Group, "root" | "reductions">): boolean =>
   !!root || reductions.length > 0;
 
-export function fuse({ nodes, outputs, updates, guard }: Lowered): { steps: Step[]; copies: Update[] } {
+export function fuse(
+  { nodes, outputs, updates, guard }: Lowered,
+  { mostArrays }: Target,
+): { steps: Step[]; copies: Update[] } {
   const computed = nodes.filter(({ op: { meaning } }) => meaning.kind !== "leaf" && meaning.kind !== "view");
   const groups = computed.map(groupOf);
   const order = new Order(groups.length);
@@ -149,11 +153,24 @@ export function fuse({ nodes, outputs, updates, guard }: Lowered): { steps: Step
     const newValues = [...first.inPlace, ...second.inPlace];
     if (guarded && newValues.length > 0) return;
     if (!newValues.every(keepsOld)) return;
+    if (Number.isFinite(mostArrays) && arraysOf([...first.nodes, ...second.nodes]) > mostArrays) return;
     const [a, b] = [vertexOf(first.nodes[0]), vertexOf(second.nodes[0])];
     if (!order.merge(a, b)) return;
     const [part, whole] = first.nodes.length < second.nodes.length ? [first, second] : [second, first];
     for (const node of part.nodes) whole.nodes.push(node);
     groups[order.of(a)] = Object.assign(whole, { root, reductions, split, guarded, inPlace: newValues });
+  };
+
+  const wanted = new Set([...outputs, ...(guard ? [guard] : []), ...updates.map(({ value }) => value)].map(storageOf));
+
+  /** How many arrays a step of these nodes reads and writes. */
+  const arraysOf = (members: readonly Node[]): number => {
+    const own = new Set(members);
+    const reads = members.flatMap((node) =>
+      node.inputs.map(storageOf).filter((x) => !own.has(x) && fillValue(x) === undefined),
+    );
+    const writes = members.filter((node) => wanted.has(node) || readersOf(node).some((reader) => !own.has(reader)));
+    return new Set([...reads, ...writes.map((node) => inPlace.get(node) ?? node)]).size;
   };
 
   // Updates stand next to what they need, so that what is asked of the order lies close together.
@@ -169,7 +186,6 @@ export function fuse({ nodes, outputs, updates, guard }: Lowered): { steps: Step
   }
 
   for (const { nodes } of groups) nodes.sort((a, b) => a.id - b.id);
-  const wanted = new Set([...outputs, ...(guard ? [guard] : []), ...updates.map(({ value }) => value)].map(storageOf));
   const steps = order
     .sort((vertex) => rankOf(groups[vertex]))
     .map((vertex): Step => {

@@ -4,15 +4,19 @@ import { showShape, sizeOf } from "../graph/shape.ts";
 import { allocate } from "./allocate.ts";
 import { fuse } from "./fuse.ts";
 import { lower } from "./lower.ts";
+import { SINGLE_PRECISION, type Target } from "./target.ts";
 import type { Plan, PlanRequest, Step } from "./types.ts";
 
 export type { Plan, PlanRequest, Slot, Step, Update } from "./types.ts";
 
-/** Makes a plan: rewrites the graph to primitive ops, fuses and orders them, lays out the memory. */
-export function makePlan(request: PlanRequest): Plan {
+/**
+ * Makes a plan: rewrites the graph to primitive ops, fuses and orders them, lays out the memory.
+ * @param target what it is for: processors in single precision unless said
+ */
+export function makePlan(request: PlanRequest, target: Target = SINGLE_PRECISION): Plan {
   const lowered = lower(request);
-  const { steps, copies } = fuse(lowered);
-  return { request, ...lowered, steps, copies, ...allocate(lowered, steps, copies) };
+  const { steps, copies } = fuse(lowered, target);
+  return { request, ...lowered, steps, copies, ...allocate(lowered, steps, copies, target) };
 }
 
 /** The floating-point operations of one step, where its op says. */

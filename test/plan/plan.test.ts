@@ -7,6 +7,7 @@ import { constant, input, variable } from "../../src/graph/leaf.ts";
 import type { Node } from "../../src/graph/node.ts";
 import { applyOp, defineOp } from "../../src/graph/op.ts";
 import { s } from "../../src/graph/scalar.ts";
+import { sizeOf } from "../../src/graph/shape.ts";
 import {
   add,
   div,
@@ -23,7 +24,8 @@ import {
   sum,
   tanh,
 } from "../../src/ops/index.ts";
-import { makePlan, showPlan, stepName } from "../../src/plan/plan.ts";
+import { makePlan, type Step, showPlan, stepName } from "../../src/plan/plan.ts";
+import { SINGLE_PRECISION } from "../../src/plan/target.ts";
 
 const names = (outputs: readonly Node[], inputs: readonly Node[] = []) =>
   makePlan({ inputs, outputs }).steps.map(stepName);
@@ -62,6 +64,32 @@ describe("fusion", () => {
       .steps.flatMap((step) => step.nodes)
       .filter((node) => node.op.name === "exp");
     expect(exps).toHaveLength(1);
+  });
+});
+
+describe("a plan for a target", () => {
+  const [x, w, b] = [input("x", [8, 5]), input("w", [5, 6]), input("b", [6])];
+  const y = relu(mul(add(matmul(x, w), b), tanh(b)));
+  const request = { inputs: [x, w, b], outputs: [y] };
+
+  test("no step touches more arrays than may be bound, and the results are the same", () => {
+    const whole = makePlan(request);
+    const cut = makePlan(request, { ...SINGLE_PRECISION, mostArrays: 3 });
+    const arrays = (step: Step) => new Set([...step.reads, ...step.stores.values()]).size;
+    expect(Math.max(...whole.steps.map(arrays))).toBeGreaterThan(3);
+    expect(Math.max(...cut.steps.map(arrays))).toBeLessThanOrEqual(3);
+    const given = [x, w, b].map(({ shape }, k) =>
+      Float32Array.from({ length: sizeOf(shape) }, (_, i) => Math.sin(i + k)),
+    );
+    const [a, c] = [whole, cut].map((plan) => wasm({ threads: 1 }).open().compile(plan).run(given).outputs[0]);
+    expect(c).toEqual(a);
+  });
+
+  test("elements take the bytes, and arrays begin at the multiples, that the target says", () => {
+    const double = { ...SINGLE_PRECISION, bytes: { byte: 1, int: 4, float: 8 }, alignment: 256 };
+    const { slots } = makePlan(request, double);
+    expect(slots.get(x)!.bytes).toBe(8 * 5 * 8);
+    for (const { offset } of slots.values()) expect(offset % 256).toBe(0);
   });
 });
 

@@ -8,9 +8,9 @@ import { type Node, topologicalOrder } from "../../graph/node.ts";
 import type { AnyArray, FloatArray, Tensor } from "../../graph/op.ts";
 import { compileScalar, inputScalar } from "../../graph/scalar.ts";
 import { padShape, type Shape, sizeOf, stridesOf } from "../../graph/shape.ts";
-import { ARRAYS } from "../../plan/allocate.ts";
 import { storageOf } from "../../plan/operands.ts";
 import type { PlanRequest } from "../../plan/plan.ts";
+import { ARRAYS } from "../arrays.ts";
 import type { ImmediateBackend, ImmediateSession, Run } from "../backend.ts";
 import { checkLength, withoutValue } from "../checks.ts";
 

@@ -5,10 +5,10 @@
 import { PlatformError } from "../../errors.ts";
 import type { Node } from "../../graph/node.ts";
 import { sizeOf } from "../../graph/shape.ts";
-import { bytesOf } from "../../plan/allocate.ts";
 import { storageOf } from "../../plan/operands.ts";
 import type { Step } from "../../plan/plan.ts";
 import { type Plan, stepFlops } from "../../plan/plan.ts";
+import { bytesOf } from "../../plan/target.ts";
 import { type Address, f32, f32x4, type I32, i32, ModuleBuilder, parameter } from "./assembler.ts";
 import { emitBarrier, emitLeave, emitRowCheck } from "./barrier.ts";
 import type { KernelContext, Phase } from "./kernel.ts";

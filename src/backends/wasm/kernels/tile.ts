@@ -2,8 +2,9 @@
  * What kernels that multiply matrices have in common: the cut of the result into tiles that fit in registers, one
  * multiplication step of a tile, its epilogue, and the panels from which its right-hand operand is read.
  */
-import { aligned } from "../../../plan/allocate.ts";
+
 import type { Step } from "../../../plan/plan.ts";
+import { aligned } from "../../../plan/target.ts";
 import { type FunctionBuilder, type I32, type Int, i32, type Local, type V128, v128 } from "../assembler.ts";
 import { type Fused, type Spot, spotInRows } from "../fused.ts";
 import type { KernelContext } from "../kernel.ts";
