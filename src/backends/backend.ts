@@ -16,6 +16,8 @@ export interface Backend {
 export interface Session {
   /** What runs the plans, for people: `wasm, relaxed SIMD, 1 thread`. */
   readonly description: string;
+  /** How wide the vectors are that it computes with, in bits, if it has some. */
+  readonly vectorBits?: 128 | 256;
   /** The bytes that variables and plans now take. */
   readonly usedBytes: number;
   /** Sets a variable to a copy of `values`, all of it, making room for it the first time. */

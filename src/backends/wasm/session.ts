@@ -258,6 +258,7 @@ function openSession(
   const notes = [noThreads, noTurbo && `no turbo: ${noTurbo}`].filter(Boolean).join("; ");
   return {
     description: `wasm, ${relaxedSimd ? "relaxed " : ""}SIMD${turbo ? ", 256-bit vectors" : ""}, ${most} thread${most > 1 ? "s" : ""}${notes && ` (${notes})`}`,
+    vectorBits: turbo ? 256 : 128,
     get usedBytes() {
       return allocator.usedBytes();
     },

@@ -8,6 +8,7 @@ import type { EpochReport, Model, Warning } from "../../index.ts";
 import { columnLines, columnWarnings } from "../data/columns.ts";
 import type { TrainingData } from "../data/sources.ts";
 import { isNumber } from "../data/split.ts";
+import { isOldNode, NEWER_NODE } from "../options/turbo.ts";
 import {
   commandName,
   count,
@@ -87,6 +88,7 @@ export function announce({ source, options, data, parts, recipe, model, out, dis
   ];
   if (more.length > 0) lines.push(["with", more.join(", ")]);
   lines.push(["engine", model.engine]);
+  if (options.backend !== "reference" && options.turbo === undefined && isOldNode()) lines.push(["", NEWER_NODE]);
   if (resume !== undefined) lines.push(["resumes", resume]);
   for (const note of notes) lines.push(["note", note]);
   if (replaces) lines.push(["note", `${out} is there already; the new model will replace it`]);
