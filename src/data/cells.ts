@@ -57,9 +57,10 @@ export function parseAmount(text: string, decimal: NumberForm["decimal"]): { val
   return { value: open || sign === "-" || inner === "-" ? -value : value, unit: before + after };
 }
 
-/** The numbers of a date that come again and again. */
-export const DATE_PARTS = ["hour", "weekday", "yearday"] as const;
-export type DatePart = (typeof DATE_PARTS)[number];
+/** What of a date comes again and again: the hour of the day, the day of the week, the day of the year. */
+export type DatePart = "hour" | "weekday" | "yearday";
+
+export const DATE_PARTS: readonly DatePart[] = ["hour", "weekday", "yearday"];
 
 /** How far a moment, in days since 1970-01-01, is through its day, week or year: from 0 up to 1. */
 export function datePhase(days: number, part: DatePart): number {

@@ -4,6 +4,7 @@
  */
 export type { NumberArray, ShapedArray, TypedArray } from "./arrays.ts";
 export { type AugmentOptions, augment, augmentImage } from "./augment.ts";
+export type { DatePart, NumberForm } from "./cells.ts";
 export { collect, type Row } from "./collect.ts";
 export { type CsvOptions, type CsvRecord, type CsvSource, parseCsv } from "./csv.ts";
 export {

@@ -48,11 +48,11 @@ export interface ModelOptions {
 
 /** What `model.classify` gives. */
 export interface Classified {
-  /** [N]: the most likely class of each row. */
+  /** The most likely class of each row: N numbers. */
   readonly classes: Int32Array;
-  /** [N · C]: the probability of each class. */
+  /** The probability of each class, row by row: N · C numbers. */
   readonly probabilities: Float32Array;
-  /** [N · L]: 1 for each label that a row has, where it may have several at once. */
+  /** Where a row may have several labels at once, a 1 for each that it has, row by row: N · L numbers. */
   readonly labels?: Uint8Array;
 }
 
