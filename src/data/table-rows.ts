@@ -113,7 +113,7 @@ function checkHeader(fields: string[], at: Place & { row: number }): string[] {
 }
 
 /** Whether a line is rather a row than the names of columns. */
-export const looksLikeValues = (fields: readonly string[]): boolean =>
+const looksLikeValues = (fields: readonly string[]): boolean =>
   fields.filter((field) => typeof parseCell(field) === "number" || isCode(parseCell(field))).length >=
   fields.length / 2;
 

@@ -135,7 +135,12 @@ export function fuse(
     // Nothing reads, in the very pass that makes it, a finished reduction or a result under another shape, and the
     // kernel's own operands are ready before it begins.
     for (const [reader, result] of links(first, second))
-      if (reader === root || reductions.includes(result) || !reader.inputs.includes(result)) return;
+      if (
+        reader === root ||
+        reductions.includes(result) ||
+        reader.inputs.some((x) => x !== result && storageOf(x) === result)
+      )
+        return;
     const own = (x: Node): boolean => vertices.has(x) && (groupWith(x) === first || groupWith(x) === second);
     const lies = (x: Node): boolean => own(x) || fillValue(x) !== undefined || !!patternOf(x.shape, first.space, split);
     // A regular group's own operands lie well already.

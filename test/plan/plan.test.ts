@@ -52,6 +52,18 @@ describe("fusion", () => {
     expect(names([sub(x, mean(x, 0))], [x])).toEqual(["sum", "mul", "sub"]);
   });
 
+  test("a result that is read under another shape as well is stored first", () => {
+    const v = input("v", [6]);
+    const t = tanh(v);
+    const y = add(t, reshape(reshape(t, [2, 3]), [6]));
+    const plan = makePlan({ inputs: [v], outputs: [y] });
+    const given = Float32Array.of(-2, -1, 0, 0.5, 1, 2);
+    const [expected, actual] = [reference("float32"), wasm({ threads: 1 })].map((backend) => [
+      ...backend.open().compile(plan).run([given]).outputs[0],
+    ]);
+    for (const [i, value] of expected.entries()) expect(actual[i]).toBeCloseTo(value, 6);
+  });
+
   test("equal parts are computed once", () => {
     const e = () => exp(matmul(x, w));
     expect(names([add(e(), e())], [x, w])).toEqual(["matmul+exp+add"]);

@@ -68,6 +68,7 @@ function grow(choices: readonly number[], exact = false): { inputs: Node[]; node
           : relu(a),
       () => (a.shape.length >= 2 ? transpose(a) : sigmoid(a)),
       () => reshape(tanh(a), [sizeOf(a.shape)]),
+      () => sub(a, mul(0.5, reshape(reshape(a, [sizeOf(a.shape)]), a.shape))),
     ];
     const ops = exact ? whole : all;
     nodes.push(ops[choice % ops.length]());

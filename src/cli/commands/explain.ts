@@ -43,7 +43,7 @@ import { trainedLoss } from "../report/scores.ts";
 import { UsageError } from "../terminal/exit.ts";
 import { name, percent, widthOf } from "../terminal/text.ts";
 
-export interface ExplainCommandOptions extends BackendOptions {
+interface ExplainCommandOptions extends BackendOptions {
   readonly sample: number;
   readonly batch: number;
   readonly weight: readonly string[];
@@ -121,7 +121,7 @@ export function register(program: Command): void {
     });
 }
 
-export async function explainCommand(path: string, source: string, options: ExplainCommandOptions): Promise<void> {
+async function explainCommand(path: string, source: string, options: ExplainCommandOptions): Promise<void> {
   const { model, details } = await openModel(path, options);
   try {
     const data = await readDataFor(source, details, model.inputShape);

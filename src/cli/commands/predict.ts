@@ -24,7 +24,7 @@ import { UsageError } from "../terminal/exit.ts";
 import { beside, drawPicture } from "../terminal/picture.ts";
 import { bar, measure, name, painter, percent, warn } from "../terminal/text.ts";
 
-export interface PredictOptions extends BackendOptions {
+interface PredictOptions extends BackendOptions {
   readonly sample?: number[];
   readonly asIs?: boolean;
   readonly json?: boolean;
@@ -71,7 +71,7 @@ interface Batch {
   readonly truth?: readonly number[];
 }
 
-export async function predict(path: string, sources: readonly string[], options: PredictOptions): Promise<void> {
+async function predict(path: string, sources: readonly string[], options: PredictOptions): Promise<void> {
   const { model, details } = await openModel(path, options);
   try {
     // All inputs are read before anything is written, so that a mistake in the last leaves no half of an answer.
