@@ -96,6 +96,7 @@ export {
   type Callback,
   type CallbackMemory,
   type CallbackOption,
+  callbackNamed,
   type EarlyStoppingOptions,
   earlyStopping,
   type TrainingRun,
@@ -126,7 +127,7 @@ export { fromBytes, functional, load, Model, sequential } from "./train/model.ts
 export type { Epoch, EpochReport, Scores } from "./train/scores.ts";
 export type { Data, Inputs, Numbers, Targets } from "./train/to-arrays.ts";
 export { type StepResult, type TrainStep, type TrainStepOptions, trainStep } from "./train/train-step.ts";
-export type { Augment } from "./train/trainer.ts";
+export type { Augment, Pace } from "./train/trainer.ts";
 export {
   type Arguments,
   type CompileFunctionOptions,

@@ -18,6 +18,7 @@ const ARROWS: Record<string, readonly string[]> = {
   data: ["."],
   train: [".", "graph", "ops", "plan", "backends", "nn", "optim", "data"],
   explain: [".", "graph", "ops", "plan", "backends", "nn", "optim", "data", "train"],
+  worker: ["."],
   cli: [".", "data", "explain"],
 };
 

@@ -2,7 +2,9 @@
  * The explanation of one training step, as users hold it: its parts as plain data, each made when it is first asked
  * for, and the questions one can ask of a unit or a weight.
  */
+import { unknownName } from "../checks.ts";
 import { ArgumentError } from "../errors.ts";
+import type { AnyArray } from "../graph/op.ts";
 import { showShape, sizeOf } from "../graph/shape.ts";
 import { type ChainOptions, Chains } from "./chain-rule.ts";
 import { describePlan } from "./describe-plan.ts";
@@ -29,7 +31,7 @@ import type {
 import { flatOf } from "./element-index.ts";
 import { finiteDifference } from "./finite-difference.ts";
 import { Jacobians } from "./jacobian.ts";
-import { isTrainable, layersOf, resultsOf } from "./named-arrays.ts";
+import { isTrainable, layersOf, resultsOf, type Stop } from "./named-arrays.ts";
 import { explainUnitStep } from "./one-unit.ts";
 import type { Opened } from "./opened-step.ts";
 import { explainUpdate } from "./optimizer-update.ts";
@@ -97,6 +99,48 @@ export class Explanation {
     if (sample === undefined || nodes[id].shape[0] !== batchSize) return Array.from(all);
     const row = all.length / batchSize;
     return Array.from(all.slice(this.#sample(sample) * row, (sample + 1) * row));
+  }
+
+  /**
+   * All numbers of a named array, row by row: `dense_1.a`, `dense_1.kernel`, `x`, `target`.
+   * @param sample a row of the batch, from 0, where only its part is wanted
+   * @throws ArgumentError if there is no such array or sample; it says which there are
+   *
+   * @example
+   * console.log(step.values("dense_1.a", 0), step.gradient("dense_1.a", 0)); // what the first sample's units gave, and got back
+   */
+  values(name: string, sample?: number): Float64Array {
+    const stop = this.#stop(name);
+    return this.#part(stop, this.opened.values.get(stop.node), sample);
+  }
+
+  /**
+   * ∂L/∂ a named array, row by row; zeros where training has no need of it.
+   * @param sample a row of the batch, from 0, where only its part is wanted
+   * @throws ArgumentError if there is no such array or sample, or it is no number that the loss depends on
+   */
+  gradient(name: string, sample?: number): Float64Array {
+    const stop = this.#stop(name);
+    return this.#part(stop, this.opened.values.get(this.opened.gradient(stop.node)), sample);
+  }
+
+  #stop(name: string): Stop {
+    const { stops } = this.opened;
+    const found = stops.find((stop) => stop.name === name);
+    if (found) return found;
+    throw unknownName(
+      "array",
+      name,
+      stops.map((stop) => stop.name),
+    );
+  }
+
+  #part({ node, role }: Stop, values: AnyArray, sample?: number): Float64Array {
+    const { batchSize } = this.opened;
+    const all = Float64Array.from(values);
+    if (sample === undefined || role === "parameter" || node.shape[0] !== batchSize) return all;
+    const row = all.length / batchSize;
+    return all.subarray(this.#sample(sample) * row, (sample + 1) * row);
   }
 
   /**

@@ -151,18 +151,29 @@ export class Recorder implements FitObserver {
   }
 
   /**
-   * Explains a step of the run: at the weights from before it, on its own batch, with the optimiser's state it had.
+   * The model as it was after so many steps; 0 for the beginning. It is the recorder's own and moves on with the next call:
+   * look at it, copy it (`fromBytes(model.toBytes())`), do not train it.
+   * @throws ArgumentError if the run has not come so far; it says how far it has
+   *
+   * @example
+   * const then = await recorder.modelAt(1);
+   * console.log(then.weight("dense_1.kernel"));
+   */
+  async modelAt(steps: number): Promise<Model> {
+    return (await this.#rewind(steps, `moment after ${steps} steps: it has those after 0 to ${this.steps}`)).model;
+  }
+
+  /**
+   * Explains a step of the run: at the weights from before it, on its own batch, with the optimiser's state it had. The
+   * step that comes next can be explained before it is done.
    * @param step from 1
    * @throws ArgumentError if the run has no such step; it says which it has
    */
   async explain(step: number): Promise<Explanation> {
-    const run = this.#run;
-    if (!run || !this.#end) throw new ArgumentError("Nothing is recorded yet: give the recorder to fit as observer.");
-    if (!Number.isInteger(step) || step < 1 || step > this.steps) {
+    const { model, trainer } = await this.#rewind(step - 1, `step ${step}: its steps are 1 to ${this.steps}`);
+    if (trainer.nextRows.length === 0)
       throw new ArgumentError(`The run has no step ${step}: its steps are 1 to ${this.steps}.`);
-    }
-    const { model, trainer } = await this.#rewind(run, step - 1);
-    const { loss, optimizer } = run.record;
+    const { loss, optimizer } = this.#run!.record;
     const { x, y, weights } = await nextExamples(model.session, trainer);
     const state = trainer.states.flatMap(({ parameter, state }) =>
       Object.entries(state).map(([name, node]) => [`${name}.${parameter.name}`, model.session.read(node)] as const),
@@ -180,9 +191,12 @@ export class Recorder implements FitObserver {
     );
   }
 
-  /** Brings the replay to the moment before step `done` + 1. */
-  async #rewind(run: RunningFit, done: number): Promise<Replay> {
-    this.#replay ??= this.#openReplay(run);
+  /** Brings the replay to the moment after `done` steps; where there is none, the error says `missing`. */
+  async #rewind(done: number, missing: string): Promise<Replay> {
+    if (!this.#run || !this.#end)
+      throw new ArgumentError("Nothing is recorded yet: give the recorder to fit as observer.");
+    if (!Number.isInteger(done) || done < 0 || done > this.steps) throw new ArgumentError(`The run has no ${missing}.`);
+    this.#replay ??= this.#openReplay(this.#run);
     const { model, trainer } = this.#replay;
     const before = this.#copies.filter(({ position }) => position.step <= done).at(-1)!;
     const here = trainer.position.step;

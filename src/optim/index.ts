@@ -1,11 +1,11 @@
 /** All optimisers, in order of complexity, and by name; the schedules of their learning rates. */
 import { unknownName } from "../checks.ts";
+import { accumulate } from "./accumulate.ts";
 import { adam, adamw, lion, nadam } from "./adam.ts";
 import { adadelta, adagrad, rmsprop } from "./adaptive.ts";
 import type { Optimizer, OptimizerOptions } from "./optimizer.ts";
 import { sgd } from "./sgd.ts";
 
-export { accumulate } from "./accumulate.ts";
 export * from "./adam.ts";
 export * from "./adaptive.ts";
 export type { ClippingOptions } from "./clipping.ts";
@@ -19,6 +19,7 @@ export {
 } from "./optimizer.ts";
 export * from "./schedules.ts";
 export * from "./sgd.ts";
+export { accumulate };
 
 const OPTIMIZERS: Readonly<Record<string, (options?: OptimizerOptions) => Optimizer>> = {
   sgd,
@@ -35,13 +36,19 @@ const OPTIMIZERS: Readonly<Record<string, (options?: OptimizerOptions) => Optimi
 export const optimizerNames = (): string[] => Object.keys(OPTIMIZERS);
 
 /**
- * An optimiser by its name, such as `adam`, with its options as plain JSON.
+ * An optimiser by its name, such as `adam`, with its options as plain JSON: what another one of the library's has as
+ * `config` gives the same one again.
  * @throws ArgumentError if there is none of that name
  *
  * @example
  * const optimizer = optimizerNamed("rmsprop", { learningRate: 1e-3 });
+ * const again = optimizerNamed(optimizer.name, optimizer.config);
  */
-export function optimizerNamed(name: string, options: OptimizerOptions & Record<string, unknown> = {}): Optimizer {
-  if (Object.hasOwn(OPTIMIZERS, name)) return OPTIMIZERS[name](options);
-  throw unknownName("optimiser", name, optimizerNames());
+export function optimizerNamed(
+  name: string,
+  { accumulate: batches, ...options }: OptimizerOptions & Readonly<Record<string, unknown>> = {},
+): Optimizer {
+  if (!Object.hasOwn(OPTIMIZERS, name)) throw unknownName("optimiser", name, optimizerNames());
+  const optimizer = OPTIMIZERS[name](options);
+  return batches === undefined ? optimizer : accumulate(optimizer, batches as number);
 }

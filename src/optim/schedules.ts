@@ -3,7 +3,17 @@
  * ⌈rows / batchSize⌉ of them); one that learns from the losses keeps what it knows in a plain record, which a checkpoint
  * holds. Rates are double precision; the plan gets them as numbers from outside.
  */
-import { ABOVE_0, BETWEEN_0_AND_1, checkNumbers, FROM_0, type Rule, readOptions, whole } from "../checks.ts";
+import {
+  ABOVE_0,
+  BETWEEN_0_AND_1,
+  checkNumbers,
+  FROM_0,
+  isObject,
+  type Rule,
+  readOptions,
+  unknownName,
+  whole,
+} from "../checks.ts";
 
 /** What a schedule remembers of earlier epochs: plain numbers. */
 export type ScheduleMemory = Readonly<Record<string, number>>;
@@ -18,17 +28,33 @@ export interface Schedule {
   observe?(memory: ScheduleMemory | undefined, loss: number): ScheduleMemory;
 }
 
-/** A number, a schedule, or any function of the number of steps done. */
-export type LearningRate = number | Schedule | ((step: number) => number);
+/** What a schedule has as `config`: its kind and its options, plain JSON. */
+export interface ScheduleConfig extends Readonly<Record<string, unknown>> {
+  readonly kind: string;
+}
+
+/** A number, a schedule or what it has as `config`, or any function of the number of steps done. */
+export type LearningRate = number | Schedule | ScheduleConfig | ((step: number) => number);
 
 const STEPS: Rule = [whole(1)[0], "a whole number of steps ≥ 1"];
 
 /** A learning rate in any form, as a schedule. */
 export function scheduleOf(user: string, rate: LearningRate): Schedule {
   if (typeof rate === "function") return { config: { kind: "a function" }, at: (step) => rate(step) };
-  if (typeof rate === "object" && typeof rate?.at === "function") return rate;
+  if (isObject(rate) && typeof rate.at === "function") return rate as unknown as Schedule;
+  if (isObject(rate) && typeof rate.kind === "string") return scheduleNamed(user, rate.kind, rate);
   checkNumbers(`${user}: `, { learningRate: rate }, ABOVE_0);
   return { config: { kind: "constant", learningRate: rate }, at: () => rate as number };
+}
+
+function scheduleNamed(
+  user: string,
+  name: string,
+  { kind: _, ...options }: Readonly<Record<string, unknown>>,
+): Schedule {
+  if (name === "constant") return scheduleOf(user, options.learningRate as number);
+  if (Object.hasOwn(SCHEDULES, name)) return SCHEDULES[name](options as never);
+  throw unknownName("schedule", name, ["constant", ...Object.keys(SCHEDULES)]);
 }
 
 /**
@@ -169,3 +195,13 @@ export function reduceOnPlateau(options: {
     },
   };
 }
+
+/** By the kind in their `config`. */
+const SCHEDULES: Readonly<Record<string, (options: never) => Schedule>> = {
+  stepDecay,
+  exponentialDecay,
+  cosineDecay,
+  warmup,
+  oneCycle,
+  reduceOnPlateau,
+};

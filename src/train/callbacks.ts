@@ -25,6 +25,8 @@ export interface CallbackMemory {
 export interface Callback {
   /** Under which a checkpoint keeps its memory; no two of a run alike. */
   readonly name: string;
+  /** Its options as plain JSON, where `callbackNamed` can make it again of its name and them. */
+  readonly options?: Readonly<Record<string, unknown>>;
   /** Before the first epoch, and before anything is restored. */
   onBegin?(run: TrainingRun): void | Promise<void>;
   /** After each epoch and its validation. */
@@ -99,6 +101,7 @@ export function earlyStopping(options: EarlyStoppingOptions = {}): Callback {
   let weights = new Map<string, Float32Array>();
   return {
     name: "earlyStopping",
+    options: { ...options },
     // The same object may serve one run after the other.
     onBegin: () => {
       [best, waited, weights] = [undefined, 0, new Map()];
@@ -126,4 +129,20 @@ export function earlyStopping(options: EarlyStoppingOptions = {}): Callback {
       if (waited > patience) run.stop();
     },
   };
+}
+
+const CALLBACKS: Readonly<Record<string, (options?: Readonly<Record<string, unknown>>) => Callback>> = {
+  earlyStopping,
+};
+
+/**
+ * A callback by its name, such as `earlyStopping`, with its options as plain JSON.
+ * @throws ArgumentError if there is none of that name
+ *
+ * @example
+ * const callback = callbackNamed("earlyStopping", { patience: 3 });
+ */
+export function callbackNamed(name: string, options: Readonly<Record<string, unknown>> = {}): Callback {
+  if (Object.hasOwn(CALLBACKS, name)) return CALLBACKS[name](options);
+  throw unknownName("callback", name, Object.keys(CALLBACKS));
 }

@@ -40,6 +40,7 @@ const FIT_OPTIONS = [
   "augment",
   "onWarning",
   "stepsPerEpoch",
+  "pace",
 ] as const;
 
 export function checkFit(data: unknown, options: unknown): void {
@@ -53,7 +54,8 @@ export function checkFit(data: unknown, options: unknown): void {
     options,
   );
   checkOptionNames("fit", options, FIT_OPTIONS);
-  const { stepsPerEpoch, validation, augment, checkpoint, resume, optimizer } = options;
+  const { stepsPerEpoch, validation, augment, checkpoint, resume, optimizer, pace } = options;
+  check(pace === undefined || typeof pace === "function", "pace must be a function () => steps", pace);
   check(
     augment === undefined || typeof augment === "function",
     "augment must be a function (row, epoch, index) => row",

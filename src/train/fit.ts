@@ -15,7 +15,7 @@ import type { InferenceModel } from "./inference-model.ts";
 import { files } from "./node-files.ts";
 import type { EpochReport, Scores } from "./scores.ts";
 import type { Data } from "./to-arrays.ts";
-import { type Augment, makeEvaluator, makeTrainer, type Trainer } from "./trainer.ts";
+import { type Augment, makeEvaluator, makeTrainer, type Pace, type Trainer } from "./trainer.ts";
 
 /** Where a run stands between epochs, for progress displays. */
 export interface Progress {
@@ -77,6 +77,15 @@ export interface FitOptions {
   readonly onWarning?: ((warning: Warning) => void) | false;
   /** Called every few milliseconds while training. */
   readonly onProgress?: (progress: Progress) => void;
+  /**
+   * How many steps may be done before it is asked again; asked before each series of steps. A promise is waited for, so
+   * that a run can be paused, and go step by step.
+   *
+   * @example
+   * let paused = Promise.resolve();
+   * await model.fit(data, { loss: "crossEntropy", epochs: 3, pace: () => paused.then(() => 1) });
+   */
+  readonly pace?: Pace;
   /** Looks on while the run trains: a `Recorder` of chainrule/explain, with which to rewind it. */
   readonly observer?: FitObserver;
   /** Writes a file from which the run can go on with the same bits. */
@@ -227,7 +236,7 @@ export class Fit implements AsyncIterable<EpochReport>, PromiseLike<History> {
         };
         let report: EpochReport;
         try {
-          const scores = await trainer.finishEpoch(signal, progress);
+          const scores = await trainer.finishEpoch({ signal, progress, pace: options.pace });
           const about = { epoch, seconds: seconds(), samplesPerSecond: samplesPerSecond() };
           const scored = await evaluator?.run(signal);
           report = { ...scores, ...about, ...(scored && { validation: scored }) } as EpochReport;

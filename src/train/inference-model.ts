@@ -5,6 +5,7 @@ import { wasm } from "../backends/wasm/session.ts";
 import { checkOptionNames, unknownName } from "../checks.ts";
 import { ArgumentError } from "../errors.ts";
 import { input } from "../graph/leaf.ts";
+import type { Node } from "../graph/node.ts";
 import type { AnyArray, Tensor } from "../graph/op.ts";
 import { type Shape, sizeOf } from "../graph/shape.ts";
 import type { Layer } from "../nn/layer.ts";
@@ -46,6 +47,9 @@ export interface ModelOptions {
   readonly backend?: Backend;
 }
 
+/** Programs that `intermediates` keeps at once. */
+const MOST_INSPECTORS = 8;
+
 /** What `model.classify` gives. */
 export interface Classified {
   /** The most likely class of each row: N numbers. */
@@ -72,6 +76,8 @@ export class InferenceModel {
   /** For the library's own rooms: the values live here. */
   readonly session: Session;
   readonly #predictors = new Map<string, Executable>();
+  /** What `intermediates` has compiled, by the type and the number of rows. */
+  readonly #inspectors = new Map<string, { named: [string, Node][]; program: Executable }>();
   /** Plain JSON that is saved with the model: class names, columns, the loss it was trained with. */
   readonly details: Record<string, unknown> = {};
 
@@ -210,15 +216,23 @@ export class InferenceModel {
    */
   async intermediates(x: Inputs): Promise<Record<string, Tensor>> {
     const { values, count } = this.#rows(x);
-    const node = input("x", [count, ...this.inputShape], values instanceof Uint8Array ? "byte" : "float");
-    const named = [...this.network.apply(node, { training: false }).named];
-    const program = this.session.compile(makePlan({ inputs: [node], outputs: named.map(([, result]) => result) }));
-    try {
-      const { outputs } = await program.run([values]);
-      return Object.fromEntries(named.map(([name, { shape }], i) => [name, { shape, data: outputs[i] }]));
-    } finally {
-      program.free();
-    }
+    const dtype = values instanceof Uint8Array ? "byte" : "float";
+    const key = `${dtype} ${count}`;
+    // A page asks for the same rows again and again; whoever asks for many different numbers of them shall not fill memory.
+    if (!this.#inspectors.has(key) && this.#inspectors.size >= MOST_INSPECTORS) this.#freeInspectors();
+    const { named, program } = cached(this.#inspectors, key, () => {
+      const node = input("x", [count, ...this.inputShape], dtype);
+      const named = [...this.network.apply(node, { training: false }).named];
+      const outputs = named.map(([, result]) => result);
+      return { named, program: this.session.compile(makePlan({ inputs: [node], outputs })) };
+    });
+    const { outputs } = await program.run([values]);
+    return Object.fromEntries(named.map(([name, { shape }], i) => [name, { shape, data: outputs[i] }]));
+  }
+
+  #freeInspectors(): void {
+    for (const { program } of this.#inspectors.values()) program.free();
+    this.#inspectors.clear();
   }
 
   /**

@@ -3,7 +3,7 @@
  * step with the same bits. It owns the data set and the optimiser's state inside the engine while it lives.
  */
 import type { Executable, Session } from "../backends/backend.ts";
-import { checkNumbers, whole } from "../checks.ts";
+import { checkNumbers, type Rule, whole } from "../checks.ts";
 import { ArgumentError, DataError, DivergenceError } from "../errors.ts";
 import { input, variable } from "../graph/leaf.ts";
 import { type Node, nameOf } from "../graph/node.ts";
@@ -65,6 +65,17 @@ export interface Position {
  */
 export type Augment = <A extends Uint8Array | Float32Array>(row: A, epoch: number, index: number) => A;
 
+/** How many steps may be done before it is asked again, at least 1. */
+export type Pace = () => number | Promise<number>;
+
+/** What a run does between its series of steps. */
+interface Between {
+  readonly signal?: AbortSignal;
+  /** Called after each series of steps. */
+  readonly progress?: () => void | Promise<void>;
+  readonly pace?: Pace;
+}
+
 export interface TrainerOptions {
   readonly augment?: Augment;
   /** Reads the rows of an epoch after the first, which then stay in their order: as many as the first has. */
@@ -79,6 +90,8 @@ export interface TrainerOptions {
 const SERIES_TIME = 15;
 /** Weights are copied this often within an epoch, for the case that the run diverges: milliseconds. */
 const SNAPSHOT_INTERVAL = 2000;
+
+const PACE: Rule = [(steps) => steps >= 1, "a number of steps ≥ 1"];
 
 /** Puts examples into the engine, in the place of others of the same form. */
 function writeExamples(session: Session, data: DataLeaves, examples: Examples): void {
@@ -288,18 +301,18 @@ export function makeTrainer({ session, network }: Opened, examples: Examples, op
   /** The scores so far in the current epoch. */
   const scores = (): Scores => scoresOf(position.sums, Math.max(1, position.row), objective);
 
-  /**
-   * Runs to the end of the current epoch and gives its scores. `beginEpoch` goes on to the next one.
-   * @param progress called after each series of steps
-   */
-  const finishEpoch = async (signal?: AbortSignal, progress?: () => void | Promise<void>): Promise<Scores> => {
+  /** Runs to the end of the current epoch and gives its scores. `beginEpoch` goes on to the next one. */
+  const finishEpoch = async ({ signal, progress, pace }: Between = {}): Promise<Scores> => {
     await bringRows(signal);
     while (position.row < count) {
       signal?.throwIfAborted();
       if (!(snapshot && performance.now() - snapshot.at < SNAPSHOT_INTERVAL)) await keepSnapshot();
+      const most = pace ? await pace() : series;
+      checkNumbers("fit: what ", { pace: most }, PACE);
+      signal?.throwIfAborted();
       const before = position.step;
       const start = performance.now();
-      await advance(series);
+      await advance(Math.min(series, most));
       series = seriesLength(position.step - before, performance.now() - start);
       await progress?.();
       await breathe();

@@ -58,6 +58,46 @@ test.each([
   recorder.close();
 });
 
+test("the model of any moment comes back, and the step that comes next is explained before it is done", async () => {
+  const expected = await weightsOfEachStep();
+  const recorder = new Recorder({ everyMilliseconds: 1e9 });
+  const seen: number[][] = [];
+  const model = net();
+  const next: unknown[] = [];
+  let done = 0;
+  await model.fit(data, {
+    ...options(),
+    epochs: 3,
+    observer: recorder,
+    pace: async () => {
+      // Between two steps: nothing of the run is disturbed by looking.
+      next.push((await recorder.explain(done + 1)).update[0].after.values);
+      seen.push([...(await recorder.modelAt(done)).weight("dense_1.kernel")]);
+      done++;
+      return 1;
+    },
+  });
+  expect(seen).toEqual(expected);
+  expect([...(await recorder.modelAt(12)).weight("dense_1.kernel")]).toEqual([...model.weight("dense_1.kernel")]);
+  const then = (await recorder.explain(5)).update[0].after.values;
+  expect(next[4]).toEqual(then);
+  recorder.close();
+});
+
+test("arrays are given by name, whole or of one sample, and so are their gradients", async () => {
+  const recorder = new Recorder();
+  await recorded(recorder);
+  const step = await recorder.explain(2);
+  const { results } = step.backward.find(({ layer }) => layer === "dense_1")!;
+  const z = results.find(({ name }) => name === "dense_1.z")!;
+  expect([...step.gradient("dense_1.z")]).toEqual(z.values);
+  expect([...step.gradient("dense_1.z", 3)]).toEqual(z.values!.slice(24, 32));
+  expect([...step.values("dense_1.kernel", 3)]).toHaveLength(32);
+  expect(() => step.values("dense_1.q")).toThrow('There is no array called "dense_1.q"');
+  expect(() => step.values("x", 16)).toThrow("its samples are 0 to 15");
+  recorder.close();
+});
+
 test("memory stays within its limit", async () => {
   const recorder = new Recorder({ everyMilliseconds: 0, memory: 3000 });
   await recorded(recorder);
@@ -93,7 +133,10 @@ test("nothing recorded, or a step that does not exist, is said", async () => {
   const recorder = new Recorder();
   await expect(recorder.explain(1)).rejects.toThrow("Nothing is recorded yet");
   await recorded(recorder);
-  await expect(recorder.explain(13)).rejects.toThrow("The run has no step 13: its steps are 1 to 12.");
+  await expect(recorder.explain(14)).rejects.toThrow("The run has no step 14: its steps are 1 to 12.");
+  await expect(recorder.modelAt(13)).rejects.toThrow(
+    "The run has no moment after 13 steps: it has those after 0 to 12.",
+  );
   expect(() => new Recorder({ memory: 0 })).toThrow("memory above 0");
   recorder.close();
 });

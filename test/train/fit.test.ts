@@ -212,3 +212,39 @@ test.each([
 ])("%s is named with its place", async (_, data, message) => {
   await expect(smallNet().fit(data, { ...options })).rejects.toThrow(message);
 });
+
+test("pace holds a run between two steps and lets it go on by so many", async () => {
+  const data = { x: Array.from({ length: 20 }, (_, i) => [i / 20]), y: Array.from({ length: 20 }, (_, i) => i / 10) };
+  const net = () => sequential({ input: [1], seed: 1 }, [dense(4, { activation: "tanh" }), dense(1)]);
+  const options = { loss: "meanSquaredError", epochs: 4, batchSize: 3, onWarning: false } as const;
+  const plain = net();
+  await plain.fit(data, options);
+  const held = net();
+  const asked: number[] = [];
+  const allowances = [1, 2, 1e9];
+  let paused = 0;
+  await held.fit(data, {
+    ...options,
+    onProgress: ({ epoch, step }) => asked.push((epoch - 1) * 7 + step),
+    pace: async () => {
+      paused++;
+      return allowances.shift() ?? 5;
+    },
+  });
+  expect(held.toBytes()).toEqual(plain.toBytes());
+  expect(asked[0]).toBe(1);
+  expect(asked[1]).toBeLessThanOrEqual(3);
+  expect(asked.at(-1)).toBe(28);
+  expect(paused).toBe(asked.length);
+  await expect(Promise.resolve(net().fit(data, { ...options, pace: () => 0 }))).rejects.toThrow(
+    "a number of steps ≥ 1",
+  );
+  const controller = new AbortController();
+  const stuck = net().fit(data, {
+    ...options,
+    signal: controller.signal,
+    pace: () => new Promise((resolve) => controller.signal.addEventListener("abort", () => resolve(1))),
+  });
+  setTimeout(() => controller.abort(new Error("left")), 5);
+  await expect(Promise.resolve(stuck)).rejects.toThrow("left");
+});
