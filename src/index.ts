@@ -124,6 +124,7 @@ export {
   type WholeMetric,
 } from "./train/metrics.ts";
 export { fromBytes, functional, load, Model, sequential } from "./train/model.ts";
+export { type Recommendation, recommend } from "./train/recommend.ts";
 export type { Epoch, EpochReport, Scores } from "./train/scores.ts";
 export type { Data, Inputs, Numbers, Targets } from "./train/to-arrays.ts";
 export { type StepResult, type TrainStep, type TrainStepOptions, trainStep } from "./train/train-step.ts";

@@ -4,7 +4,7 @@
  */
 
 import { didYouMean } from "../../checks.ts";
-import { type Dataset, statistics, type Task } from "../../data/index.ts";
+import type { Dataset, Task } from "../../data/index.ts";
 import {
   DataError,
   dense,
@@ -14,9 +14,9 @@ import {
   lossNamed,
   metricNames,
   Network,
-  normalize,
   type Optimizer,
-  rescale,
+  type Recommendation,
+  recommend,
 } from "../../index.ts";
 import { asUsage } from "../options/language.ts";
 import { readLayers } from "../options/layers.ts";
@@ -77,26 +77,22 @@ export function chooseRecipe(train: Dataset, options: RecipeOptions, trained?: L
   const loss = options.loss === undefined && trained ? trained : chooseLoss(train, options.loss, own);
   const width = outputWidth(train, loss);
   const notes: string[] = [];
-  const isPicture = showsPictures(train);
-  const hidden =
-    own ?? (isPicture ? [dense(128, { activation: "relu" })] : [0, 1].map(() => dense(64, { activation: "silu" })));
-  const first = enter(train);
-  const last = train.task === "regression" ? [leave(train)] : [];
+  const advice = recommend(train);
+  const { enter, leave } = advice;
   const layers =
     options.model === undefined && options.from === undefined
-      ? [...build(train.inputShape, first, hidden, width, loss, own !== undefined, notes), ...last]
+      ? [...build(train.inputShape, enter, own ?? advice.hidden, width, loss, own !== undefined, notes), ...leave]
       : [];
-  const batchSize = options.batchSize ?? (isPicture ? 64 : train.count < 500 ? 16 : train.count < 5000 ? 32 : 64);
-  const epochs = options.epochs ?? usualEpochs(train.count, isPicture);
+  const { batchSize = advice.batchSize, epochs = advice.epochs } = options;
   const make = readOptimizer(options.optimizer ?? "adam");
-  const learningRate = options.learningRate ?? usualRate(make(), train, isPicture);
+  const learningRate = options.learningRate ?? usualRate(make(), advice);
   const schedule = options.schedule ?? "cosine";
   const steps = epochs * Math.ceil(train.count / batchSize);
   return {
     layers,
     outputs: width,
-    enter: first,
-    leave: last,
+    enter,
+    leave,
     loss,
     lossAsked: options.loss !== undefined,
     optimizer: make(readSchedule(schedule)(learningRate, steps)),
@@ -104,14 +100,10 @@ export function chooseRecipe(train: Dataset, options: RecipeOptions, trained?: L
     schedule,
     epochs,
     batchSize,
-    metrics:
-      checkMetrics(options.metrics, train.task) ?? (train.task === "regression" ? ["meanAbsoluteError"] : ["accuracy"]),
+    metrics: checkMetrics(options.metrics, train.task) ?? advice.metrics,
     notes,
   };
 }
-
-export const showsPictures = ({ x, inputShape }: Dataset): boolean =>
-  x instanceof Uint8Array && inputShape.length === 3;
 
 function checkMetrics(asked: readonly string[] | undefined, task: Task): readonly string[] | undefined {
   const ofClasses = asked?.find((name) => /accuracy|^(precision|recall|f1|auc)$/i.test(name));
@@ -125,19 +117,12 @@ function checkMetrics(asked: readonly string[] | undefined, task: Task): readonl
   );
 }
 
-/** Measured on MNIST, and on eighteen tables against linear models: docs/decisions.md. */
-export function usualEpochs(rows: number, isPicture: boolean): number {
-  const [wanted, least, most] = isPicture ? [300_000 / rows, 5, 50] : [2500 / Math.sqrt(rows), 10, 200];
-  return Math.floor(Math.min(most, Math.max(least, wanted)));
-}
-
 /** The first learning rate, where none is given. */
-function usualRate({ name, config }: Optimizer, train: Dataset, isPicture: boolean): number {
-  if (/^n?adamw?$/.test(name)) return isPicture ? 0.003 : 0.01;
+const usualRate = ({ name, config }: Optimizer, { learningRate, targetScale }: Recommendation): number => {
+  if (/^n?adamw?$/.test(name)) return learningRate;
   // Plain descent follows the gradient's size, which in a regression grows with the square of the target's unit.
-  const unit = name === "sgd" && train.task === "regression" ? Math.max(...targetStatistics(train).deviation) : 1;
-  return Number(config.learningRate) / unit ** 2;
-}
+  return Number(config.learningRate) / (name === "sgd" ? targetScale ** 2 : 1);
+};
 
 // Loss ---------------------------------------------------------------------------------------------------------------
 
@@ -176,34 +161,6 @@ function outputWidth(train: Dataset, loss: Loss): number {
 }
 
 // Layers -------------------------------------------------------------------------------------------------------------
-
-/** Brings the input to about −1 … 1: pictures all alike, whether their pixels go up to 255, 16 or 1. */
-function enter(train: Dataset): Layer[] {
-  if (train.inputShape.length === 1) return [normalize(statistics(train))];
-  let largest = 0;
-  for (const pixel of train.x) largest = Math.max(largest, Math.abs(pixel));
-  if (largest > 127 && largest < 256) largest = 255;
-  return largest > 2 ? [rescale(1 / largest)] : [];
-}
-
-/** Brings the output of a regression into the target's own units: y = deviation · z + mean. */
-function leave(train: Dataset): Layer {
-  const { mean, deviation } = targetStatistics(train);
-  return normalize({ mean: mean.map((m, i) => -m / deviation[i]), deviation: deviation.map((d) => 1 / d) });
-}
-
-function targetStatistics({ y, count }: Dataset): { mean: number[]; deviation: number[] } {
-  const width = y.length / count;
-  const columns = Array.from({ length: width }, (_, c) => Array.from(y).filter((_, i) => i % width === c));
-  const mean = columns.map((column) => column.reduce((a, b) => a + b, 0) / count);
-  const deviation = columns.map((column, c) =>
-    Math.sqrt(column.reduce((sum, v) => sum + (v - mean[c]) ** 2, 0) / count),
-  );
-  if (deviation.some((d) => !(d > 0))) {
-    throw new DataError(`Every row has the target ${y[0]}, so there is nothing to learn. Choose another target.`);
-  }
-  return { mean, deviation };
-}
 
 /** The layers in a row, flattened where a dense layer needs it, ended as the loss needs it. */
 function build(

@@ -3,16 +3,16 @@
  * are learnt best with hardly any, noisy ones with much, and only rows that were held out can tell which they are.
  */
 import { type Dataset, split } from "../../data/index.ts";
-import { DivergenceError, type Model } from "../../index.ts";
+import { DivergenceError, type Model, recommend } from "../../index.ts";
 import { examplesFor } from "../options/losses.ts";
 import type { Display } from "../report/progress.ts";
 import { measure } from "../terminal/text.ts";
-import { chooseRecipe, type Recipe, showsPictures, usualEpochs } from "./defaults.ts";
+import { chooseRecipe, type Recipe } from "./defaults.ts";
 import { makeModel } from "./network.ts";
 import type { TrainOptions } from "./run.ts";
 
-/** What is tried, times 1/√rows: the fewer the rows, the more their noise counts. */
-const STRENGTHS = [1, 5, 20];
+/** What is tried, times what is usual for so many rows. */
+const STRENGTHS = [0.2, 1, 4];
 /** Of fewer rows too few could be held out; of more the decay matters little, and trying takes long. */
 const [LEAST_ROWS, MOST_ROWS] = [20, 5000];
 /** Up to so many rows a trial is repeated with other rows held out, since one draw of them says little. */
@@ -20,13 +20,11 @@ const FEW_ROWS = 1000;
 const REPEATS = 3;
 const HELD_OUT = 0.2;
 
-/** The decay where none is tried: the middle one. */
-const usualDecay = (rows: number, strength = STRENGTHS[1]): number =>
-  Number((strength / Math.sqrt(rows)).toPrecision(2));
+const rounded = (decay: number): number => Number(decay.toPrecision(2));
 
 /** What to try for so many rows; nothing where they are too few or too many. */
-const decaysToTry = (rows: number): readonly number[] =>
-  rows < LEAST_ROWS || rows > MOST_ROWS ? [] : STRENGTHS.map((strength) => usualDecay(rows, strength));
+const decaysToTry = (rows: number, usual: number): readonly number[] =>
+  rows < LEAST_ROWS || rows > MOST_ROWS ? [] : STRENGTHS.map((strength) => rounded(strength * usual));
 
 /** The loss on held-out rows that a recipe's network comes to, over some draws of them. */
 async function heldOutLoss(
@@ -70,12 +68,13 @@ export async function withOptimizer(
   display: Display,
 ): Promise<{ options: TrainOptions; notes: readonly string[] }> {
   const { optimizer, model, from, resume, seed = 0, epochs = Number.POSITIVE_INFINITY } = said;
-  if ((optimizer ?? from ?? resume) !== undefined || showsPictures(train)) return { options: said, notes: [] };
+  const advice = recommend(train);
+  if ((optimizer ?? from ?? resume) !== undefined || advice.weightDecay === 0) return { options: said, notes: [] };
   const withDecay = (decay: number): TrainOptions => ({ ...said, optimizer: `adamw weightDecay=${decay}` });
-  const decays = model === undefined ? decaysToTry(train.count) : [];
-  if (decays.length === 0) return { options: withDecay(usualDecay(train.count)), notes: [] };
+  const decays = model === undefined ? decaysToTry(train.count, advice.weightDecay) : [];
+  if (decays.length === 0) return { options: withDecay(rounded(advice.weightDecay)), notes: [] };
   display.note(`Trying weight decays of ${decays.join(", ")} on held-out training rows.`);
-  const short = Math.min(epochs, usualEpochs(train.count, false));
+  const short = Math.min(epochs, advice.epochs);
   const losses: number[] = [];
   for (const decay of decays) {
     const options = { ...withDecay(decay), epochs: short, threads: 1 };

@@ -1,0 +1,112 @@
+/**
+ * Where to begin with a data set: a network and a way of training, chosen by the form of the data alone; nothing is
+ * trained. The choices were measured on MNIST, and on eighteen tables against linear models: docs/decisions.md.
+ */
+import { type Dataset, statistics } from "../data/dataset.ts";
+import { DataError } from "../errors.ts";
+import type { Layer } from "../nn/layer.ts";
+import { dense, flatten, normalize, rescale } from "../nn/layers/index.ts";
+
+/** A network and a way of training that suit a data set: from `recommend`. */
+export interface Recommendation {
+  /** The whole network: `enter`, a flatten where one is needed, `hidden`, a dense layer of `outputs` units, `leave`. */
+  readonly layers: readonly Layer[];
+  /** What brings the input to about −1 … 1. */
+  readonly enter: readonly Layer[];
+  readonly hidden: readonly Layer[];
+  /** How many numbers the network gives for a row. */
+  readonly outputs: number;
+  /** What brings the output of a regression into the target's own units. */
+  readonly leave: readonly Layer[];
+  readonly loss: "binaryCrossEntropy" | "crossEntropy" | "meanSquaredError";
+  /** For Adam and its relatives. */
+  readonly learningRate: number;
+  /** For `adamw`; 0 for pictures, which `adam` learns. */
+  readonly weightDecay: number;
+  readonly batchSize: number;
+  readonly epochs: number;
+  readonly metrics: readonly string[];
+  /** The standard deviation of a regression's targets, the largest of several; 1 for classes. */
+  readonly targetScale: number;
+}
+
+/**
+ * What to begin with for a data set; the command trains with it too.
+ * @param train the rows to train with: statistics are taken of nothing else
+ * @throws DataError if there is nothing to learn: one class, or the same target in every row
+ *
+ * @example
+ * const { layers, loss, learningRate, epochs, batchSize } = recommend(data);
+ * const model = sequential({ input: data.inputShape }, layers);
+ * await model.fit(data, { loss, optimizer: adam({ learningRate }), epochs, batchSize });
+ */
+export function recommend(train: Dataset): Recommendation {
+  const isPicture = showsPictures(train);
+  const { count } = train;
+  const isNumber = train.task === "regression";
+  const outputs = outputsOf(train);
+  const hidden = isPicture ? [dense(128, { activation: "relu" })] : [0, 1].map(() => dense(64, { activation: "silu" }));
+  const enter = enterOf(train);
+  const targets = isNumber ? targetStatistics(train) : undefined;
+  const leave = targets ? [leaveOf(targets)] : [];
+  const isFlat = train.inputShape.length === 1;
+  const isBinary = outputs === 1 || train.task === "multilabel";
+  return {
+    layers: [...enter, ...(isFlat ? [] : [flatten()]), ...hidden, dense(outputs), ...leave],
+    enter,
+    hidden,
+    outputs,
+    leave,
+    loss: isNumber ? "meanSquaredError" : isBinary ? "binaryCrossEntropy" : "crossEntropy",
+    learningRate: isPicture ? 0.003 : 0.01,
+    weightDecay: isPicture ? 0 : usualDecay(count),
+    batchSize: isPicture ? 64 : count < 500 ? 16 : count < 5000 ? 32 : 64,
+    epochs: usualEpochs(count, isPicture),
+    targetScale: targets ? Math.max(...targets.deviation) : 1,
+    metrics: isNumber ? ["meanAbsoluteError"] : ["accuracy"],
+  };
+}
+
+/** Whether the rows of a data set are pictures: bytes of some height, width and channels. */
+const showsPictures = ({ x, inputShape }: Dataset): boolean => x instanceof Uint8Array && inputShape.length === 3;
+
+function usualEpochs(rows: number, isPicture: boolean): number {
+  const [wanted, least, most] = isPicture ? [300_000 / rows, 5, 50] : [2500 / Math.sqrt(rows), 10, 200];
+  return Math.floor(Math.min(most, Math.max(least, wanted)));
+}
+
+function outputsOf({ task, y, count, classes }: Dataset): number {
+  if (task !== "classification") return y.length / count;
+  const known = classes?.length ?? new Set(y).size;
+  if (known < 2)
+    throw new DataError("There is only one class, so there is nothing to tell apart. Add rows of another.");
+  return known === 2 ? 1 : known;
+}
+
+/** Brings the input to about −1 … 1: pictures all alike, whether their pixels go up to 255, 16 or 1. */
+function enterOf(train: Dataset): Layer[] {
+  if (train.inputShape.length === 1) return [normalize(statistics(train))];
+  let largest = 0;
+  for (const pixel of train.x) largest = Math.max(largest, Math.abs(pixel));
+  if (largest > 127 && largest < 256) largest = 255;
+  return largest > 2 ? [rescale(1 / largest)] : [];
+}
+
+/** Brings the output of a regression into the target's own units: y = deviation · z + mean. */
+const leaveOf = ({ mean, deviation }: ReturnType<typeof targetStatistics>): Layer =>
+  normalize({ mean: mean.map((m, i) => -m / deviation[i]), deviation: deviation.map((d) => 1 / d) });
+
+function targetStatistics({ y, count }: Dataset): { mean: number[]; deviation: number[] } {
+  const width = y.length / count;
+  const columns = Array.from({ length: width }, (_, c) => Array.from(y).filter((_, i) => i % width === c));
+  const mean = columns.map((column) => column.reduce((a, b) => a + b, 0) / count);
+  const deviation = columns.map((column, c) =>
+    Math.sqrt(column.reduce((sum, v) => sum + (v - mean[c]) ** 2, 0) / count),
+  );
+  if (deviation.some((d) => !(d > 0)))
+    throw new DataError(`Every row has the target ${y[0]}, so there is nothing to learn. Choose another target.`);
+  return { mean, deviation };
+}
+
+/** How strongly the weights of a network for a table are held back: the fewer the rows, the more their noise counts. */
+const usualDecay = (rows: number): number => 5 / Math.sqrt(rows);
