@@ -33,6 +33,7 @@ Exit codes
 
 /** The subcommands, in the order of the help. Each is read only where it is wanted, since reading all takes a while. */
 const COMMANDS: Readonly<Record<string, () => Promise<{ register(program: Command): void }>>> = {
+  studio: () => import("./commands/studio.ts"),
   train: () => import("./commands/train.ts"),
   evaluate: () => import("./commands/evaluate.ts"),
   predict: () => import("./commands/predict.ts"),

@@ -1,6 +1,6 @@
 /**
- * Small data sets that need no download: XOR, spirals, moons, circles, a curve to fit, Fisher's iris. All but XOR and
- * iris are drawn at random from a seed, the same every time.
+ * Small data sets that need no download: XOR, spirals, moons, circles, a curve to fit, Fisher's iris. What is random
+ * in them is drawn from a seed, the same every time.
  */
 import { checkOptionNames } from "../checks.ts";
 import { RandomStream } from "../random.ts";
@@ -20,17 +20,27 @@ export interface ToyOptions {
 }
 
 /**
- * Exclusive or: four rows of two inputs; the smallest task that no net without a hidden layer can learn.
+ * Exclusive or: four rows of two inputs; the smallest task that no net without a hidden layer can learn. More rows go
+ * round the four corners again, each moved by the noise (none unless said).
  *
  * @example
  * import { xor } from "chainrule/data";
  * console.log(xor().x, xor().y); // Float32Array(8) [ 0, 0, 0, 1, 1, 0, 1, 1 ] Int32Array(4) [ 0, 1, 1, 0 ]
+ * console.log(xor({ count: 200, noise: 0.15 }).count); // 200
  */
-export function xor(): Dataset {
+export function xor(options: ToyOptions = {}): Dataset {
+  checkOptionNames("xor", options, TOY);
+  const { count = 4, noise = 0, seed = 0 } = options;
+  checkInteger("count", count, 2);
+  const random = new RandomStream(seed, "xor");
+  const [a, b] = [(i: number) => (i >> 1) & 1, (i: number) => i & 1];
   return {
-    x: Float32Array.of(0, 0, 0, 1, 1, 0, 1, 1),
-    y: Int32Array.of(0, 1, 1, 0),
-    count: 4,
+    x: Float32Array.from({ length: 2 * count }, (_, i) => {
+      const corner = i % 2 === 0 ? a(i >> 1) : b(i >> 1);
+      return noise === 0 ? corner : corner + noise * random.normal();
+    }),
+    y: Int32Array.from({ length: count }, (_, i) => a(i) ^ b(i)),
+    count,
     inputShape: [2],
     task: "classification",
     classes: ["0", "1"],

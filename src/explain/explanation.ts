@@ -68,6 +68,11 @@ export class Explanation {
     return this.#forward;
   }
 
+  /** The number of each sample in the data set that the batch was taken from. */
+  get rows(): readonly number[] {
+    return this.opened.rows;
+  }
+
   get loss(): LossDescription {
     return describeLoss(this.opened);
   }

@@ -31,6 +31,8 @@ export interface ExplainOptions {
   readonly step?: number;
   /** The optimiser's arrays before the step, such as `{ "m.dense_1.kernel": [...] }`; zeros unless said. */
   readonly state?: Readonly<Record<string, ArrayLike<number>>>;
+  /** The numbers of the rows in the data set that they were taken from; 0, 1, … unless said. */
+  readonly rows?: ArrayLike<number>;
   /** What the learning rate's schedule remembers of earlier epochs, as checkpoints keep it. */
   readonly schedule?: ScheduleMemory;
 }
@@ -42,6 +44,8 @@ export interface Opened {
   readonly lossName: string;
   readonly step: number;
   readonly batchSize: number;
+  /** The number of each sample in its data set. */
+  readonly rows: readonly number[];
   readonly states: readonly OptimizerState[];
   /** The numbers that the optimiser computes outside the graph for this step. */
   readonly scalars: Readonly<Record<string, number>>;
@@ -60,7 +64,7 @@ export interface Opened {
 }
 
 export async function open(model: Model, data: Data, options: ExplainOptions): Promise<Opened> {
-  const { optimizer = adam(), step = 1, state = {}, schedule } = options;
+  const { optimizer = adam(), step = 1, state = {}, schedule, rows } = options;
   const loss = options.loss ?? trainedLoss(model);
   if (!Number.isInteger(step) || step < 1) {
     throw new ArgumentError(`step must be a whole number ≥ 1, the number of the training step; ${step} came.`);
@@ -100,6 +104,7 @@ export async function open(model: Model, data: Data, options: ExplainOptions): P
     lossName: lossOf(loss).name ?? "own loss",
     step,
     batchSize,
+    rows: Array.from({ length: batchSize }, (_, i) => rows?.[i] ?? i),
     states,
     scalars,
     stops,

@@ -185,6 +185,7 @@ export class Recorder implements FitObserver {
         loss,
         optimizer,
         step,
+        rows: trainer.nextRows,
         state: Object.fromEntries(state),
         ...(trainer.position.schedule && { schedule: trainer.position.schedule }),
       },

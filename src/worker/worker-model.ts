@@ -56,7 +56,9 @@ export async function inWorker(
 /** The form in which bundlers know that a worker begins here. */
 function startWorker(): Port {
   const node = globalThis.process?.getBuiltinModule?.("node:worker_threads");
-  if (node) return new node.Worker(new URL("./main.js", import.meta.url)) as unknown as Port;
+  // Written so that no bundler takes it for a file of a page.
+  const here = import.meta.url;
+  if (node) return new node.Worker(new URL("./main.js", here)) as unknown as Port;
   return new Worker(new URL("./main.js", import.meta.url), { type: "module" }) as Port;
 }
 

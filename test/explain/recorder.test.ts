@@ -88,6 +88,8 @@ test("arrays are given by name, whole or of one sample, and so are their gradien
   const recorder = new Recorder();
   await recorded(recorder);
   const step = await recorder.explain(2);
+  expect(step.rows).toHaveLength(16);
+  expect([...step.values("x", 5)]).toEqual(data.x[step.rows[5]].map(Math.fround));
   const { results } = step.backward.find(({ layer }) => layer === "dense_1")!;
   const z = results.find(({ name }) => name === "dense_1.z")!;
   expect([...step.gradient("dense_1.z")]).toEqual(z.values);

@@ -1,0 +1,66 @@
+/** Whether something that comes from a link is a spec: its form and its limits, so that no link can harm. */
+import { optimizerNames } from "chainrule";
+import { LAYER_CARDS } from "./layer-kinds.ts";
+import { type Spec, TOYS } from "./spec.ts";
+
+const isRecord = (x: unknown): x is Record<string, unknown> => typeof x === "object" && x !== null && !Array.isArray(x);
+const within = (x: unknown, low: number, high: number): boolean => typeof x === "number" && x >= low && x <= high;
+const isText = (x: unknown): x is string => typeof x === "string" && x.length < 300;
+
+function isData(x: unknown): boolean {
+  if (!isRecord(x)) return false;
+  switch (x.kind) {
+    case "toy":
+      return (
+        isText(x.name) &&
+        Object.hasOwn(TOYS, x.name) &&
+        within(x.count, 2, 20_000) &&
+        within(x.noise, 0, 5) &&
+        within(x.seed, 0, 2 ** 31)
+      );
+    case "digits":
+      return true;
+    case "file":
+      return isText(x.name) && (x.target === undefined || isText(x.target));
+    case "drawn":
+      return (
+        Array.isArray(x.points) &&
+        x.points.length <= 5000 &&
+        x.points.every((p) => Array.isArray(p) && p.length === 3 && p.every((n) => within(n, -1e6, 1e6)))
+      );
+    default:
+      return false;
+  }
+}
+
+function isLayer(x: unknown): boolean {
+  if (!isRecord(x) || !isText(x.kind) || !Object.hasOwn(LAYER_CARDS, x.kind) || !isRecord(x.config)) return false;
+  const { fields } = LAYER_CARDS[x.kind];
+  const config = x.config;
+  return (
+    fields.every((field) => {
+      const value = config[field.name];
+      if (value === undefined) return true;
+      return field.kind === "choice" ? field.among.includes(String(value)) : within(value, field.least, field.most);
+    }) && Object.keys(config).every((key) => fields.some(({ name }) => name === key))
+  );
+}
+
+export function isSpec(x: unknown): x is Spec {
+  if (!isRecord(x)) return false;
+  const { data, heldOut, layers, loss, optimizer, batchSize, seed } = x;
+  return (
+    isData(data) &&
+    within(heldOut, 0, 0.9) &&
+    Array.isArray(layers) &&
+    layers.length <= 40 &&
+    layers.every(isLayer) &&
+    (loss === undefined || isText(loss)) &&
+    isRecord(optimizer) &&
+    optimizerNames().includes(String(optimizer.name)) &&
+    within(optimizer.learningRate, 1e-12, 1e6) &&
+    within(optimizer.weightDecay, 0, 100) &&
+    within(batchSize, 1, 1e6) &&
+    within(seed, 0, 2 ** 31)
+  );
+}

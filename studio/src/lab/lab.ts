@@ -1,0 +1,425 @@
+/**
+ * The lab lives in a Worker and holds the run; the page calls these methods. Whatever looks at the run or changes it waits
+ * until the run stands between two steps.
+ */
+import { fromBytes, type Model } from "chainrule";
+import type { Dataset } from "chainrule/data";
+import {
+  type Block,
+  type Explanation,
+  explain,
+  htmlPage,
+  stepReport,
+  unitReport,
+  weightReport,
+} from "chainrule/explain";
+import { readData } from "./data-sets.ts";
+import { type OpenFile, openFiles, type TableLook } from "./files.ts";
+import { lookAtData, lookAtMap, lookAtResults, lookAtRow } from "./looking.ts";
+import type { Frame, Look, Results, SampleLook, Setup } from "./looks.ts";
+import { Run, type Speed } from "./run.ts";
+import type { Spec } from "./spec.ts";
+import type { Change, Stride, UnitLook, WeightLook } from "./subjects.ts";
+
+/** Milliseconds between two frames, at least: what is shown more often nobody sees. */
+const FRAME = 1000 / 30;
+/** Gradients of the row are computed this often while the run plays: milliseconds. */
+const GRADIENTS_EVERY = 250;
+/** Parameters up to so many numbers are shown one by one. */
+const SHOWN_WEIGHTS = 8192;
+
+const now = (): number => performance.now();
+
+export class Lab {
+  readonly #files = new Map<string, OpenFile>();
+  #run: Run | undefined;
+  #speed: Speed = 1;
+  #playing = false;
+  /** The moment that is shown, where it is not the present one. */
+  #past: number | undefined;
+  #look: Look = { row: 0, heldOut: false, gradients: false };
+  #changes: Change[] = [];
+  /** What waits for the run to stand still. */
+  readonly #work: (() => Promise<void>)[] = [];
+  /** The page that waits for a frame. */
+  #wanted: ((frame: Frame) => void) | undefined;
+  #shown = { done: -1, state: "", at: 0 };
+  #dirty = true;
+  #opened = 0;
+  #batch: { moment: number; explanation: Explanation } | undefined;
+  #own: { key: string; explanation: Explanation; sample: number } | undefined;
+  #gradients: { at: number; values: Record<string, Float32Array> } | undefined;
+
+  /** Reads a file, or the pictures of a folder. Gives its name and, of a table, what is in it. */
+  async readFiles(
+    files: readonly { readonly name: string; readonly bytes: Uint8Array }[],
+  ): Promise<{ name: string; table?: TableLook }> {
+    const file = await openFiles(files);
+    this.#files.set(file.name, file);
+    return { name: file.name, ...(file.table && { table: file.table }) };
+  }
+
+  /** Begins a run anew. What was open stays open if the new one cannot be. */
+  async open(spec: Spec): Promise<Setup> {
+    const turn = ++this.#opened;
+    const data = await readData(spec.data, this.#files);
+    if (turn !== this.#opened) throw new DOMException("Another run was opened meanwhile.", "AbortError");
+    const run = new Run(spec, data, () => this.#stand());
+    const before = this.#run;
+    this.#run = run;
+    this.#past = undefined;
+    this.#changes = [];
+    this.#batch = this.#own = this.#gradients = undefined;
+    this.#playing = false;
+    this.#look = { ...this.#look, row: Math.min(this.#look.row, run.train.count - 1), heldOut: false };
+    this.#dirty = true;
+    await before?.close();
+    return { data: lookAtData(spec, run, data), ...run.setup() };
+  }
+
+  /** Ends the run. */
+  async close(): Promise<void> {
+    await this.#run?.close();
+    this.#run = undefined;
+  }
+
+  // Moving ------------------------------------------------------------------------------------------------------------
+
+  play(speed: Speed): void {
+    this.#speed = speed;
+    this.#playing = true;
+    this.#past = undefined;
+    this.#changes = [];
+    this.#go();
+  }
+
+  pause(): void {
+    this.#playing = false;
+    this.#run?.goOn(this.#run.done);
+    this.#changed();
+  }
+
+  /** Goes over one batch or epoch, forward or back; forward from the present it trains. */
+  async step(stride: Stride, by: 1 | -1): Promise<void> {
+    this.pause();
+    const run = this.#open;
+    const here = this.#past ?? run.done;
+    const size = run.stepsPerEpoch;
+    const target =
+      stride === "batch"
+        ? here + by
+        : by > 0
+          ? (Math.floor(here / size) + 1) * size
+          : (Math.ceil(here / size) - 1) * size;
+    this.#goTo(Math.max(0, target));
+  }
+
+  /** Shows the moment after so many steps; of those that are still to come, trains up to it. */
+  goTo(moment: number): void {
+    this.pause();
+    this.#goTo(moment);
+  }
+
+  #goTo(moment: number): void {
+    const run = this.#open;
+    this.#changes = [];
+    this.#past = moment >= run.done ? undefined : moment;
+    if (moment > run.done && !run.failure) run.goOn(moment);
+    this.#changed();
+  }
+
+  /** From the next step on. */
+  setLearningRate(rate: number): void {
+    this.#open.setLearningRate(rate);
+    this.#changed();
+  }
+
+  look(look: Look): void {
+    this.#look = look;
+    this.#changed();
+  }
+
+  /** Changes a number by hand, at the moment shown; the run itself goes on without it. */
+  change(change: Change): void {
+    const isSame = (other: Change): boolean =>
+      change.kind === "input"
+        ? other.kind === "input" && other.index === change.index
+        : other.kind === "weight" && other.name === change.name && other.index.join() === change.index.join();
+    this.#changes = [...this.#changes.filter((other) => !isSame(other)), change];
+    this.#changed();
+  }
+
+  putBack(): void {
+    this.#changes = [];
+    this.#changed();
+  }
+
+  // Looking -----------------------------------------------------------------------------------------------------------
+
+  /** The moments as they come, for as long as the page asks for them: each is made when the one before was taken. */
+  async *frames(): AsyncGenerator<Frame> {
+    for (;;) {
+      yield await new Promise<Frame>((resolve) => {
+        this.#wanted = resolve;
+        this.#run?.wake();
+      });
+    }
+  }
+
+  /** One weight: its chain rule for the row and for the batch, and its update. */
+  weight(name: string, index: readonly number[]): Promise<WeightLook> {
+    return this.#still(async () => {
+      const batch = await this.#ofBatch();
+      const own = await this.#ofRow();
+      const ofBatch = batch.weight(name, index, { terms: Number.POSITIVE_INFINITY, follow: 0 });
+      const ofRow = own.explanation.weight(name, index, { terms: 64, follow: 1 });
+      const shares = new Map<number, number>();
+      for (const { sample, product } of ofBatch.chain.terms)
+        if (sample !== undefined) shares.set(sample, (shares.get(sample) ?? 0) + product);
+      const short = batch.weight(name, index, { terms: 12 });
+      return {
+        moment: this.#moment,
+        ofRow,
+        ofBatch: short,
+        shares: [...shares].map(([sample, share]) => ({ row: batch.rows[sample], share })),
+        rowBlocks: weightReport(ofRow),
+        batchBlocks: weightReport(short),
+      };
+    });
+  }
+
+  /** One unit of a layer for the row that is looked at. */
+  unit(layer: string, unit: readonly number[]): Promise<UnitLook> {
+    return this.#still(async () => {
+      const { explanation, sample } = await this.#ofRow();
+      const found = explanation.unit(layer, unit, { sample, terms: 64, follow: 1 });
+      return { moment: this.#moment, unit: found, blocks: unitReport(found, `row ${this.#look.row + 1}`) };
+    });
+  }
+
+  /** The loss of the row, and the step as a report. */
+  loss(): Promise<readonly Block[]> {
+    return this.#still(async () => stepReport((await this.#ofRow()).explanation));
+  }
+
+  /** The step that comes next, as a page to keep. */
+  report(): Promise<string> {
+    return this.#still(async () => htmlPage(stepReport(await this.#ofBatch()), { title: `Step ${this.#moment + 1}` }));
+  }
+
+  /** How well it does on the held-out rows, or on those it learns from where none are held out. */
+  results(heldOut: boolean): Promise<Results> {
+    return this.#still(async () => lookAtResults(this.#open, await this.#model(), heldOut));
+  }
+
+  /** Some rows to look at, from a place on. */
+  rows(heldOut: boolean, from: number, count: number) {
+    const { train, heldOut: held } = this.#open;
+    const part = heldOut && held ? held : train;
+    return Array.from({ length: Math.max(0, Math.min(count, part.count - from)) }, (_, i) =>
+      lookAtRow(part, from + i, heldOut),
+    );
+  }
+
+  /** The model at the moment shown, as a file. */
+  bytes(): Promise<Uint8Array> {
+    return this.#still(async () => (await this.#model()).toBytes());
+  }
+
+  // Inside ------------------------------------------------------------------------------------------------------------
+
+  get #open(): Run {
+    if (!this.#run) throw new TypeError("No run is open.");
+    return this.#run;
+  }
+
+  get #moment(): number {
+    return this.#past ?? this.#open.done;
+  }
+
+  /** The model at the moment shown, with what was changed by hand. */
+  async #model(): Promise<Model> {
+    return this.#open.modelAt(this.#moment);
+  }
+
+  #changed(): void {
+    this.#dirty = true;
+    this.#own = this.#gradients = undefined;
+    this.#run?.wake();
+  }
+
+  #go(): void {
+    const run = this.#run;
+    if (!run || !this.#playing || run.failure) return;
+    run.goOn(this.#speed === "full" ? Number.POSITIVE_INFINITY : run.done + this.#speed);
+  }
+
+  /** Does something while the run stands between two steps. */
+  #still<T>(work: () => Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      this.#work.push(() => work().then(resolve, reject));
+      this.#open.wake();
+    });
+  }
+
+  /** What is done between two steps: what was asked for, then a frame when one is due. */
+  async #stand(): Promise<void> {
+    for (let next = this.#work.shift(); next; next = this.#work.shift()) await next();
+    const run = this.#run;
+    const wanted = this.#wanted;
+    if (!run || !wanted) return;
+    const state = this.#state(run);
+    const isNew = this.#dirty || this.#shown.done !== run.done || this.#shown.state !== state;
+    if (!isNew || (this.#playing && now() - this.#shown.at < FRAME)) {
+      // A run that goes by frames waits for the next one.
+      if (isNew && run.isWaiting) setTimeout(() => run.wake(), FRAME);
+      return;
+    }
+    this.#wanted = undefined;
+    this.#dirty = false;
+    this.#shown = { done: run.done, state, at: now() };
+    wanted(await this.#frame(run));
+    if (this.#playing && this.#speed !== "full") this.#go();
+  }
+
+  #state(run: Run): Frame["state"] {
+    if (run.failure) return "failed";
+    if (this.#playing) return "running";
+    return run.done === 0 ? "ready" : "paused";
+  }
+
+  async #frame(run: Run): Promise<Frame> {
+    const moment = this.#moment;
+    const model = await this.#model();
+    const { parameters } = model.network;
+    const small = parameters.filter(({ node }) => node.shape.reduce((a, b) => a * b, 1) <= SHOWN_WEIGHTS);
+    const map = await lookAtMap(run, model);
+    const sample = await this.#sample(run, model);
+    const where = run.failure && "where" in run.failure ? String(run.failure.where ?? "") : "";
+    return {
+      moment,
+      done: run.done,
+      epoch: Math.floor(moment / run.stepsPerEpoch) + 1,
+      state: this.#state(run),
+      ...(run.failure && { failure: { message: run.failure.message, ...(where && { where }) } }),
+      samplesPerSecond: run.samplesPerSecond,
+      learningRate: run.rateAt(moment),
+      history: run.history.look(),
+      ...(map && { map }),
+      weights: Object.fromEntries(small.map(({ name }) => [name, model.weight(name)])),
+      ...(this.#gradients?.values && this.#look.gradients && { weightGradients: this.#gradients.values }),
+      sample,
+      warnings: [...run.warnings],
+    };
+  }
+
+  /** The row that is looked at: forward always, backward where asked for. */
+  async #sample(run: Run, model: Model): Promise<SampleLook> {
+    const { row, heldOut, gradients } = this.#look;
+    const part = heldOut && run.heldOut ? run.heldOut : run.train;
+    const look = lookAtRow(part, row, heldOut);
+    const x = this.#changedRow(look.x);
+    const isChanged = this.#changes.length > 0;
+    const shown = isChanged ? await this.#copyWithChanges(model) : model;
+    try {
+      const all = await shown.intermediates(Float32Array.from(x));
+      const values: Record<string, Float32Array> = { input: Float32Array.from(x) };
+      for (const { name } of model.network.layers) values[name] = Float32Array.from(all[name].data);
+      const said = await saidOf(run, shown, x);
+      const base = { ...look, x, values, said, changed: isChanged };
+      if (!gradients || run.failure) return base;
+      const due = !this.#playing || !this.#gradients || now() - this.#gradients.at > GRADIENTS_EVERY;
+      if (!due) return base;
+      const { explanation, sample } = await this.#ofRow();
+      const back: Record<string, Float32Array> = {};
+      for (const { layer, results } of explanation.forward) {
+        const name = results.at(-1)?.name;
+        if (name !== undefined) back[layer] = gradientOf(explanation, name, sample);
+      }
+      const weights = Object.fromEntries(
+        model.network.parameters.map(({ name }) => [name, gradientOf(explanation, name)] as const),
+      );
+      this.#gradients = { at: now(), values: weights };
+      return { ...base, gradients: back, loss: explanation.loss.perSample[sample] };
+    } finally {
+      if (shown !== model) shown.close();
+    }
+  }
+
+  #changedRow(x: readonly number[]): readonly number[] {
+    const own = [...x];
+    for (const change of this.#changes) if (change.kind === "input") own[change.index] = change.value;
+    return own;
+  }
+
+  async #copyWithChanges(model: Model): Promise<Model> {
+    const copy = fromBytes(model.toBytes(), { backend: model.backend });
+    for (const change of this.#changes) {
+      if (change.kind !== "weight") continue;
+      const { name, index, value } = change;
+      const { shape } = copy.network.parameters.find((parameter) => parameter.name === name)!.node;
+      const values = copy.weight(name);
+      values[index.reduce((flat, i, axis) => flat * shape[axis] + i, 0)] = value;
+      copy.setWeight(name, values);
+    }
+    return copy;
+  }
+
+  /** The step that comes after the moment shown, on its batch. */
+  async #ofBatch(): Promise<Explanation> {
+    const moment = this.#moment;
+    if (this.#batch?.moment !== moment) this.#batch = { moment, explanation: await this.#open.explain(moment) };
+    return this.#batch.explanation;
+  }
+
+  /**
+   * A step on the row that is looked at alone, with what was changed by hand. Where a layer looks at the whole batch, one
+   * row alone is none: then it is the batch that comes next, and the row's place in it.
+   */
+  async #ofRow(): Promise<{ explanation: Explanation; sample: number }> {
+    const run = this.#open;
+    const key = JSON.stringify([this.#moment, this.#look.row, this.#look.heldOut, this.#changes]);
+    if (this.#own?.key === key) return this.#own;
+    const needsBatch = run.model.network.layers.some(({ kind }) => kind === "batchNorm");
+    if (needsBatch) {
+      const explanation = await this.#ofBatch();
+      const sample = Math.max(0, explanation.rows.indexOf(this.#look.row));
+      this.#own = { key, explanation, sample };
+      return this.#own;
+    }
+    const { row, heldOut } = this.#look;
+    const part: Dataset = heldOut && run.heldOut ? run.heldOut : run.train;
+    const size = part.x.length / part.count;
+    const width = part.y.length / part.count;
+    const x = Float32Array.from(this.#changedRow([...part.x.subarray(row * size, (row + 1) * size)]));
+    const y = part.y.slice(row * width, (row + 1) * width);
+    const model = await this.#model();
+    const shown = this.#changes.length > 0 ? await this.#copyWithChanges(model) : model;
+    const explanation = await explain(
+      shown,
+      { x, y },
+      { loss: run.loss, optimizer: run.optimizer, step: this.#moment + 1 },
+    );
+    if (shown !== model) shown.close();
+    this.#own = { key, explanation, sample: 0 };
+    return this.#own;
+  }
+}
+
+/** ∂L/∂ an array, or zeros where training does not need it. */
+function gradientOf(explanation: Explanation, name: string, sample?: number): Float32Array {
+  try {
+    return Float32Array.from(explanation.gradient(name, sample));
+  } catch {
+    // The input, what comes before every weight, and running averages have none.
+    return new Float32Array(explanation.values(name, sample).length);
+  }
+}
+
+/** What the network says to a row: the classes' probabilities, or the numbers. */
+async function saidOf(run: Run, model: Model, x: readonly number[]): Promise<number[]> {
+  const row = Float32Array.from(x);
+  return run.train.task === "classification"
+    ? [...(await model.classify(row)).probabilities]
+    : [...(await model.predict(row))];
+}

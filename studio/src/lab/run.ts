@@ -1,0 +1,211 @@
+/**
+ * One run: its data, its model, its recorder, and the training that waits between two steps whenever it is told to. All
+ * looking happens while it waits, so that everything that is shown belongs to one moment.
+ */
+import {
+  type ChainruleError,
+  type Data,
+  type LossOption,
+  type Model,
+  type Optimizer,
+  optimizerNamed,
+  recommend,
+  sequential,
+  type Warning,
+} from "chainrule";
+import { type Dataset, split } from "chainrule/data";
+import { type Explanation, Recorder } from "chainrule/explain";
+import { ScoreHistory } from "./history.ts";
+import type { Setup, WarningLook } from "./looks.ts";
+import { outputsFor, type PlacedLayer, placeLayers } from "./network.ts";
+import type { Spec } from "./spec.ts";
+
+/** How fast a run goes that plays: steps a frame, or as fast as it can. */
+export type Speed = number | "full";
+
+/** Epochs without end: a run goes on until it is stopped. */
+const ENDLESS = 1e9;
+
+export class Run {
+  readonly spec: Spec;
+  readonly train: Dataset;
+  readonly heldOut: Dataset | undefined;
+  readonly model: Model;
+  readonly placed: readonly PlacedLayer[];
+  readonly loss: string;
+  readonly optimizer: Optimizer;
+  readonly batchSize: number;
+  readonly stepsPerEpoch: number;
+  readonly recorder = new Recorder({ everyMilliseconds: 200, memory: 128 * 2 ** 20 });
+  readonly history: ScoreHistory;
+  readonly warnings: WarningLook[] = [];
+  /** The learning rates, each with the step from which it holds. */
+  readonly #rates: { from: number; rate: number }[];
+  readonly #stop = new AbortController();
+  failure: ChainruleError | Error | undefined;
+  samplesPerSecond = 0;
+  /** Steps that may be done: infinite while it plays at full speed. */
+  #until = 0;
+  /** Whether it was woken since it last fell asleep, and how to wake it. */
+  #isAwake = false;
+  #wake: () => void = () => {};
+  readonly #ended: Promise<void>;
+
+  /**
+   * @param still what is to be done between two steps, before the run goes on or waits
+   */
+  constructor(spec: Spec, data: Dataset, still: () => Promise<void>) {
+    const [train, heldOut] =
+      spec.heldOut > 0 ? split(data, [1 - spec.heldOut, spec.heldOut], { seed: spec.seed }) : [data];
+    const advice = recommend(train);
+    this.loss = spec.loss ?? advice.loss;
+    const outputs = outputsFor(
+      this.loss,
+      advice,
+      data.task === "classification" ? (data.classes?.length ?? new Set(data.y).size) : undefined,
+    );
+    this.placed = placeLayers(spec, data.inputShape, advice, outputs);
+    this.spec = spec;
+    this.train = train;
+    this.heldOut = heldOut;
+    this.batchSize = Math.min(spec.batchSize, train.count);
+    this.stepsPerEpoch = Math.ceil(train.count / this.batchSize);
+    const [score] = advice.metrics;
+    this.history = new ScoreHistory(score);
+    this.#rates = [{ from: 0, rate: spec.optimizer.learningRate }];
+    const { name, weightDecay } = spec.optimizer;
+    this.optimizer = optimizerNamed(name, {
+      ...(weightDecay > 0 && { weightDecay }),
+      learningRate: (step) => this.rateAt(step),
+    });
+    this.model = sequential(
+      { input: data.inputShape, seed: spec.seed },
+      this.placed.map(({ layer }) => layer),
+    );
+    Object.assign(this.model.details, {
+      task: data.task,
+      ...(data.classes && { classes: data.classes }),
+      ...(data.features && { features: data.features }),
+      ...(data.schema && { schema: data.schema }),
+      loss: this.loss,
+    });
+    this.#ended = this.#fit(score, still);
+  }
+
+  get done(): number {
+    return this.recorder.steps;
+  }
+
+  rateAt(step: number): number {
+    return this.#rates.filter(({ from }) => from <= step).at(-1)!.rate;
+  }
+
+  /** From the next step on. */
+  setLearningRate(rate: number): void {
+    this.#rates.push({ from: this.done, rate });
+  }
+
+  get isWaiting(): boolean {
+    return this.done >= this.#until;
+  }
+
+  /** Lets it go on until so many steps are done. */
+  goOn(until: number): void {
+    this.#until = until;
+    this.wake();
+  }
+
+  /** Lets it look around again, without going on. */
+  wake(): void {
+    this.#isAwake = true;
+    this.#wake();
+  }
+
+  async #sleep(): Promise<void> {
+    if (!this.#isAwake)
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    this.#isAwake = false;
+  }
+
+  async #fit(score: string, still: () => Promise<void>): Promise<void> {
+    const pace = async (): Promise<number> => {
+      for (;;) {
+        if (this.#stop.signal.aborted) return 1;
+        await still();
+        const left = this.#until - this.done;
+        if (left > 0) return left;
+        await this.#sleep();
+      }
+    };
+    try {
+      const run = this.model.fit(this.train as Data, {
+        loss: this.loss as LossOption,
+        optimizer: this.optimizer,
+        epochs: ENDLESS,
+        batchSize: this.batchSize,
+        metrics: [score],
+        ...(this.heldOut && { validation: this.heldOut }),
+        observer: this.recorder,
+        signal: this.#stop.signal,
+        onWarning: (warning) => this.#warn(warning),
+        onProgress: ({ samplesPerSecond }) => {
+          this.samplesPerSecond = samplesPerSecond;
+        },
+        pace,
+      });
+      for await (const epoch of run) {
+        this.history.push(this.done, epoch);
+        this.samplesPerSecond = epoch.samplesPerSecond;
+      }
+    } catch (error) {
+      if (this.#stop.signal.aborted) return;
+      this.failure = error as Error;
+      this.#until = 0;
+    }
+    // What has failed can still be looked at.
+    while (!this.#stop.signal.aborted) {
+      await still();
+      await this.#sleep();
+    }
+  }
+
+  #warn({ kind, where, message }: Warning): void {
+    const layer = this.model.network.layers.find(({ name }) => where === name || where.startsWith(`${name}.`));
+    this.warnings.push({ kind, message, ...(layer && { layer: layer.name }) });
+  }
+
+  setup(): Pick<Setup, "layers" | "parameterCount" | "engine" | "loss" | "stepsPerEpoch"> {
+    const { network, engine } = this.model;
+    return {
+      layers: network.layers.map(({ name, kind, description, inputShape, outputShape, parameters }, i) => ({
+        ...{ name, kind, description, inputShape, outputShape },
+        parameters: parameters.map(({ name, node }) => ({ name, shape: node.shape })),
+        ...(this.placed[i].card !== undefined && { card: this.placed[i].card }),
+      })),
+      parameterCount: network.parameterCount,
+      engine,
+      loss: this.loss,
+      stepsPerEpoch: this.stepsPerEpoch,
+    };
+  }
+
+  /** The model after so many steps: its own where that is now. */
+  async modelAt(moment: number): Promise<Model> {
+    return moment === this.done ? this.model : this.recorder.modelAt(moment);
+  }
+
+  /** The step that comes after a moment. */
+  explain(moment: number): Promise<Explanation> {
+    return this.recorder.explain(moment + 1);
+  }
+
+  async close(): Promise<void> {
+    this.#stop.abort();
+    this.wake();
+    await this.#ended;
+    this.recorder.close();
+    this.model.close();
+  }
+}

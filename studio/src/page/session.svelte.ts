@@ -1,0 +1,267 @@
+/**
+ * What the page shows and what it asks the lab for: the one place where both meet. Components read its state and call its
+ * methods; none talks to the lab itself.
+ */
+import type { Block } from "chainrule/explain";
+import { connect, type Endpoint, type Port } from "chainrule/worker";
+import type { TableLook } from "../lab/files.ts";
+import type { Lab } from "../lab/lab.ts";
+import type { Frame, Results, RowLook, Setup } from "../lab/looks.ts";
+import type { Speed } from "../lab/run.ts";
+import { FIRST, PRESETS, type Spec, TOYS, type ToyName } from "../lab/spec.ts";
+import type { Change, Stride, UnitLook, WeightLook } from "../lab/subjects.ts";
+import { keepFile, keepSpec, keptFile, keptSpec, specOfLink } from "./link.ts";
+import { type Subject, sameSubject } from "./subject.ts";
+
+export interface Fault {
+  readonly message: string;
+  /** The card of the network that it is about. */
+  readonly card?: number;
+}
+
+/** A data set by the name that the command has for it. */
+function specOfData(name: string): Spec | undefined {
+  if (name === "mnist") return { ...FIRST, ...PRESETS.find(({ spec }) => spec.data.kind === "digits")?.spec };
+  return Object.hasOwn(TOYS, name) ? { ...FIRST, data: TOYS[name as ToyName].data } : undefined;
+}
+
+/** Explanations follow a run that plays this often: milliseconds. */
+const EXPLAIN_EVERY = 300;
+
+export class Session {
+  spec: Spec = $state.raw(FIRST);
+  setup: Setup | undefined = $state.raw();
+  frame: Frame | undefined = $state.raw();
+  subject: Subject | undefined = $state.raw();
+  weight: WeightLook | undefined = $state.raw();
+  unit: UnitLook | undefined = $state.raw();
+  lossBlocks: readonly Block[] | undefined = $state.raw();
+  results: Results | undefined = $state.raw();
+  rows: readonly RowLook[] = $state.raw([]);
+  table: TableLook | undefined = $state.raw();
+  /** What is wrong with what was asked for last; what was there before is still there. */
+  fault: Fault | undefined = $state.raw();
+  /** Said aloud by screen readers. */
+  announcement: string = $state("");
+  speed: Speed = $state(8);
+  gradients: boolean = $state(false);
+  isOpening: boolean = $state(true);
+
+  readonly #lab: Endpoint<Lab>;
+  #explainedAt = 0;
+  #isExplaining = false;
+
+  constructor() {
+    const worker = new Worker(new URL("../lab/worker.ts", import.meta.url), { type: "module" });
+    this.#lab = connect<Lab>(worker as unknown as Port);
+    void this.#begin();
+    void this.#follow();
+    addEventListener("popstate", ({ state }) => {
+      this.subject = (state as { subject?: Subject } | null)?.subject;
+      void this.#explain();
+    });
+  }
+
+  /** Opens with what the address names: a run, a data set, a file of the command; else with what was there last. */
+  async #begin(): Promise<void> {
+    const query = new URLSearchParams(location.search);
+    const [data, path] = [query.get("data"), query.get("open")];
+    const spec = specOfLink() ?? (data !== null ? specOfData(data) : undefined) ?? keptSpec() ?? FIRST;
+    if (path?.startsWith("/open/")) {
+      await this.open(FIRST);
+      const response = await fetch(path);
+      const name = decodeURIComponent(path.slice("/open/".length));
+      return this.take([{ name, bytes: new Uint8Array(await response.arrayBuffer()) }]);
+    }
+    if (spec.data.kind === "file") {
+      const bytes = await keptFile(spec.data.name).catch(() => undefined);
+      if (bytes) await this.#read([{ name: spec.data.name, bytes }]).catch(() => undefined);
+    }
+    if (!(await this.open(spec)) && spec !== FIRST) {
+      const { fault } = this;
+      await this.open(FIRST);
+      this.fault = fault;
+    }
+  }
+
+  async #follow(): Promise<void> {
+    for await (const frame of await this.#lab.call("frames")) {
+      this.frame = frame;
+      if (frame.state !== "running" || performance.now() - this.#explainedAt > EXPLAIN_EVERY) void this.#explain();
+      await new Promise(requestAnimationFrame);
+    }
+  }
+
+  // What is trained -------------------------------------------------------------------------------------------------
+
+  /** Begins a run anew; says whether that could be done. */
+  async open(spec: Spec): Promise<boolean> {
+    this.isOpening = true;
+    try {
+      const setup = await this.#lab.call("open", spec);
+      const isOtherNet = JSON.stringify(setup.layers) !== JSON.stringify(this.setup?.layers);
+      this.spec = spec;
+      this.setup = setup;
+      this.fault = undefined;
+      this.results = undefined;
+      this.#look(0, false);
+      if (isOtherNet) this.#forget();
+      keepSpec(spec);
+      this.rows = await this.#lab.call("rows", false, 0, 40);
+      this.announcement = `Ready: ${setup.parameterCount} weights, ${setup.data.train} rows.`;
+      return true;
+    } catch (error) {
+      if ((error as Error).name === "AbortError") return false;
+      const { message, card } = error as Error & { card?: number };
+      this.fault = { message, ...(card !== undefined && { card }) };
+      return false;
+    } finally {
+      this.isOpening = false;
+    }
+  }
+
+  edit(change: Partial<Spec>): Promise<boolean> {
+    return this.open({ ...this.spec, ...change });
+  }
+
+  restart(): Promise<boolean> {
+    return this.open(this.spec);
+  }
+
+  async #read(files: readonly { readonly name: string; readonly bytes: Uint8Array }[]): Promise<string> {
+    const { name, table } = await this.#lab.call("readFiles", files);
+    this.table = table;
+    return name;
+  }
+
+  /** Takes files that were dropped or chosen, and trains on them at once. */
+  async take(files: readonly { readonly name: string; readonly bytes: Uint8Array }[]): Promise<void> {
+    this.isOpening = true;
+    const before = this.table;
+    try {
+      const name = await this.#read(files);
+      const isOpen = await this.open({
+        ...this.spec,
+        data: { kind: "file", name },
+        loss: undefined,
+        heldOut: this.spec.heldOut || 0.2,
+      });
+      if (isOpen) await keepFile(name, files.length === 1 ? files[0].bytes : new Uint8Array(0)).catch(() => undefined);
+      if (isOpen) this.play();
+    } catch (error) {
+      this.table = before;
+      this.fault = { message: (error as Error).message };
+    } finally {
+      this.isOpening = false;
+    }
+  }
+
+  // Moving ----------------------------------------------------------------------------------------------------------
+
+  play(): void {
+    void this.#lab.call("play", this.speed);
+    this.announcement = "Training.";
+  }
+
+  pause(): void {
+    void this.#lab.call("pause");
+    this.announcement = "Paused.";
+  }
+
+  toggle(): void {
+    if (this.frame?.state === "running") this.pause();
+    else this.play();
+  }
+
+  setSpeed(speed: Speed): void {
+    this.speed = speed;
+    if (this.frame?.state === "running") this.play();
+  }
+
+  step(stride: Stride, by: 1 | -1): void {
+    void this.#lab.call("step", stride, by);
+  }
+
+  goTo(moment: number): void {
+    void this.#lab.call("goTo", moment);
+  }
+
+  setLearningRate(rate: number): void {
+    void this.#lab.call("setLearningRate", rate);
+  }
+
+  // Looking ---------------------------------------------------------------------------------------------------------
+
+  look(row: number, heldOut: boolean): void {
+    this.#look(row, heldOut);
+    void this.#explain();
+  }
+
+  #look(row: number, heldOut: boolean): void {
+    void this.#lab.call("look", { row, heldOut, gradients: this.gradients });
+  }
+
+  showGradients(gradients: boolean): void {
+    this.gradients = gradients;
+    const { row, heldOut } = this.frame?.sample ?? { row: 0, heldOut: false };
+    this.#look(row, heldOut);
+  }
+
+  choose(subject: Subject): void {
+    if (sameSubject(subject, this.subject)) return;
+    this.subject = subject;
+    history.pushState({ subject }, "");
+    void this.#explain();
+  }
+
+  #forget(): void {
+    this.subject = this.weight = this.unit = this.lossBlocks = undefined;
+  }
+
+  change(change: Change): void {
+    void this.#lab.call("change", change).then(() => this.#explain());
+  }
+
+  putBack(): void {
+    void this.#lab.call("putBack").then(() => this.#explain());
+  }
+
+  /** Asks for the numbers of the subject, one question at a time; the last moment always gets its answer. */
+  async #explain(): Promise<void> {
+    const { subject } = this;
+    if (!subject || this.#isExplaining) return;
+    this.#isExplaining = true;
+    this.#explainedAt = performance.now();
+    const moment = this.frame?.moment;
+    try {
+      if (subject.kind === "weight") this.weight = await this.#lab.call("weight", subject.name, subject.index);
+      else if (subject.kind === "unit") this.unit = await this.#lab.call("unit", subject.layer, subject.unit);
+      else this.lossBlocks = await this.#lab.call("loss");
+    } catch (error) {
+      if (this.frame?.state !== "failed") this.fault = { message: (error as Error).message };
+    } finally {
+      this.#isExplaining = false;
+    }
+    const isStale =
+      !sameSubject(subject, this.subject) || (this.frame?.moment !== moment && this.frame?.state !== "running");
+    if (isStale) void this.#explain();
+  }
+
+  async showResults(heldOut: boolean): Promise<void> {
+    this.results = await this.#lab.call("results", heldOut);
+  }
+
+  async moreRows(heldOut: boolean, from: number): Promise<void> {
+    this.rows = await this.#lab.call("rows", heldOut, from, 40);
+  }
+
+  // Taking along ----------------------------------------------------------------------------------------------------
+
+  bytes(): Promise<Uint8Array> {
+    return this.#lab.call("bytes");
+  }
+
+  report(): Promise<string> {
+    return this.#lab.call("report");
+  }
+}
