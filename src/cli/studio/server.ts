@@ -70,12 +70,14 @@ function refusal({
   method,
   url = "",
   headers,
+  rawHeaders,
   socket,
 }: IncomingMessage): readonly [status: number, why: string] | undefined {
   const port = socket.localPort;
   const hosts = [`127.0.0.1:${port}`, `localhost:${port}`];
   // A name of somebody else's that points to this machine (DNS rebinding) comes with that name.
-  if (!hosts.includes(headers.host ?? "")) return [421, "This server answers to 127.0.0.1 only."];
+  const named = rawHeaders.filter((name, i) => i % 2 === 0 && name.toLowerCase() === "host");
+  if (named.length !== 1 || !hosts.includes(headers.host ?? "")) return [421, "This server answers to 127.0.0.1 only."];
   const { origin } = headers;
   if (origin !== undefined && !hosts.some((host) => origin === `http://${host}`))
     return [403, "Requests of other pages are refused."];
