@@ -2,7 +2,7 @@
  * The library in a real browser: a page that a bundler has built trains in a Worker, with helper threads where the page
  * is cross-origin isolated, and ends with the same bits as Node. Needs Chromium on the PATH; CI brings it.
  */
-import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -10,16 +10,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { build } from "esbuild";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { browserName } from "./support/browser.ts";
 
-const BROWSERS = ["chromium", "chromium-browser", "google-chrome", "chrome"];
-const browser = BROWSERS.find((name) => {
-  try {
-    execFileSync(name, ["--version"], { stdio: "ignore" });
-    return true;
-  } catch {
-    return false;
-  }
-});
+const browser = browserName();
 
 /** What is trained here and there: the engine without fused multiply-add, which not every V8 has. */
 const TRAINING = `

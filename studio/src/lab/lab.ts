@@ -100,18 +100,14 @@ export class Lab {
   }
 
   /** Goes over one batch or epoch, forward or back; forward from the present it trains. */
-  async step(stride: Stride, by: 1 | -1): Promise<void> {
-    this.pause();
+  step(stride: Stride, by: 1 | -1): void {
     const run = this.#open;
-    const here = this.#past ?? run.done;
+    // Presses that come faster than steps are done add up.
+    const here = this.#past ?? (this.#playing ? run.done : run.goal);
+    this.pause();
     const size = run.stepsPerEpoch;
-    const target =
-      stride === "batch"
-        ? here + by
-        : by > 0
-          ? (Math.floor(here / size) + 1) * size
-          : (Math.ceil(here / size) - 1) * size;
-    this.#goTo(Math.max(0, target));
+    const epochs = by > 0 ? Math.floor(here / size) + 1 : Math.ceil(here / size) - 1;
+    this.#goTo(Math.max(0, stride === "batch" ? here + by : epochs * size));
   }
 
   /** Shows the moment after so many steps; of those that are still to come, trains up to it. */

@@ -105,6 +105,11 @@ export class Run {
     this.#rates.push({ from: this.done, rate });
   }
 
+  /** The step up to which it goes on; the last one done where it waits. */
+  get goal(): number {
+    return Number.isFinite(this.#until) ? Math.max(this.#until, this.done) : this.done;
+  }
+
   get isWaiting(): boolean {
     return this.done >= this.#until;
   }

@@ -124,6 +124,11 @@ export class Session {
     return this.open({ ...this.spec, ...change });
   }
 
+  /** Begins a run anew and plays it: what a button offers is seen at once. */
+  async tryOut(spec: Spec): Promise<void> {
+    if (await this.open(spec)) this.play();
+  }
+
   restart(): Promise<boolean> {
     return this.open(this.spec);
   }

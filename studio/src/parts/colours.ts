@@ -33,7 +33,7 @@ export const css = ([r, g, b]: Colour, alpha = 1): string =>
 
 /** A number on the scale from −most (blue) by 0 (the paper) to most (orange). */
 export function signed(value: number, most: number, background = paper()): Colour {
-  const share = most > 0 ? Math.min(1, Math.abs(value) / most) : 0;
+  const share = most > 0 && Number.isFinite(value) ? Math.min(1, Math.abs(value) / most) : 0;
   return mixed(background, value >= 0 ? POSITIVE : NEGATIVE, share ** 0.8);
 }
 

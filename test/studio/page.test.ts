@@ -1,0 +1,306 @@
+/**
+ * The studio in a real browser, as a person uses it: own data in, network edited, trained, a weight clicked, back in time,
+ * the model out. Needs Chromium on the PATH; CI brings it.
+ */
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import type { Server } from "node:http";
+import { createRequire } from "node:module";
+import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { adam, dense, fromBytes, load, normalize, sequential } from "chainrule";
+import { readTable, split, statistics } from "chainrule/data";
+import { Recorder, showNumber } from "chainrule/explain";
+import { type Browser, chromium, type Page } from "playwright-core";
+import { build } from "vite";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { studioServer } from "../../src/cli/studio/server.ts";
+import { Scratch } from "../cli/command.ts";
+import { browserOnPath } from "../support/browser.ts";
+
+const executable = browserOnPath();
+if (executable === undefined) console.warn("skipped: the studio in a browser, since no Chromium is on the PATH");
+
+const folder = mkdtempSync(join(tmpdir(), "chainrule-studio-page-"));
+const axe = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
+
+/** Flowers of nobody: three kinds that two of four lengths tell apart. */
+const flowers = (): string => {
+  let state = 7;
+  const random = (): number => {
+    state = (state * 48271) % 2147483647;
+    return state / 2147483647;
+  };
+  const rows = Array.from({ length: 180 }, (_, i) => {
+    const kind = i % 3;
+    const at = [4 + kind + random(), 3 - 0.4 * kind + random(), 1.5 + 1.7 * kind + random(), 0.3 + random()];
+    return `${at.map((x) => x.toFixed(2)).join(",")},${["ash", "birch", "cedar"][kind]}`;
+  });
+  return `leaf,petal,stem,root,tree\n${rows.join("\n")}\n`;
+};
+
+describe.skipIf(executable === undefined)("the studio", () => {
+  let server: Server;
+  let browser: Browser;
+  let page: Page;
+  let address: string;
+  const faults: string[] = [];
+
+  beforeAll(async () => {
+    const root = new URL("../../studio", import.meta.url).pathname;
+    await build({ root, logLevel: "warn", build: { outDir: `${folder}/page`, emptyOutDir: true } });
+    server = studioServer(`${folder}/page/`);
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    address = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`;
+    browser = await chromium.launch({ executablePath: executable!, args: ["--no-sandbox", "--disable-dev-shm-usage"] });
+  });
+
+  afterAll(async () => {
+    await browser?.close();
+    server?.closeAllConnections();
+    server?.close();
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  beforeEach(async () => {
+    faults.length = 0;
+    page = await open();
+  });
+
+  afterEach(async () => {
+    await page.context().close();
+    expect(faults).toEqual([]);
+  });
+
+  /** A page of its own, without what others have kept. */
+  async function open({ path = "", width = 1440, height = 900, dark = false } = {}): Promise<Page> {
+    const context = await browser.newContext({
+      viewport: { width, height },
+      colorScheme: dark ? "dark" : "light",
+      acceptDownloads: true,
+    });
+    const opened = await context.newPage();
+    opened.on("pageerror", (error) => faults.push(error.message));
+    opened.on("console", (message) => {
+      if (message.type() === "error") faults.push(message.text());
+    });
+    await opened.goto(`${address}${path}`);
+    await opened.getByTestId("play").waitFor();
+    await opened.locator(".unit, .cells").first().waitFor({ state: "attached" });
+    return opened;
+  }
+
+  const number = async (id: string): Promise<number> =>
+    Number((await page.getByTestId(id).textContent())!.replaceAll(",", ""));
+  const drop = (name: string, content: string | Buffer): Promise<void> =>
+    page
+      .getByTestId("file")
+      .setInputFiles({ name, mimeType: "application/octet-stream", buffer: Buffer.from(content) });
+  const stepTo = async (moment: number): Promise<void> => {
+    await page.getByLabel("Step that is shown").evaluate((input: HTMLInputElement, value) => {
+      input.value = String(value);
+      input.dispatchEvent(new Event("input", { bubbles: true }));
+    }, moment);
+    await page.waitForFunction(
+      (wanted) => document.querySelector("[data-testid=moment]")?.textContent?.replaceAll(",", "") === String(wanted),
+      moment,
+    );
+  };
+
+  test("own data, an edited network, training, a weight's numbers, back in time, the model out", async () => {
+    await drop("trees.csv", flowers());
+    await page.getByText("trees.csv: 144 rows to train, 36 held out; 3 classes.").waitFor();
+    // It trains at once; the network is then edited, and the run begins anew.
+    await page.waitForFunction(() => Number(document.querySelector("[data-testid=done]")?.textContent) > 20);
+    await page.getByTestId("play").click();
+    await page.getByLabel("units", { exact: true }).first().fill("5");
+    await page.getByLabel("units", { exact: true }).first().press("Enter");
+    await page.getByRole("button", { name: "Remove layer 2" }).click();
+    await page.waitForFunction(() => document.querySelector("[data-testid=done]")?.textContent === "0");
+    for (let i = 0; i < 3; i++) await page.keyboard.press("ArrowRight");
+    await page.waitForFunction(() => document.querySelector("[data-testid=moment]")?.textContent === "3");
+
+    // The same run, here: its fourth step is the one that the page explains.
+    const data = await readTable(flowers(), { target: "tree" });
+    const [train, held] = split(data, [0.8, 0.2], { seed: 7 });
+    const model = sequential({ input: [4], seed: 7 }, [
+      normalize(statistics(train)),
+      dense(5, { activation: "tanh" }),
+      dense(3),
+    ]);
+    const recorder = new Recorder({ everyMilliseconds: 0 });
+    const options = { loss: "crossEntropy", optimizer: adam({ learningRate: 0.01 }), batchSize: 16 } as const;
+    await model.fit(train, { ...options, epochs: 1, observer: recorder, onWarning: false });
+    const expected = (await recorder.explain(4)).weight("dense_1.kernel", [2, 4]);
+    const then = await recorder.modelAt(3);
+
+    await page
+      .locator(".unit", { hasNot: page.locator(":disabled") })
+      .and(page.locator('[aria-label^="dense_1, unit 4"]'))
+      .click();
+    await page.getByRole("heading", { name: "dense_1, unit 4" }).waitFor();
+    await page.locator(".right table button", { hasText: "kernel" }).first().waitFor();
+    await page
+      .locator(".right tbody tr")
+      .filter({ has: page.locator("math", { hasText: /2,\s*4/ }) })
+      .getByRole("button")
+      .first()
+      .click();
+    await page.getByTestId("subject").filter({ hasText: "dense_1.kernel[2, 4]" }).waitFor();
+    await page.getByRole("button", { name: "the batch" }).click();
+    await expect.poll(() => page.getByTestId("gradient").textContent()).toBe(showNumber(expected.chain.gradient, 4));
+    expect(await page.getByTestId("weight-value").textContent()).toBe(showNumber(expected.weight.value, 4));
+    expect(await page.getByTestId("weight-after").textContent()).toBe(showNumber(expected.update!.after, 4));
+    expect(then.weight("dense_1.kernel")[2 * 5 + 4]).toBe(Math.fround(expected.weight.value));
+
+    // Some epochs; a hundred steps back, and forward again: the same bits.
+    for (let i = 0; i < 20; i++) await page.getByRole("button", { name: "One epoch forward" }).click();
+    await page.waitForFunction(() => document.querySelector("[data-testid=moment]")?.textContent === "180");
+    const saved = async (): Promise<Buffer> => {
+      const [file] = await Promise.all([
+        page.waitForEvent("download"),
+        (async () => {
+          await page.locator(".menu").evaluate((menu: HTMLDetailsElement) => {
+            menu.open = true;
+          });
+          await page.getByTestId("save").click();
+        })(),
+      ]);
+      return readFileSync((await file.path())!);
+    };
+    const now = await saved();
+    await stepTo(80);
+    expect((await saved()).equals(now)).toBe(false);
+    await stepTo(180);
+    expect((await saved()).equals(now)).toBe(true);
+
+    // The command says of the model what the page says of it.
+    const shown = await page.getByTestId("held-out-score").textContent();
+    writeFileSync(`${folder}/model.safetensors`, now);
+    const rows = [...held.y].map((label, i) =>
+      [...held.x.subarray(i * 4, i * 4 + 4)]
+        .map((x) => Number(x.toFixed(2)))
+        .join(",")
+        .concat(`,${held.classes![label]}`),
+    );
+    writeFileSync(`${folder}/held.csv`, `leaf,petal,stem,root,tree\n${rows.join("\n")}\n`);
+    const events = await new Scratch().json(["evaluate", `${folder}/model.safetensors`, `${folder}/held.csv`]);
+    const scores = events.at(-1)!.test as { accuracy: number };
+    expect(`${(100 * scores.accuracy).toFixed(1)} %`).toBe(shown);
+    expect((await load(`${folder}/model.safetensors`)).weight("dense_2.bias")).toEqual(
+      fromBytes(now).weight("dense_2.bias"),
+    );
+    recorder.close();
+  });
+
+  test("a reload brings the run back, and a link opens it in a fresh browser", async () => {
+    await page.getByLabel("seed").fill("11");
+    await page.getByLabel("seed").press("Enter");
+    await page.getByRole("button", { name: "Spirals", exact: true }).click();
+    await page.getByText("Spirals: 240 rows").waitFor();
+    await page.reload();
+    await page.getByText("Spirals: 240 rows").waitFor();
+    expect(await page.getByLabel("seed").inputValue()).toBe("11");
+    await drop("trees.csv", flowers());
+    await page.getByText("trees.csv: 144 rows").waitFor();
+    await page.reload();
+    await page.getByText("trees.csv: 144 rows").waitFor();
+    const spec = {
+      data: { kind: "toy", name: "circles", count: 100, noise: 0.1, seed: 3 },
+      heldOut: 0.1,
+      layers: [],
+      optimizer: { name: "sgd", learningRate: 0.1, weightDecay: 0 },
+      batchSize: 10,
+      seed: 5,
+    };
+    const other = await open({ path: `#run=${encodeURIComponent(JSON.stringify(spec))}` });
+    await other.getByText("Circles: 90 rows to train, 10 held out").waitFor();
+    await other.context().close();
+  });
+
+  test("what cannot be is said at its place, and nothing is lost", async () => {
+    await page.getByRole("button", { name: "One step forward" }).click();
+    await page.waitForFunction(() => document.querySelector("[data-testid=done]")?.textContent === "1");
+    await drop("report.pdf", "%PDF-1.7 …");
+    await page.getByRole("alert").filter({ hasText: "report.pdf is a PDF document. Wanted is a table" }).waitFor();
+    expect(await number("done")).toBe(1);
+    await drop("empty.csv", "");
+    await page.getByRole("alert").filter({ hasText: "empty.csv is empty" }).waitFor();
+    await page.getByRole("button", { name: "close" }).click();
+    expect(await page.getByRole("alert").count()).toBe(0);
+    // A rate that makes it diverge.
+    await page.getByRole("button", { name: "Begin anew" }).click();
+    await page.locator(".presets select").selectOption({ index: 7 });
+    await page.getByText("Moons: 36 rows to train").waitFor();
+    await page.getByLabel("optimiser").selectOption("sgd");
+    await page.getByLabel("learning rate").fill("1e38");
+    await page.getByLabel("learning rate").press("Enter");
+    await page.getByTestId("play").click();
+    await page.getByRole("alert").filter({ hasText: "Training stopped at step" }).waitFor();
+    await page.getByRole("button", { name: "a tenth of the learning rate" }).click();
+    await page.waitForFunction(() => document.querySelectorAll("[role=alert]").length === 0);
+  });
+
+  test("a number is changed by hand, and put back; the browser's back goes through subjects", async () => {
+    await page.locator('[aria-label^="dense_1, unit 0"]').click();
+    await page.getByRole("heading", { name: "dense_1, unit 0" }).waitFor();
+    await page.locator('[aria-label^="dense_2, unit 1"]').click();
+    await page.getByRole("heading", { name: "dense_2, unit 1" }).waitFor();
+    const before = await page.locator('[aria-label^="dense_2, unit 1"]').getAttribute("aria-label");
+    await page.getByLabel("x0", { exact: true }).fill("3");
+    await page.getByLabel("x0", { exact: true }).press("Enter");
+    await page.getByText("changed by hand").first().waitFor();
+    expect(await page.locator('[aria-label^="dense_2, unit 1"]').getAttribute("aria-label")).not.toBe(before);
+    await page.getByRole("button", { name: "put back" }).first().click();
+    await expect.poll(() => page.locator('[aria-label^="dense_2, unit 1"]').getAttribute("aria-label")).toBe(before);
+    await page.goBack();
+    await page.getByRole("heading", { name: "dense_1, unit 0" }).waitFor();
+  });
+
+  test("rows and results: the confusion matrix leads to the very rows", async () => {
+    await page.getByLabel("Speed").selectOption("full");
+    await page.getByTestId("play").click();
+    await page.waitForFunction(
+      () => Number(document.querySelector("[data-testid=done]")?.textContent?.replaceAll(",", "")) > 300,
+    );
+    await page.getByTestId("play").click();
+    await page.getByRole("button", { name: "training rows", exact: true }).click();
+    const cells = page.locator(".confusion td button");
+    await cells.first().waitFor();
+    const counts = (await cells.allTextContents()).map(Number);
+    expect(counts.reduce((a, b) => a + b, 0)).toBe(240);
+    await page.locator(".worst button").first().click();
+    const worst = /row (\d+)/.exec((await page.locator(".worst button").first().textContent())!)![1];
+    await page.getByText(`Row ${worst}, truth`).waitFor();
+  });
+
+  test.each([
+    [360, 740, false, "picture"],
+    [360, 740, true, "explain"],
+    [800, 900, false, "data"],
+    [1440, 900, false, "all"],
+    [1440, 900, true, "all"],
+    [2560, 1300, false, "all"],
+  ])("%i × %i pixels, dark %s, %s: nothing spills over, and axe finds nothing", async (width, height, dark, tab) => {
+    const own = await open({ width, height, dark });
+    if (tab === "explain") {
+      await own.locator('[aria-label^="dense_1, unit 0"]').click();
+      await own.getByRole("heading", { name: "dense_1, unit 0" }).waitFor();
+    } else if (tab === "data") await own.getByRole("tab", { name: "Data" }).click();
+    else if (tab === "all") {
+      await own.getByText("The first weight").click();
+      await own.getByTestId("gradient").waitFor();
+    }
+    expect(await own.evaluate(() => document.documentElement.scrollWidth - innerWidth)).toBeLessThanOrEqual(0);
+    await own.evaluate(readFileSync(axe, "utf8"));
+    const { violations } = await own.evaluate(() =>
+      (
+        globalThis as unknown as {
+          axe: { run(): Promise<{ violations: { id: string; nodes: { html: string; failureSummary: string }[] }[] }> };
+        }
+      ).axe.run(),
+    );
+    expect(violations.map(({ id, nodes }) => `${id}: ${nodes[0].html} ${nodes[0].failureSummary}`)).toEqual([]);
+    await own.context().close();
+  });
+});
