@@ -18,15 +18,30 @@ const CLASSES: readonly Colour[] = [
   [140, 86, 75],
 ];
 
-export const isDark = (): boolean => {
-  const own = document.documentElement.dataset.theme;
-  return own ? own === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
-};
+const system = matchMedia("(prefers-color-scheme: dark)");
+let own: Theme | undefined;
+let dark = system.matches;
+system.addEventListener("change", () => setTheme(own));
+
+export type Theme = "light" | "dark";
+
+/** Takes a theme for the page, or the system's. Canvases are painted in it from now on. */
+export function setTheme(theme: Theme | undefined): void {
+  own = theme;
+  if (theme) document.documentElement.dataset.theme = theme;
+  else delete document.documentElement.dataset.theme;
+  dark = theme ? theme === "dark" : system.matches;
+}
+
+export const isDark = (): boolean => dark;
 
 const paper = (): Colour => (isDark() ? [18, 22, 27] : [255, 255, 255]);
 
-const mixed = (a: Colour, b: Colour, share: number): Colour =>
-  [0, 1, 2].map((i) => a[i] + (b[i] - a[i]) * share) as unknown as Colour;
+const mixed = ([r, g, b]: Colour, to: Colour, share: number): Colour => [
+  r + (to[0] - r) * share,
+  g + (to[1] - g) * share,
+  b + (to[2] - b) * share,
+];
 
 export const css = ([r, g, b]: Colour, alpha = 1): string =>
   `rgb(${Math.round(r)} ${Math.round(g)} ${Math.round(b)} / ${alpha})`;
@@ -76,9 +91,13 @@ export function paint(
   if (canvas.height !== height) canvas.height = height;
   const context = canvas.getContext("2d")!;
   const image = context.createImageData(width, height);
+  const { data } = image;
   for (let cell = 0; cell < width * height; cell++) {
     const [r, g, b] = colour(cell);
-    image.data.set([r, g, b, 255], cell * 4);
+    data[cell * 4] = r;
+    data[cell * 4 + 1] = g;
+    data[cell * 4 + 2] = b;
+    data[cell * 4 + 3] = 255;
   }
   context.putImageData(image, 0, 0);
 }
