@@ -274,6 +274,29 @@ describe.skipIf(executable === undefined)("the studio", () => {
     await page.getByText(`Row ${worst}, truth`).waitFor();
   });
 
+  test("a lesson from start to end: a number is predicted before it is shown", async () => {
+    await page.getByRole("button", { name: "Lessons" }).click();
+    await page.locator(".lessons li").first().waitFor();
+    expect(await page.locator(".lessons li").count()).toBeGreaterThanOrEqual(12);
+    await page.getByRole("button", { name: "The chain rule on one weight" }).click();
+    for (;;) {
+      await page.locator('.lesson[aria-busy="false"]').waitFor();
+      const next = page.getByTestId("next").or(page.getByTestId("finish"));
+      const answer = page.getByTestId("answer");
+      if ((await answer.count()) > 0) {
+        expect(await next.isDisabled()).toBe(true);
+        await answer.fill("0.5");
+        await answer.press("Enter");
+        expect(await page.getByTestId("verdict").textContent()).toMatch(/you said 0\.5, the engine has −?\d/);
+      }
+      expect(await page.locator(".lesson").textContent()).not.toMatch(/[{}…]/);
+      const isLast = (await page.getByTestId("finish").count()) > 0;
+      await next.click();
+      if (isLast) break;
+    }
+    expect(await page.locator(".lesson").count()).toBe(0);
+  });
+
   test.each([
     [360, 740, false, "picture"],
     [360, 740, true, "explain"],

@@ -17,6 +17,7 @@ import { readData } from "./data-sets.ts";
 import { type OpenFile, openFiles, type TableLook } from "./files.ts";
 import { lookAtData, lookAtMap, lookAtResults, lookAtRow } from "./looking.ts";
 import type { Frame, Look, Results, SampleLook, Setup } from "./looks.ts";
+import { measure } from "./quantities.ts";
 import { Run, type Speed } from "./run.ts";
 import type { Spec } from "./spec.ts";
 import type { Change, Stride, UnitLook, WeightLook } from "./subjects.ts";
@@ -215,6 +216,21 @@ export class Lab {
     return Array.from({ length: Math.max(0, Math.min(count, part.count - from)) }, (_, i) =>
       lookAtRow(part, from + i, heldOut),
     );
+  }
+
+  /** Numbers by their names, for lessons; see quantities.ts. */
+  measure(quantities: readonly string[]): Promise<number[]> {
+    return this.#still(async () => {
+      const source = {
+        run: this.#open,
+        model: await this.#model(),
+        ofRow: () => this.#ofRow(),
+        ofBatch: () => this.#ofBatch(),
+      };
+      const numbers: number[] = [];
+      for (const quantity of quantities) numbers.push(await measure(quantity, source));
+      return numbers;
+    });
   }
 
   /** The model at the moment shown, as a file. */

@@ -191,6 +191,17 @@ export class Session {
     void this.#lab.call("goTo", moment);
   }
 
+  /** Goes to a moment, trains up to it where it is still to come, and waits until it is shown. */
+  async goToAndWait(moment: number): Promise<void> {
+    await this.#lab.call("goTo", moment);
+    while (this.frame?.moment !== moment && this.frame?.state !== "failed") await new Promise(requestAnimationFrame);
+  }
+
+  /** Numbers of the run by their names; see the lab's quantities. */
+  measure(quantities: readonly string[]): Promise<number[]> {
+    return this.#lab.call("measure", quantities);
+  }
+
   setLearningRate(rate: number): void {
     void this.#lab.call("setLearningRate", rate);
   }
