@@ -9,6 +9,7 @@ import * as library from "chainrule";
 import * as data from "chainrule/data";
 import * as dataNode from "chainrule/data/node";
 import * as explain from "chainrule/explain";
+import * as worker from "chainrule/worker";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 
 const ROOT = resolve(import.meta.dirname, "..");
@@ -56,7 +57,15 @@ const PRELUDE: Record<string, string> = {
   data: "const data = { x: [[0, 0], [0, 1], [1, 0], [1, 1]], y: [0, 1, 1, 0] };",
   batches: "const batches = [{ x: [[0, 1]], y: [1] }, { x: [[1, 1]], y: [0] }];",
   step: 'const step = await explain(model, { x, y }, { loss: "crossEntropy" });',
+  recorder:
+    'const recorder = new Recorder();\nawait model.fit(data, { loss: "crossEntropy", epochs: 3, observer: recorder });',
   train: "const train = { x: [[0, 0], [0, 1], [1, 0], [1, 1]], y: [0, 1, 1, 0] };",
+};
+
+/** Examples that need more than one file, and where they are tried instead. */
+const ELSEWHERE: Record<string, string> = {
+  "src/worker/serve.ts": "two files; test/worker has both sides",
+  "src/worker/worker-model.ts": "the worker's file is built; test/worker/browser.test.ts and npm run pack:check run it",
 };
 
 const modules: [string, object][] = [
@@ -64,6 +73,7 @@ const modules: [string, object][] = [
   ["chainrule/data", data],
   ["chainrule/data/node", dataNode],
   ["chainrule/explain", explain],
+  ["chainrule/worker", worker],
 ];
 
 /** The snippet with the imports and declarations that it leaves out. */
@@ -117,7 +127,11 @@ describe.each([
 ])("%s", (group, snippets) => {
   test("there are some", () => expect(snippets.length).toBeGreaterThan(2));
 
-  test.each(snippets.map(({ title, code }, i) => [title, code, i] as const))("%s", async (_, code, i) => {
+  const elsewhere = ({ title }: Snippet): string | undefined => ELSEWHERE[title.split(":")[0]];
+  for (const snippet of snippets.filter(elsewhere)) test.skip(`${snippet.title} (${elsewhere(snippet)})`, () => {});
+
+  const here = snippets.filter((snippet) => !elsewhere(snippet));
+  test.each(here.map(({ title, code }, i) => [title, code, i] as const))("%s", async (_, code, i) => {
     const file = join(OUT, `${group.replaceAll(" ", "-")}-${i}.ts`);
     writeFileSync(file, complete(code));
     await import(file);

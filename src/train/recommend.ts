@@ -36,9 +36,10 @@ export interface Recommendation {
  * @throws DataError if there is nothing to learn: one class, or the same target in every row
  *
  * @example
- * const { layers, loss, learningRate, epochs, batchSize } = recommend(data);
- * const model = sequential({ input: data.inputShape }, layers);
- * await model.fit(data, { loss, optimizer: adam({ learningRate }), epochs, batchSize });
+ * const flowers = iris();
+ * const { layers, loss, learningRate, epochs, batchSize } = recommend(flowers);
+ * const classifier = sequential({ input: flowers.inputShape }, layers);
+ * await classifier.fit(flowers, { loss, optimizer: adam({ learningRate }), epochs, batchSize });
  */
 export function recommend(train: Dataset): Recommendation {
   const isPicture = showsPictures(train);

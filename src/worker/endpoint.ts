@@ -67,11 +67,11 @@ const isReference = (x: object): x is Reference => "$" in x && "id" in x;
  * Opens a port: this side's methods are those of `own`.
  *
  * @example
- * // worker.ts
- * connect(self, { square: (x: number) => x * x });
- * // page.ts
- * const there = connect<{ square(x: number): number }>(new Worker(new URL("./worker.ts", import.meta.url), { type: "module" }));
+ * const { port1, port2 } = new MessageChannel(); // or a Worker here, and `self` in it
+ * connect(port2, { square: (x: number) => x * x });
+ * const there = connect<{ square(x: number): number }>(port1);
  * console.log(await there.call("square", 3)); // 9
+ * there.close();
  */
 export function connect<T extends object = object>(port: Port, own: object = {}): Endpoint<T> {
   const post = (message: Sent): void => port.postMessage(message);

@@ -1,5 +1,6 @@
 /** The studio's lab, as the page drives it: every moment of a run can be shown, left and come back to. */
 import { fromBytes } from "chainrule";
+import type { Block } from "chainrule/explain";
 import { afterEach, describe, expect, test } from "vitest";
 import { Lab } from "../../studio/src/lab/lab.ts";
 import type { Frame } from "../../studio/src/lab/looks.ts";
@@ -84,6 +85,10 @@ test("a weight's numbers are those of explain; the rows of the batch add up to i
   expect(shown.sample!.gradients!.dense_1).toHaveLength(8);
   const own = await lab.weight("dense_1.kernel", [1, 3]);
   expect(own.ofRow.chain.gradient / look.shares.length).toBeCloseTo(share, 10);
+  const titles = (blocks: readonly Block[]): string[] =>
+    blocks.flatMap((block) => (block.kind === "section" ? [block.title, ...titles(block.blocks)] : []));
+  expect(titles(own.batchBlocks)).toContain("Update");
+  expect(titles(own.rowBlocks)).not.toContain("Update");
   const unit = await lab.unit("dense_1", [3]);
   expect(unit.unit.steps.at(-1)!.element.value).toBeCloseTo(shown.sample!.values.dense_1[3], 5);
 });

@@ -281,6 +281,7 @@ describe.skipIf(executable === undefined)("the studio", () => {
     await page.getByRole("button", { name: "The chain rule on one weight" }).click();
     for (;;) {
       await page.locator('.lesson[aria-busy="false"]').waitFor();
+      expect(await page.getByText("Row 2, truth 1").count()).toBe(1); // the lesson's row, whatever else a step shows
       const next = page.getByTestId("next").or(page.getByTestId("finish"));
       const answer = page.getByTestId("answer");
       if ((await answer.count()) > 0) {

@@ -179,7 +179,8 @@ export class Lab {
         ofRow,
         ofBatch: short,
         shares: [...shares].map(([sample, share]) => ({ row: batch.rows[sample], share })),
-        rowBlocks: weightReport(ofRow),
+        // Training never steps by one row alone, so there is no update of it to tell.
+        rowBlocks: weightReport({ ...ofRow, update: undefined }),
         batchBlocks: weightReport(short),
       };
     });

@@ -3,7 +3,7 @@
  * methods; none talks to the lab itself.
  */
 import type { Block } from "chainrule/explain";
-import { connect, type Endpoint, type Port } from "chainrule/worker";
+import { connect, type Endpoint } from "chainrule/worker";
 import type { TableLook } from "../lab/files.ts";
 import type { Lab } from "../lab/lab.ts";
 import type { Frame, Results, RowLook, Setup } from "../lab/looks.ts";
@@ -50,10 +50,11 @@ export class Session {
   readonly #lab: Endpoint<Lab>;
   #explainedAt = 0;
   #isExplaining = false;
+  #looked = { row: 0, heldOut: false };
 
   constructor() {
     const worker = new Worker(new URL("../lab/worker.ts", import.meta.url), { type: "module" });
-    this.#lab = connect<Lab>(worker as unknown as Port);
+    this.#lab = connect<Lab>(worker);
     void this.#begin();
     void this.#follow();
     addEventListener("popstate", ({ state }) => {
@@ -214,13 +215,13 @@ export class Session {
   }
 
   #look(row: number, heldOut: boolean): void {
+    this.#looked = { row, heldOut };
     void this.#lab.call("look", { row, heldOut, gradients: this.gradients });
   }
 
   showGradients(gradients: boolean): void {
     this.gradients = gradients;
-    const { row, heldOut } = this.frame?.sample ?? { row: 0, heldOut: false };
-    this.#look(row, heldOut);
+    this.#look(this.#looked.row, this.#looked.heldOut);
   }
 
   choose(subject: Subject): void {
