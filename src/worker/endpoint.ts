@@ -5,12 +5,15 @@
  */
 import { decodeError, encodeError, type PlainError } from "./errors.ts";
 
+// biome-ignore lint/suspicious/noExplicitAny: each platform has its own events.
+type Listener = (event: any) => void;
+
 /** As much of a `Worker`, a `MessagePort` or a worker's own scope as is used here, in browsers and in Node. */
 export interface Port {
-  postMessage(message: unknown, transfer?: never[]): void;
-  addEventListener?(type: string, listener: (event: never) => void): void;
+  postMessage(message: unknown): void;
+  addEventListener?(type: string, listener: Listener): void;
   /** Node's workers are event emitters. */
-  on?(type: string, listener: (value: never) => void): unknown;
+  on?(type: string, listener: Listener): unknown;
   start?(): void;
   terminate?(): unknown;
   close?(): void;

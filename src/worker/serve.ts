@@ -1,5 +1,5 @@
 /** Makes the worker in which it is called serve a model to the page that started it: for workers with modules of one's own. */
-import { connect, type Port } from "./endpoint.ts";
+import { connect } from "./endpoint.ts";
 import { Host } from "./host.ts";
 
 /**
@@ -17,5 +17,5 @@ import { Host } from "./host.ts";
  */
 export function serve(): void {
   const node = globalThis.process?.getBuiltinModule?.("node:worker_threads");
-  connect((node?.parentPort ?? globalThis) as Port, new Host());
+  connect(node?.parentPort ?? globalThis, new Host());
 }

@@ -58,8 +58,8 @@ function startWorker(): Port {
   const node = globalThis.process?.getBuiltinModule?.("node:worker_threads");
   // Written so that no bundler takes it for a file of a page.
   const here = import.meta.url;
-  if (node) return new node.Worker(new URL("./main.js", here)) as unknown as Port;
-  return new Worker(new URL("./main.js", import.meta.url), { type: "module" }) as Port;
+  if (node) return new node.Worker(new URL("./main.js", here));
+  return new Worker(new URL("./main.js", import.meta.url), { type: "module" });
 }
 
 /** A model in a worker, from `inWorker`: what a `Model` can do, each answer as a promise. */

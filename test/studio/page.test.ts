@@ -116,6 +116,7 @@ describe.skipIf(executable === undefined)("the studio", () => {
     await page.getByLabel("units", { exact: true }).first().fill("5");
     await page.getByLabel("units", { exact: true }).first().press("Enter");
     await page.getByRole("button", { name: "Remove layer 2" }).click();
+    await page.getByText("43 weights in all").waitFor();
     await page.waitForFunction(() => document.querySelector("[data-testid=done]")?.textContent === "0");
     for (let i = 0; i < 3; i++) await page.keyboard.press("ArrowRight");
     await page.waitForFunction(() => document.querySelector("[data-testid=moment]")?.textContent === "3");
