@@ -45,7 +45,8 @@ export interface LayerLook {
 export interface Setup {
   readonly data: DataLook;
   readonly layers: readonly LayerLook[];
-  readonly parameterCount: number;
+  /** How many numbers training changes. */
+  readonly weightCount: number;
   readonly engine: string;
   readonly loss: string;
   readonly stepsPerEpoch: number;

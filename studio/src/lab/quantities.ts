@@ -5,7 +5,7 @@
 import type { Model } from "chainrule";
 import type { Explanation } from "chainrule/explain";
 import { lookAtResults } from "./looking.ts";
-import type { Run } from "./run.ts";
+import { type Run, weightCountOf } from "./run.ts";
 
 /** Where the numbers come from, at the moment that is shown. */
 export interface Source {
@@ -101,7 +101,7 @@ const QUANTITIES: Readonly<Record<string, (source: Source, name: string, place: 
     accuracy: async (source) => 100 * (await scoresOf(source, false)).accuracy,
     heldOutLoss: async (source) => (await scoresOf(source, true)).loss,
     heldOutAccuracy: async (source) => 100 * (await scoresOf(source, true)).accuracy,
-    parameters: ({ model }) => model.network.parameterCount,
+    weights: ({ model }) => weightCountOf(model),
     rows: ({ run }) => run.train.count,
     batchSize: ({ run }) => run.batchSize,
     stepsPerEpoch: ({ run }) => run.stepsPerEpoch,

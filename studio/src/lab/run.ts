@@ -23,6 +23,12 @@ import type { Spec } from "./spec.ts";
 /** How fast a run goes that plays: steps a frame, or as fast as it can. */
 export type Speed = number | "full";
 
+/** How many numbers training changes; means and deviations of the data are none of them. */
+export const weightCountOf = ({ network }: Model): number =>
+  network.parameters
+    .filter(({ trainable }) => trainable)
+    .reduce((sum, { node }) => sum + node.shape.reduce((a, b) => a * b, 1), 0);
+
 /** Epochs without end: a run goes on until it is stopped. */
 const ENDLESS = 1e9;
 
@@ -181,7 +187,7 @@ export class Run {
     this.warnings.push({ kind, message, ...(layer && { layer: layer.name }) });
   }
 
-  setup(): Pick<Setup, "layers" | "parameterCount" | "engine" | "loss" | "stepsPerEpoch"> {
+  setup(): Pick<Setup, "layers" | "weightCount" | "engine" | "loss" | "stepsPerEpoch"> {
     const { network, engine } = this.model;
     return {
       layers: network.layers.map(({ name, kind, description, inputShape, outputShape, parameters }, i) => ({
@@ -189,7 +195,7 @@ export class Run {
         parameters: parameters.map(({ name, node }) => ({ name, shape: node.shape })),
         ...(this.placed[i].card !== undefined && { card: this.placed[i].card }),
       })),
-      parameterCount: network.parameterCount,
+      weightCount: weightCountOf(this.model),
       engine,
       loss: this.loss,
       stepsPerEpoch: this.stepsPerEpoch,

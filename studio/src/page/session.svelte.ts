@@ -109,7 +109,7 @@ export class Session {
       if (isOtherNet) this.#forget();
       keepSpec(spec);
       this.rows = await this.#lab.call("rows", false, 0, 40);
-      this.announcement = `Ready: ${setup.parameterCount} weights, ${setup.data.train} rows.`;
+      this.announcement = `Ready: ${setup.weightCount} weights, ${setup.data.train} rows.`;
       return true;
     } catch (error) {
       if ((error as Error).name === "AbortError") return false;
