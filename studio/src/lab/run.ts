@@ -5,13 +5,13 @@
 import {
   type ChainruleError,
   type Data,
+  health,
   type LossOption,
   type Model,
   type Optimizer,
   optimizerNamed,
   recommend,
   sequential,
-  type Warning,
 } from "chainrule";
 import { type Dataset, split } from "chainrule/data";
 import { type Explanation, Recorder } from "chainrule/explain";
@@ -29,6 +29,9 @@ export const weightCountOf = ({ network }: Model): number =>
     .filter(({ trainable }) => trainable)
     .reduce((sum, { node }) => sum + node.shape.reduce((a, b) => a * b, 1), 0);
 
+/** Milliseconds between two looks at the health of a run. */
+const HEALTH_EVERY = 1000;
+
 /** Epochs without end: a run goes on until it is stopped. */
 const ENDLESS = 1e9;
 
@@ -44,7 +47,9 @@ export class Run {
   readonly stepsPerEpoch: number;
   readonly recorder = new Recorder({ everyMilliseconds: 200, memory: 128 * 2 ** 20 });
   readonly history: ScoreHistory;
-  readonly warnings: WarningLook[] = [];
+  warnings: readonly WarningLook[] = [];
+  #lookedAt = Number.NEGATIVE_INFINITY;
+  #lookedDone = -1;
   /** The learning rates, each with the step from which it holds. */
   readonly #rates: { from: number; rate: number }[];
   readonly #stop = new AbortController();
@@ -160,7 +165,8 @@ export class Run {
         ...(this.heldOut && { validation: this.heldOut }),
         observer: this.recorder,
         signal: this.#stop.signal,
-        onWarning: (warning) => this.#warn(warning),
+        // The lab looks for itself, less often than after each of a thousand epochs a second.
+        onWarning: false,
         onProgress: ({ samplesPerSecond }) => {
           this.samplesPerSecond = samplesPerSecond;
         },
@@ -182,9 +188,19 @@ export class Run {
     }
   }
 
-  #warn({ kind, where, message }: Warning): void {
-    const layer = this.model.network.layers.find(({ name }) => where === name || where.startsWith(`${name}.`));
-    this.warnings.push({ kind, message, ...(layer && { layer: layer.name }) });
+  /** Looks for what keeps the network from learning, about once a second; what is no longer so is no longer said. */
+  async lookAtHealth(): Promise<void> {
+    if (this.failure || performance.now() - this.#lookedAt < HEALTH_EVERY || this.done === this.#lookedDone) return;
+    this.#lookedDone = this.done;
+    const found = await health(this.model, this.train, { loss: this.loss });
+    const isTrained = this.done >= Math.max(100, 2 * this.stepsPerEpoch);
+    this.warnings = found
+      .filter(({ kind }) => isTrained || kind !== "notLearning")
+      .map(({ kind, where, message }) => {
+        const layer = this.model.network.layers.find(({ name }) => where === name || where.startsWith(`${name}.`));
+        return { kind, message, ...(layer && { layer: layer.name }) };
+      });
+    this.#lookedAt = performance.now();
   }
 
   setup(): Pick<Setup, "layers" | "weightCount" | "engine" | "loss" | "stepsPerEpoch"> {
