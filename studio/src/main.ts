@@ -1,5 +1,6 @@
 import "./style.css";
 import { mount } from "svelte";
+import { isolate } from "./page/isolation.ts";
 import Studio from "./page/studio.svelte";
 
-mount(Studio, { target: document.getElementById("app")! });
+if (!(await isolate())) mount(Studio, { target: document.getElementById("app")! });

@@ -3,7 +3,7 @@
  * the model out. Needs Chromium on the PATH; CI brings it.
  */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import type { Server } from "node:http";
+import { createServer, type Server } from "node:http";
 import { createRequire } from "node:module";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
@@ -273,6 +273,29 @@ describe.skipIf(executable === undefined)("the studio", () => {
     await page.locator(".worst button").first().click();
     const worst = /row (\d+)/.exec((await page.locator(".worst button").first().textContent())!)![1];
     await page.getByText(`Row ${worst}, truth`).waitFor();
+  });
+
+  test("a host that sends no headers: a service worker isolates the page, and it has its threads", async () => {
+    const plain = createServer((request, response) => {
+      const name = request.url === "/" ? "/index.html" : request.url!;
+      const types = { html: "text/html", js: "text/javascript", css: "text/css" } as Record<string, string>;
+      response.setHeader("Content-Type", types[name.split(".").at(-1)!] ?? "application/octet-stream");
+      try {
+        response.end(readFileSync(`${folder}/page${name}`));
+      } catch {
+        response.statusCode = 404;
+        response.end();
+      }
+    });
+    await new Promise<void>((listening) => plain.listen(0, "127.0.0.1", listening));
+    const context = await browser.newContext();
+    const own = await context.newPage();
+    await own.goto(`http://127.0.0.1:${(plain.address() as AddressInfo).port}/`);
+    await own.getByText(/Engine: wasm, .*2 threads/).waitFor();
+    expect(await own.evaluate(() => crossOriginIsolated)).toBe(true);
+    await context.close();
+    plain.closeAllConnections();
+    plain.close();
   });
 
   test("a lesson from start to end: a number is predicted before it is shown", async () => {
