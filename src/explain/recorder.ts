@@ -6,6 +6,7 @@
 import type { Session } from "../backends/backend.ts";
 import { ArgumentError } from "../errors.ts";
 import type { Node } from "../graph/node.ts";
+import type { ScheduleMemory } from "../optim/index.ts";
 import type { Examples } from "../train/examples.ts";
 import { takeExamples } from "../train/examples.ts";
 import type { FitObserver, RunningFit } from "../train/fit.ts";
@@ -77,8 +78,10 @@ export class Recorder implements FitObserver {
   readonly #memory: number;
   #run: RunningFit | undefined;
   #copies: Copy[] = [];
-  /** Where each epoch began: positions are small, and a schedule's memory is in them. */
-  #epochs: Position[] = [];
+  /** Where the recording began. */
+  #first: Position | undefined;
+  /** What the schedule remembered when an epoch began, by the steps done then; empty where it takes no notice. */
+  #schedules = new Map<number, ScheduleMemory>();
   #end: Position | undefined;
   #last = Number.NEGATIVE_INFINITY;
   #spacing = 1;
@@ -104,9 +107,12 @@ export class Recorder implements FitObserver {
 
   /** The recorded epochs: each one's number and its first step, both from 1. */
   get epochs(): readonly { readonly epoch: number; readonly firstStep: number }[] {
-    return this.#epochs
-      .filter(({ step }) => step < this.steps)
-      .map(({ step, epoch }) => ({ epoch: epoch + 1, firstStep: step + 1 }));
+    if (!this.#first) return [];
+    const { epoch, step } = this.#first;
+    const epochs = step < this.steps ? [{ epoch: epoch + 1, firstStep: step + 1 }] : [];
+    for (let begun = this.#secondEpoch; begun < this.steps; begun += this.#run!.trainer.stepsPerEpoch)
+      epochs.push({ epoch: epoch + 1 + epochs.length, firstStep: begun + 1 });
+    return epochs;
   }
 
   get cost(): RecorderCost {
@@ -123,9 +129,8 @@ export class Recorder implements FitObserver {
     if (this.#run?.trainer !== run.trainer) this.#begin(run);
     const { position } = run.trainer;
     this.#end = position;
-    // A run that was resumed may begin within an epoch.
-    const begins = position.row === 0 && this.#epochs.at(-1)?.step !== position.step;
-    if (begins || this.#epochs.length === 0) this.#epochs.push(position);
+    this.#first ??= position;
+    if (position.row === 0 && position.schedule) this.#schedules.set(position.step, position.schedule);
     if (start - this.#last < this.#interval) return;
     this.#last = start;
     if (this.#skipped++ % this.#spacing !== 0) return;
@@ -142,7 +147,8 @@ export class Recorder implements FitObserver {
     this.close();
     this.#run = run;
     this.#copies = [];
-    this.#epochs = [];
+    this.#first = undefined;
+    this.#schedules = new Map();
     this.#spacing = 1;
     this.#skipped = 0;
     this.#milliseconds = 0;
@@ -213,11 +219,21 @@ export class Recorder implements FitObserver {
     return this.#replay;
   }
 
+  /** The steps done when the second recorded epoch began; a run that was resumed may begin within one. */
+  get #secondEpoch(): number {
+    const { trainer, record } = this.#run!;
+    const { step, row } = this.#first!;
+    return step + trainer.stepsPerEpoch - Math.ceil(row / record.batchSize);
+  }
+
   /** At the end of an epoch, on to the next one as the run began it. */
   #enterEpoch(trainer: Trainer): void {
     if (trainer.nextRows.length > 0) return;
-    const next = this.#epochs.find(({ step }) => step === trainer.position.step);
-    if (next) trainer.seek(next);
+    const { step, epoch, sums } = trainer.position;
+    const schedule = this.#schedules.get(step);
+    // A schedule that takes notice of losses has begun the epoch only when it knows the last one's.
+    if (this.#run!.record.optimizer.observe && !schedule) return;
+    trainer.seek({ step, epoch: epoch + 1, row: 0, sums: sums.map(() => 0), ...(schedule && { schedule }) });
   }
 
   #openReplay({ model: original, record }: RunningFit): Replay {

@@ -1,5 +1,5 @@
 /** Recorded runs: every step comes back as it was trained, in any order, forward and back. */
-import { adam, dense, dropout, exponentialDecay, RandomStream, sequential } from "chainrule";
+import { adam, dense, dropout, exponentialDecay, RandomStream, reduceOnPlateau, sequential } from "chainrule";
 import { Cursor, Recorder } from "chainrule/explain";
 import { expect, test } from "vitest";
 import { makeTrainer } from "../../src/train/trainer.ts";
@@ -81,6 +81,28 @@ test("the model of any moment comes back, and the step that comes next is explai
   expect([...(await recorder.modelAt(12)).weight("dense_1.kernel")]).toEqual([...model.weight("dense_1.kernel")]);
   const then = (await recorder.explain(5)).update[0].after.values;
   expect(next[4]).toEqual(then);
+  recorder.close();
+});
+
+test("a rate that follows the losses is what it was then, and epochs are numbered as they were", async () => {
+  const recorder = new Recorder({ everyMilliseconds: 1e9 });
+  const model = net();
+  const optimizer = adam({ learningRate: reduceOnPlateau({ learningRate: 0.5, patience: 0, factor: 0.3 }) });
+  const seen: number[][] = [];
+  await model.fit(data, {
+    ...options(),
+    optimizer,
+    epochs: 6,
+    observer: recorder,
+    pace: () => {
+      seen.push([...model.weight("dense_2.bias")]);
+      return 1;
+    },
+  });
+  for (const moment of [23, 4, 12, 9, 20, 0])
+    expect([...(await recorder.modelAt(moment)).weight("dense_2.bias")]).toEqual(seen[moment]);
+  expect((await recorder.explain(24)).toJSON().optimizer.scalars.learningRate).toBeLessThan(0.5);
+  expect(recorder.epochs).toEqual([1, 2, 3, 4, 5, 6].map((epoch) => ({ epoch, firstStep: 4 * epoch - 3 })));
   recorder.close();
 });
 

@@ -45,7 +45,7 @@ export class Run {
   readonly optimizer: Optimizer;
   readonly batchSize: number;
   readonly stepsPerEpoch: number;
-  readonly recorder = new Recorder({ everyMilliseconds: 200, memory: 128 * 2 ** 20 });
+  readonly recorder = new Recorder({ everyMilliseconds: 200, memory: 64 * 2 ** 20 });
   readonly history: ScoreHistory;
   warnings: readonly WarningLook[] = [];
   #lookedAt = Number.NEGATIVE_INFINITY;
