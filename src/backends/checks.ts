@@ -21,6 +21,12 @@ export const withoutValue = (variable: Node, closed: boolean): ArgumentError =>
     { code: closed ? "closed" : "no-value", facts: { variable: nameOf(variable) } },
   );
 
+/** The error for a run, or a write, after `close`. */
+export const closedSession = (): ArgumentError =>
+  new ArgumentError("The session, or the model that it belongs to, was closed: load the model or make it anew.", {
+    code: "closed",
+  });
+
 /** The error for a session of which a run broke off on account of `cause`. */
 export const brokenSession = (cause: unknown): ChainruleError =>
   new ChainruleError(

@@ -48,17 +48,26 @@ test("a second plan takes no memory of its own for runs, and the last one gives 
   expect(session.usedBytes).toBe(before);
 });
 
-test("a session that was closed computes on one thread, in plans from before and after", () => {
-  const session = wasm({ threads: 2 }).open();
-  const [a, b] = [input("a", [256, 256]), input("b", [256, 256])];
-  const compile = () => session.compile(makePlan({ inputs: [a, b], outputs: [sum(matmul(a, b))] }));
-  const ones = new Float32Array(256 * 256).fill(1);
-  const before = compile();
-  before.run([ones, ones]);
-  session.close();
-  const after = compile();
-  for (const program of [before, after, before]) expect(program.run([ones, ones]).outputs[0][0]).toBe(256 ** 3);
-});
+test.each([
+  ["reference", reference()],
+  ["wasm, 2 threads", wasm({ threads: 2 })],
+] as const)(
+  "a session of %s that was closed runs and takes nothing more, in plans from before and after",
+  (_, backend) => {
+    const session = backend.open();
+    const [a, b] = [input("a", [256, 256]), input("b", [256, 256])];
+    const compile = () => session.compile(makePlan({ inputs: [a, b], outputs: [sum(matmul(a, b))] }));
+    const ones = new Float32Array(256 * 256).fill(1);
+    const before = compile();
+    expect(before.run([ones, ones]).outputs[0][0]).toBe(256 ** 3);
+    session.close();
+    const after = compile();
+    for (const program of [before, after, before])
+      expect(() => program.run([ones, ones])).toThrow(expect.objectContaining({ code: "closed" }));
+    expect(() => session.write(variable("w", [1]), [1])).toThrow(expect.objectContaining({ code: "closed" }));
+    session.close();
+  },
+);
 
 test("sums and maxima of no numbers, where another plan has left some", () => {
   const session = wasm({ threads: 1 }).open();

@@ -248,3 +248,19 @@ test("pace holds a run between two steps and lets it go on by so many", async ()
   setTimeout(() => controller.abort(new Error("left")), 5);
   await expect(Promise.resolve(stuck)).rejects.toThrow("left");
 });
+
+test("a model that was closed answers nothing more, whatever it has answered before", async () => {
+  const model = sequential({ input: [2], seed: 1 }, [dense(1)]);
+  const data = { x: [[1, 2]], y: [1] };
+  await model.predict(data);
+  model.close();
+  const attempts = [
+    () => model.predict(data),
+    () => model.intermediates(data),
+    () => model.evaluate(data, { loss: "meanSquaredError" }),
+    () => Promise.resolve(model.fit(data, { loss: "meanSquaredError" })),
+    async () => model.setWeight("dense_1.bias", [1]),
+    async () => model.toBytes(),
+  ];
+  for (const attempt of attempts) await expect(attempt()).rejects.toMatchObject({ code: "closed" });
+});

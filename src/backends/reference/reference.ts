@@ -12,7 +12,7 @@ import { storageOf } from "../../plan/operands.ts";
 import type { PlanRequest } from "../../plan/plan.ts";
 import { ARRAYS } from "../arrays.ts";
 import type { ImmediateBackend, ImmediateSession, Run } from "../backend.ts";
-import { checkLength, withoutValue } from "../checks.ts";
+import { checkLength, closedSession, withoutValue } from "../checks.ts";
 
 type Precision = "float64" | "float32";
 
@@ -33,6 +33,7 @@ function openSession(precision: Precision): ImmediateSession {
   };
 
   const write = (variable: Node, values: AnyArray | readonly number[]): void => {
+    if (closed) throw closedSession();
     checkLength(variable, values);
     const array = newArray(variable, precision);
     array.set(values);
@@ -45,6 +46,7 @@ function openSession(precision: Precision): ImmediateSession {
     inputs: readonly AnyArray[],
     count: number,
   ): Run => {
+    if (closed) throw closedSession();
     for (const [i, node] of asked.entries()) checkLength(node, inputs[i], count);
     const outputs = wanted.map((node) => newArray(node, precision, count));
     for (let completed = 0; completed < count; completed++) {

@@ -12,7 +12,7 @@ import type { Plan } from "../../plan/plan.ts";
 import { bytesOf } from "../../plan/target.ts";
 import { ARRAYS } from "../arrays.ts";
 import type { ImmediateBackend, ImmediateExecutable, ImmediateSession, Run } from "../backend.ts";
-import { brokenSession, checkLength, withoutValue } from "../checks.ts";
+import { brokenSession, checkLength, closedSession, withoutValue } from "../checks.ts";
 import { createAllocator } from "./allocator.ts";
 import { BARRIER_BYTES, badRow } from "./barrier.ts";
 import { compilePlan, planWork, worthSharing } from "./compile.ts";
@@ -122,6 +122,7 @@ function openSession(
   };
 
   const write = (variable: Node, values: AnyArray | readonly number[]): void => {
+    if (closed) throw closedSession();
     checkLength(variable, values);
     if (!variables.has(variable)) variables.set(variable, allocator.allocate(bytesOf(variable)));
     view(variable, addressOf(variable)).set(values);
@@ -202,6 +203,7 @@ function openSession(
 
     return {
       run: (inputs, count = 1): Run => {
+        if (closed) throw closedSession();
         if (broken) throw brokenSession(broken);
         for (const [i, node] of plan.inputs.entries()) checkLength(node, inputs[i], count);
         stage(count);
