@@ -3,6 +3,7 @@ import { fromBytes } from "chainrule";
 import type { Block } from "chainrule/explain";
 import { afterEach, describe, expect, test } from "vitest";
 import { Lab } from "../../studio/src/lab/lab.ts";
+import { cardOf, LAYER_CARDS, layerCode, makeLayer, newLayer } from "../../studio/src/lab/layer-kinds.ts";
 import type { Frame } from "../../studio/src/lab/looks.ts";
 import { FIRST, PRESETS, type Spec, TOYS } from "../../studio/src/lab/spec.ts";
 
@@ -164,4 +165,16 @@ test("a layer that does not fit is named by its card, and what was open stays", 
   await expect(lab.open(wrong)).rejects.toMatchObject({ name: "CardError", card: 2 });
   lab.goTo(5);
   expect((await frame(({ done }) => done === 5)).state).toBe("paused");
+});
+
+test("every card makes its layer with its usual settings, and is found again in the layer", () => {
+  for (const kind of Object.keys(LAYER_CARDS)) {
+    const layer = makeLayer(newLayer(kind));
+    expect(layer.kind).toBe(kind);
+    expect(cardOf(layer)).toEqual({ kind, config: layer.config });
+    expect(layerCode(newLayer(kind))).toMatch(new RegExp(`^${kind}\\(`));
+  }
+  expect(layerCode({ kind: "dense", config: { units: 3, activation: "tanh", init: "usual" } })).toBe(
+    'dense(3, { activation: "tanh" })',
+  );
 });

@@ -1,7 +1,7 @@
 /** Whether something that comes from a link is a spec: its form and its limits, so that no link can harm. */
 import { optimizerNames } from "chainrule";
-import { LAYER_CARDS } from "./layer-kinds.ts";
-import { type Spec, TOYS } from "./spec.ts";
+import { isCard, LAYER_CARDS } from "./layer-kinds.ts";
+import { type LayerSpec, type Spec, TOYS } from "./spec.ts";
 
 const isRecord = (x: unknown): x is Record<string, unknown> => typeof x === "object" && x !== null && !Array.isArray(x);
 const within = (x: unknown, low: number, high: number): boolean => typeof x === "number" && x >= low && x <= high;
@@ -33,18 +33,12 @@ function isData(x: unknown): boolean {
   }
 }
 
-function isLayer(x: unknown): boolean {
-  if (!isRecord(x) || !isText(x.kind) || !Object.hasOwn(LAYER_CARDS, x.kind) || !isRecord(x.config)) return false;
-  const { fields } = LAYER_CARDS[x.kind];
-  const config = x.config;
-  return (
-    fields.every((field) => {
-      const value = config[field.name];
-      if (value === undefined) return true;
-      return field.kind === "choice" ? field.among.includes(String(value)) : within(value, field.least, field.most);
-    }) && Object.keys(config).every((key) => fields.some(({ name }) => name === key))
-  );
-}
+const isLayer = (x: unknown): boolean =>
+  isRecord(x) &&
+  isText(x.kind) &&
+  Object.hasOwn(LAYER_CARDS, x.kind) &&
+  isRecord(x.config) &&
+  isCard(x as unknown as LayerSpec);
 
 export function isSpec(x: unknown): x is Spec {
   if (!isRecord(x)) return false;

@@ -60,7 +60,9 @@ const whole = (name: string, label: string, usual: number, most: number): Field 
 const activationField = (usual: string): Field => ({
   ...{ name: "activation", label: "activation", kind: "choice", usual, among: ACTIVATIONS },
 });
-const INITS = ["glorot", "he", "lecun", "zeros"];
+/** "usual" is the one that suits the activation, which the library chooses. */
+const USUAL = "usual";
+const INITS = [USUAL, "glorotUniform", "he", "lecun", "orthogonal", "zeros"];
 
 // biome-ignore lint/suspicious/noExplicitAny: settings are what the fields say.
 type Config = any;
@@ -71,16 +73,16 @@ export const LAYER_CARDS: Readonly<Record<string, LayerCard>> = {
     fields: [
       whole("units", "units", 8, 1024),
       activationField("relu"),
-      { name: "init", label: "first weights", kind: "choice", usual: "glorot", among: INITS },
+      { name: "init", label: "first weights", kind: "choice", usual: USUAL, among: INITS },
     ],
     placed: ["units"],
     make: ({ units, ...options }: Config) => dense(units, options),
   },
   activation: {
     title: "activation",
-    fields: [{ name: "name", label: "function", kind: "choice", usual: "relu", among: ACTIVATIONS }],
-    placed: ["name"],
-    make: ({ name }: Config) => activation(name),
+    fields: [{ name: "activation", label: "function", kind: "choice", usual: "relu", among: ACTIVATIONS }],
+    placed: ["activation"],
+    make: ({ activation: name }: Config) => activation(name),
   },
   dropout: {
     title: "dropout",
@@ -94,13 +96,13 @@ export const LAYER_CARDS: Readonly<Record<string, LayerCard>> = {
     title: "conv2d",
     fields: [
       whole("filters", "filters", 8, 64),
-      whole("kernel", "size", 3, 7),
+      whole("size", "size", 3, 7),
       activationField("relu"),
       { name: "padding", label: "border", kind: "choice", usual: "valid", among: ["valid", "same"] },
     ],
-    placed: ["filters", "kernel"],
+    placed: ["filters", "size"],
     ofPictures: true,
-    make: ({ filters, kernel, ...options }: Config) => conv2d(filters, kernel, options),
+    make: ({ filters, size, ...options }: Config) => conv2d(filters, size, options),
   },
   maxPool2d: {
     title: "maxPool2d",
@@ -131,17 +133,36 @@ export const newLayer = (kind: string): LayerSpec => ({
   config: Object.fromEntries(LAYER_CARDS[kind].fields.map(({ name, usual }) => [name, usual])),
 });
 
-export const makeLayer = ({ kind, config }: LayerSpec): Layer => LAYER_CARDS[kind].make(config);
+/** What is said of a layer beyond what is usual. */
+const said = (config: LayerSpec["config"]): LayerSpec["config"] =>
+  Object.fromEntries(Object.entries(config).filter(([, value]) => value !== USUAL));
+
+export const makeLayer = ({ kind, config }: LayerSpec): Layer => LAYER_CARDS[kind].make(said(config));
+
+/** The card of a layer of a model file; none where no card has such settings. */
+export function cardOf({ kind, config }: Layer): LayerSpec | undefined {
+  if (!Object.hasOwn(LAYER_CARDS, kind)) return undefined;
+  const spec: LayerSpec = { kind, config: config as LayerSpec["config"] };
+  return isCard(spec) ? spec : undefined;
+}
+
+/** Whether each setting is one that the card has, within its limits. */
+export function isCard({ kind, config }: LayerSpec): boolean {
+  const { fields } = LAYER_CARDS[kind];
+  return Object.entries(config).every(([name, value]) => {
+    const field = fields.find((each) => each.name === name);
+    if (!field) return false;
+    if (field.kind === "choice") return field.among.includes(String(value));
+    return typeof value === "number" && value >= field.least && value <= field.most;
+  });
+}
 
 /** A layer as TypeScript: `dense(8, { activation: "tanh" })`; what is usual is left out. */
 export function layerCode({ kind, config }: LayerSpec): string {
   const { placed, fields } = LAYER_CARDS[kind];
   const options = fields
-    .filter(({ name }) => !placed.includes(name) && name in config)
-    .filter(
-      ({ name }) =>
-        !(name === "init" && config[name] === "glorot") && !(name === "padding" && config[name] === "valid"),
-    )
+    .filter(({ name }) => !placed.includes(name) && name in said(config))
+    .filter(({ name }) => !(name === "padding" && config[name] === "valid"))
     .map(({ name }) => `${name}: ${JSON.stringify(config[name])}`);
   const parts = placed.map((name) => JSON.stringify(config[name]));
   if (options.length > 0) parts.push(`{ ${options.join(", ")} }`);

@@ -9,11 +9,10 @@ export interface Remedy {
 const withActivation = (spec: Spec, from: RegExp, to: string): Spec => ({
   ...spec,
   layers: spec.layers.map((layer): LayerSpec => {
-    const key = layer.kind === "activation" ? "name" : "activation";
-    return from.test(String(layer.config[key] ?? ""))
+    return from.test(String(layer.config.activation ?? ""))
       ? {
           ...layer,
-          config: { ...layer.config, [key]: to, ...(layer.kind === "dense" && to === "relu" && { init: "he" }) },
+          config: { ...layer.config, activation: to, ...(layer.kind === "dense" && to === "relu" && { init: "he" }) },
         }
       : layer;
   }),
@@ -32,7 +31,7 @@ const withBatchNorm = (spec: Spec): Spec => ({
       ? [
           { kind: "dense", config: { ...layer.config, activation: "linear" } },
           { kind: "batchNorm", config: {} },
-          { kind: "activation", config: { name: String(layer.config.activation ?? "relu") } },
+          { kind: "activation", config: { activation: String(layer.config.activation ?? "relu") } },
         ]
       : [layer],
   ),
