@@ -34,6 +34,7 @@ export default defineConfig({
     // Nothing in the page may be code from text or a style from an attribute: the server's policy forbids both.
     modulePreload: { polyfill: false },
     assetsInlineLimit: 0,
+    rolldownOptions: { checks: { pluginTimings: false } },
   },
   server: {
     headers: { "Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-Embedder-Policy": "require-corp" },

@@ -19,7 +19,7 @@ beforeAll(async () => {
   writeFileSync(`${folder}/secret.txt`, "the secret");
   symlinkSync(`${folder}/secret.txt`, `${page}link.txt`);
   writeFileSync(`${folder}/my iris.csv`, "a,b\n1,2\n");
-  server = studioServer(page, { name: "my iris.csv", path: `${folder}/my iris.csv` });
+  server = studioServer(page, [{ name: "my iris.csv", path: `${folder}/my iris.csv` }]);
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   port = (server.address() as AddressInfo).port;
 });

@@ -124,7 +124,12 @@ const MISTAKES: readonly (readonly [string, string, Uint8Array | string, RegExp]
   ],
   ["a model in HDF5", "net.h5", Uint8Array.of(0x89, 0x48, 0x44, 0x46, 0x0d), /is an HDF5 file/],
   ["an ONNX model", "net.onnx", Uint8Array.of(8, 7, 18, 7, 112), /is an ONNX model/],
-  ["a model of this library", "net.safetensors", model.toBytes(), /is a model.*Drop the data/],
+  [
+    "a model of this library",
+    "net.safetensors",
+    model.toBytes(),
+    /is a model.*Drop the data that it should learn together with it/,
+  ],
   ["a Parquet file", "rows.parquet", "PAR1…", /Parquet file.*the command does/],
   ["a single array", "x.npy", encodeNpy({ shape: [1], data: Float32Array.of(1) }), /single NumPy array.*savez/],
   ["a film", "cat.mp4", Uint8Array.of(0, 0, 0, 24, 102), /sound or film/],

@@ -1,5 +1,6 @@
 /** The studio's lab, as the page drives it: every moment of a run can be shown, left and come back to. */
-import { fromBytes } from "chainrule";
+import { dense, dropout, fromBytes, normalize, sequential } from "chainrule";
+import { readTable, statistics } from "chainrule/data";
 import type { Block } from "chainrule/explain";
 import { afterEach, describe, expect, test } from "vitest";
 import { Lab } from "../../studio/src/lab/lab.ts";
@@ -177,4 +178,40 @@ test("every card makes its layer with its usual settings, and is found again in 
   expect(layerCode({ kind: "dense", config: { units: 3, activation: "tanh", init: "usual" } })).toBe(
     'dense(3, { activation: "tanh" })',
   );
+});
+
+test("a model file with its rows: cards, weights and the way it reads tables are its own", async () => {
+  const csv = "size,colour,ripe\n3,red,yes\n1,green,no\n2,red,yes\n4,green,no\n5,red,yes\n2,green,no\n";
+  const data = await readTable(csv, { target: "ripe" });
+  const trained = sequential({ input: data.inputShape, seed: 5 }, [
+    normalize(statistics(data)),
+    dense(6, { activation: "tanh" }),
+    dropout(0.1),
+    dense(1),
+  ]);
+  await trained.fit(data, { loss: "binaryCrossEntropy", epochs: 20, onWarning: false });
+  Object.assign(trained.details, {
+    task: data.task,
+    classes: data.classes,
+    features: data.features,
+    schema: data.schema,
+  });
+  lab = new Lab();
+  const found = lab.readModel("fruit.safetensors", trained.toBytes());
+  expect(found).toMatchObject({ start: "fruit.safetensors", seed: 5, loss: "binaryCrossEntropy" });
+  expect(found.layers!.map(({ kind }) => kind)).toEqual(["dense", "dropout"]);
+  // Other rows of the same columns, in which a colour is missing: the model's own features stay.
+  const rows = "ripe,colour,size\nyes,red,3\nno,red,1\nyes,red,2\nno,red,7\n";
+  await lab.readFiles([{ name: "more.csv", bytes: new TextEncoder().encode(rows) }]);
+  const setup = await lab.open({ ...FIRST, ...found, data: { kind: "file", name: "more.csv" }, heldOut: 0 });
+  expect(setup.data.features).toEqual(data.features);
+  frames = lab.frames();
+  const shown = await frame();
+  expect(shown.weights["dense_1.kernel"]).toEqual(trained.weight("dense_1.kernel"));
+  expect(shown.weights["normalize_1.mean"]).toEqual(trained.weight("normalize_1.mean"));
+  expect(shown.sample!.said[1]).toBeCloseTo((await trained.classify([[3, 0, 1]])).probabilities[1], 6);
+  // Data of another form are refused, and what was open stays.
+  await expect(lab.open({ ...FIRST, ...found })).rejects.toThrow("fruit.safetensors takes rows of 3");
+  expect((await lab.results(false)).scores.loss).toBeGreaterThan(0);
+  expect(() => lab.readModel("net.safetensors", new Uint8Array(9))).toThrow();
 });

@@ -1,4 +1,4 @@
-/** `chainrule studio [DATA]`: opens the page that trains and explains, on this machine. */
+/** `chainrule studio [MODEL] [DATA]`: opens the page that trains and explains, on this machine. */
 import { spawn } from "node:child_process";
 import { existsSync, statSync } from "node:fs";
 import type { AddressInfo } from "node:net";
@@ -16,6 +16,7 @@ export function register(program: Command): void {
     .description(
       "Opens the studio in the browser: train on your own data, look at every number of forward and backward propagation, go back in time. It is served to this machine only, and everything is computed in the page: your data go nowhere.",
     )
+    .argument("[model]", "a file that train or the studio wrote, to look at with the data after it; or the data alone")
     .argument(
       "[data]",
       "a table (CSV, JSON), an .npz or a zip of pictures to open with, or one of xor, circles, moons, spirals, curve, iris, mnist",
@@ -44,29 +45,41 @@ function builtPage(): string {
   throw new PlatformError("The studio's page is not built. In the repository, npm run studio builds and opens it.");
 }
 
-function sharedFile(data: string | undefined): SharedFile | undefined {
-  if (data === undefined || OWN.includes(data)) return undefined;
-  const path = resolve(data);
+const isModel = (path: string): boolean => /\.safetensors$/i.test(path);
+
+function sharedFile(given: string): SharedFile {
+  const path = resolve(given);
   const found = statSync(path, { throwIfNoEntry: false });
   if (!found)
     throw new FileError(
-      `${data} could not be read: there is no such file. Data sets without a file are ${OWN.join(", ")}.`,
-      data,
+      `${given} could not be read: there is no such file. Data sets without a file are ${OWN.join(", ")}.`,
+      given,
     );
   if (!found.isFile())
-    throw new UsageError(`${data} is a folder. Open the studio without it, and drop the folder onto the page.`);
-  if (/\.safetensors$/i.test(data))
-    throw new UsageError(
-      `${data} is a model; the studio opens data. For a model there are explain, evaluate and summary.`,
-    );
+    throw new UsageError(`${given} is a folder. Open the studio without it, and drop the folder onto the page.`);
   return { name: basename(path), path };
 }
 
+/** The model and the data that the page opens with. */
+function named(first: string | undefined, second: string | undefined): { model?: string; data?: string } {
+  if (first === undefined) return {};
+  if (second === undefined && isModel(first))
+    throw new UsageError(
+      `${first} is a model; name the data to look at it with, such as chainrule studio ${first} mnist.`,
+    );
+  if (second === undefined) return { data: first };
+  if (isModel(first) && !isModel(second)) return { model: first, data: second };
+  throw new UsageError("The studio takes a model and then data, or data alone.");
+}
+
 async function studio(
-  data: string | undefined,
+  first: string | undefined,
+  second: string | undefined,
   { port = 0, open }: { readonly port?: number; readonly open: boolean },
 ): Promise<void> {
-  const shared = sharedFile(data);
+  const { model, data } = named(first, second);
+  const isOwn = data !== undefined && OWN.includes(data);
+  const shared = [model, isOwn ? undefined : data].filter((path) => path !== undefined).map(sharedFile);
   const server = studioServer(builtPage(), shared);
   await new Promise<void>((listening, failed) => {
     server.once("error", (error: NodeJS.ErrnoException) =>
@@ -78,12 +91,9 @@ async function studio(
     );
     server.listen(port, "127.0.0.1", listening);
   });
-  const query = shared
-    ? `?open=${encodeURIComponent(sharedPath(shared.name))}`
-    : data !== undefined
-      ? `?data=${data}`
-      : "";
-  const address = `http://127.0.0.1:${(server.address() as AddressInfo).port}/${query}`;
+  const query = new URLSearchParams(shared.map(({ name }) => ["open", sharedPath(name)]));
+  if (isOwn) query.set("data", data);
+  const address = `http://127.0.0.1:${(server.address() as AddressInfo).port}/${query.size > 0 ? `?${query}` : ""}`;
   process.stdout.write(`chainrule studio: ${address}\nEverything is computed in the page. Ctrl-C ends it.\n`);
   if (open) openBrowser(address);
   await new Promise<void>((closed) => {

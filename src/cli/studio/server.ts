@@ -1,5 +1,5 @@
 /**
- * Serves the studio's page to this machine and to nobody else. It only gives files, those of the page and the one that was
+ * Serves the studio's page to this machine and to nobody else. It only gives files, those of the page and those that were
  * named on the command line; the page computes everything itself, and nothing comes back. A page of another origin that
  * guesses the address, a name that is made to point here, a path that leads out of the folder: all are refused.
  */
@@ -52,7 +52,7 @@ export interface SharedFile {
 export const sharedPath = (name: string): string => `/open/${encodeURIComponent(name)}`;
 
 /** Every path that is served, with what lies there: what is not in this list does not exist. */
-function listed(folder: string, shared: SharedFile | undefined): Map<string, string> {
+function listed(folder: string, shared: readonly SharedFile[]): Map<string, string> {
   const files = readdirSync(folder, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile())
     .map((entry) => join(entry.parentPath, entry.name));
@@ -61,7 +61,7 @@ function listed(folder: string, shared: SharedFile | undefined): Map<string, str
   );
   const index = paths.get("/index.html");
   if (index) paths.set("/", index);
-  if (shared) paths.set(sharedPath(shared.name), shared.path);
+  for (const { name, path } of shared) paths.set(sharedPath(name), path);
   return paths;
 }
 
@@ -93,9 +93,9 @@ function refusal({
 /**
  * A server of the studio's folder, not yet listening.
  * @param folder the built page
- * @param shared a file that the page opens with
+ * @param shared files that the page opens with
  */
-export function studioServer(folder: string, shared?: SharedFile): Server {
+export function studioServer(folder: string, shared: readonly SharedFile[] = []): Server {
   const paths = listed(folder, shared);
   const answer = (request: IncomingMessage, response: ServerResponse): ServerResponse => {
     for (const [name, value] of Object.entries(HEADERS)) response.setHeader(name, value);

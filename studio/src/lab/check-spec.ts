@@ -42,13 +42,14 @@ const isLayer = (x: unknown): boolean =>
 
 export function isSpec(x: unknown): x is Spec {
   if (!isRecord(x)) return false;
-  const { data, heldOut, layers, loss, optimizer, batchSize, seed } = x;
+  const { data, heldOut, layers, start, loss, optimizer, batchSize, seed } = x;
   return (
     isData(data) &&
     within(heldOut, 0, 0.9) &&
     Array.isArray(layers) &&
     layers.length <= 40 &&
     layers.every(isLayer) &&
+    (start === undefined || isText(start)) &&
     (loss === undefined || isText(loss)) &&
     isRecord(optimizer) &&
     optimizerNames().includes(String(optimizer.name)) &&

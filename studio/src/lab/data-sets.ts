@@ -1,6 +1,16 @@
 /** Rows to train with: the sets that come with the page, drawn points, and what was read from files. */
 import { DataError } from "chainrule";
-import { circles, curve, type Dataset, iris, moons, npzToDatasets, spirals, xor } from "chainrule/data";
+import {
+  circles,
+  curve,
+  type Dataset,
+  iris,
+  moons,
+  npzToDatasets,
+  spirals,
+  type TableSchema,
+  xor,
+} from "chainrule/data";
 import type { OpenFile } from "./files.ts";
 import type { DataSpec, ToyName } from "./spec.ts";
 
@@ -23,7 +33,12 @@ async function digits(): Promise<Dataset> {
   return (await npzToDatasets(new Uint8Array(await response.arrayBuffer()))).train;
 }
 
-export async function readData(spec: DataSpec, files: ReadonlyMap<string, OpenFile>): Promise<Dataset> {
+/** @param schema how a model that is gone on from reads tables */
+export async function readData(
+  spec: DataSpec,
+  files: ReadonlyMap<string, OpenFile>,
+  schema?: TableSchema,
+): Promise<Dataset> {
   switch (spec.kind) {
     case "toy": {
       const { count, noise, seed } = spec;
@@ -36,7 +51,7 @@ export async function readData(spec: DataSpec, files: ReadonlyMap<string, OpenFi
     case "file": {
       const file = files.get(spec.name);
       if (!file) throw new DataError(`${spec.name} is not here any more. Drop the file onto the page again.`);
-      return file.dataset(spec);
+      return file.dataset({ ...spec, ...(schema && { schema }) });
     }
   }
 }

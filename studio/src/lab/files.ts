@@ -5,15 +5,18 @@
 import { DataError } from "chainrule";
 import {
   type ColumnKind,
+  type CsvSource,
   type Dataset,
   decodeImage,
   decodeSafetensors,
+  encodeTable,
   type Image,
   npzToDatasets,
   type PlainRow,
   parseCsv,
   readTable,
   resize,
+  type TableSchema,
   toColour,
   toGrey,
 } from "chainrule/data";
@@ -37,6 +40,8 @@ export interface OpenFile {
     readonly target?: string;
     readonly columns?: Readonly<Record<string, ColumnKind>>;
     readonly ignore?: readonly string[];
+    /** How a model was taught to read such rows; then the other choices do not count. */
+    readonly schema?: TableSchema;
   }): Promise<Dataset & { readonly notes?: readonly unknown[] }>;
 }
 
@@ -127,7 +132,7 @@ export async function openFiles(
       "one picture",
       "A network learns from many: drop a folder with one folder of pictures for each class.",
     );
-  if (/\.safetensors$/i.test(name)) return refuseTensors(name, given);
+  if (isModel({ name, bytes: given })) refuse(name, "a model", "Drop the data that it should learn together with it.");
   const isBinary =
     given.subarray(0, 4096).some((byte) => byte === 0) &&
     !startsWith(given, 0xff, 0xfe) &&
@@ -136,13 +141,10 @@ export async function openFiles(
   return /\.(json|jsonl|ndjson)$/i.test(name) ? openObjects(name, given) : openTable(name, given);
 }
 
-function refuseTensors(name: string, bytes: Uint8Array): never {
-  const { metadata } = decodeSafetensors(bytes, name);
-  return refuse(
-    name,
-    metadata.chainrule || metadata.architecture ? "a model" : "weights of another program",
-    "Drop the data that it should learn.",
-  );
+/** Whether a file is a model of this library; weights of others are refused. */
+export function isModel({ name, bytes }: { readonly name: string; readonly bytes: Uint8Array }): boolean {
+  if (!/\.safetensors$/i.test(name)) return false;
+  return decodeSafetensors(bytes, name).metadata.chainrule !== undefined;
 }
 
 // Tables -------------------------------------------------------------------------------------------------------------
@@ -152,6 +154,12 @@ const TARGETS = /^(target|label|labels|class|species|y|outcome|survived|quality|
 
 const likelyTarget = (header: readonly string[]): string =>
   header.find((title) => TARGETS.test(title)) ?? header.at(-1)!;
+
+/** Rows as a model reads them. */
+async function encoded(schema: TableSchema, rows: CsvSource | readonly PlainRow[], file: string): Promise<Dataset> {
+  const { y, ...table } = await encodeTable(schema, rows, { file, target: true });
+  return { ...table, y: y! };
+}
 
 async function openTable(name: string, bytes: Uint8Array): Promise<OpenFile> {
   const rows: string[][] = [];
@@ -171,13 +179,15 @@ async function openTable(name: string, bytes: Uint8Array): Promise<OpenFile> {
     name,
     bytes,
     table: { header: titles, rows: isHeadless ? rows : rows.slice(1), target: likelyTarget(titles) },
-    dataset: ({ target = likelyTarget(titles), columns, ignore }) =>
-      readTable(bytes, {
-        ...{ target, file: name, missing: "mean" },
-        ...(columns && { columns }),
-        ...(ignore && { ignore }),
-        ...(isHeadless && { header: false }),
-      }),
+    dataset: ({ target = likelyTarget(titles), columns, ignore, schema }) =>
+      schema
+        ? encoded(schema, bytes, name)
+        : readTable(bytes, {
+            ...{ target, file: name, missing: "mean" },
+            ...(columns && { columns }),
+            ...(ignore && { ignore }),
+            ...(isHeadless && { header: false }),
+          }),
   };
 }
 
@@ -219,8 +229,16 @@ async function openObjects(name: string, bytes: Uint8Array): Promise<OpenFile> {
       rows: rows.slice(0, SHOWN_ROWS).map((row) => header.map((title) => String(row[title] ?? ""))),
       target: likelyTarget(header),
     },
-    dataset: ({ target = likelyTarget(header), columns, ignore }) =>
-      readTable(rows, { target, file: name, missing: "mean", ...(columns && { columns }), ...(ignore && { ignore }) }),
+    dataset: ({ target = likelyTarget(header), columns, ignore, schema }) =>
+      schema
+        ? encoded(schema, rows, name)
+        : readTable(rows, {
+            target,
+            file: name,
+            missing: "mean",
+            ...(columns && { columns }),
+            ...(ignore && { ignore }),
+          }),
   };
 }
 

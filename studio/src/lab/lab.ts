@@ -2,8 +2,8 @@
  * The lab lives in a Worker and holds the run; the page calls these methods. Whatever looks at the run or changes it waits
  * until the run stands between two steps.
  */
-import { fromBytes, type Model } from "chainrule";
-import type { Dataset } from "chainrule/data";
+import { DataError, fromBytes, type Model } from "chainrule";
+import type { Dataset, TableSchema } from "chainrule/data";
 import {
   type Block,
   type Explanation,
@@ -17,6 +17,7 @@ import { readData } from "./data-sets.ts";
 import { type OpenFile, openFiles, type TableLook } from "./files.ts";
 import { lookAtData, lookAtMap, lookAtResults, lookAtRow } from "./looking.ts";
 import type { Frame, Look, Results, SampleLook, Setup } from "./looks.ts";
+import { cardsOf } from "./network.ts";
 import { measure } from "./quantities.ts";
 import { Run, type Speed } from "./run.ts";
 import type { Spec } from "./spec.ts";
@@ -37,6 +38,7 @@ const now = (): number => performance.now();
 
 export class Lab {
   readonly #files = new Map<string, OpenFile>();
+  readonly #models = new Map<string, Model>();
   #run: Run | undefined;
   #speed: Speed = 1;
   #playing = false;
@@ -64,12 +66,25 @@ export class Lab {
     return { name: file.name, ...(file.table && { table: file.table }) };
   }
 
+  /** Reads a model file: what of a spec is in it. Its weights are a run's first ones where the spec names it as `start`. */
+  readModel(name: string, bytes: Uint8Array): Partial<Spec> {
+    const model = fromBytes(bytes, { file: name });
+    const layers = cardsOf(model, name);
+    this.#models.get(name)?.close();
+    this.#models.set(name, model);
+    const { loss } = model.details;
+    return { start: name, layers, seed: model.network.seed, ...(typeof loss === "string" && { loss }) };
+  }
+
   /** Begins a run anew. What was open stays open if the new one cannot be. */
   async open(spec: Spec): Promise<Setup> {
     const turn = ++this.#opened;
-    const data = await readData(spec.data, this.#files);
+    const start = spec.start === undefined ? undefined : this.#models.get(spec.start);
+    if (spec.start !== undefined && !start)
+      throw new DataError(`The model ${spec.start} is not here any more. Drop its file onto the page again.`);
+    const data = await readData(spec.data, this.#files, start?.details.schema as TableSchema | undefined);
     if (turn !== this.#opened) throw new DOMException("Another run was opened meanwhile.", "AbortError");
-    const run = new Run(spec, data, () => this.#stand());
+    const run = new Run(spec, data, () => this.#stand(), start);
     const before = this.#run;
     this.#run = run;
     this.#past = undefined;

@@ -1,7 +1,16 @@
 /** Builds the network of a spec: its layers between what the data need before and after them. */
-import { ChainruleError, dense, flatten, type Layer, Network, type Recommendation } from "chainrule";
-import { makeLayer } from "./layer-kinds.ts";
-import type { Spec } from "./spec.ts";
+import {
+  ChainruleError,
+  DataError,
+  dense,
+  flatten,
+  type Layer,
+  type Model,
+  Network,
+  type Recommendation,
+} from "chainrule";
+import { cardOf, makeLayer } from "./layer-kinds.ts";
+import type { LayerSpec, Spec } from "./spec.ts";
 
 /** A layer, and the card it comes from; none where the data ask for it. */
 export interface PlacedLayer {
@@ -56,4 +65,24 @@ export function placeLayers(
   flattened();
   placed.push({ layer: dense(outputs) });
   return [...placed, ...advice.leave.map((layer) => ({ layer }))];
+}
+
+/** The cards of a model: its layers without those that the data ask for. */
+export function cardsOf({ network }: Model, name: string): LayerSpec[] {
+  const layers = network.toLayers();
+  const scales = (layer: Layer | undefined): boolean => layer?.kind === "normalize" || layer?.kind === "rescale";
+  const own = layers.filter(({ kind }) => kind !== "flatten");
+  if (scales(own[0])) own.shift();
+  if (scales(own.at(-1))) own.pop();
+  if (network.wiring || own.pop()?.kind !== "dense")
+    throw new DataError(
+      `${name} is no row of layers that ends in a dense one; the studio has no cards for it. The command explains it.`,
+    );
+  return own.map((layer) => {
+    const card = cardOf(layer);
+    if (card) return card;
+    throw new DataError(
+      `${name} has a layer ${layer.kind} with settings that no card of the studio has. The command explains it: chainrule explain.`,
+    );
+  });
 }

@@ -5,6 +5,7 @@
 import {
   type ChainruleError,
   type Data,
+  DataError,
   health,
   type LossOption,
   type Model,
@@ -35,6 +36,19 @@ const HEALTH_EVERY = 1000;
 /** Epochs without end: a run goes on until it is stopped. */
 const ENDLESS = 1e9;
 
+/** Gives a model the weights of another one of the same form. */
+function takeWeights(model: Model, start: Model, name: string): void {
+  const given = new Map(start.network.parameters.map((parameter) => [parameter.name, parameter.node.shape.join()]));
+  const wanted = model.network.parameters.filter(({ name, node }) => given.get(name) !== node.shape.join());
+  if (wanted.length > 0 || given.size !== model.network.parameters.length) {
+    model.close();
+    throw new DataError(
+      `${name} takes rows of ${start.inputShape.join(" × ")} and gives ${start.network.outputShape.join(" × ")}; these data ask for another network. Drop it together with data like those it was trained on.`,
+    );
+  }
+  for (const parameter of model.network.parameters) model.setWeight(parameter.name, start.weight(parameter.name));
+}
+
 export class Run {
   readonly spec: Spec;
   readonly train: Dataset;
@@ -64,8 +78,9 @@ export class Run {
 
   /**
    * @param still what is to be done between two steps, before the run goes on or waits
+   * @param start a model whose weights are the first ones
    */
-  constructor(spec: Spec, data: Dataset, still: () => Promise<void>) {
+  constructor(spec: Spec, data: Dataset, still: () => Promise<void>, start?: Model) {
     const [train, heldOut] =
       spec.heldOut > 0 ? split(data, [1 - spec.heldOut, spec.heldOut], { seed: spec.seed }) : [data];
     const advice = recommend(train);
@@ -93,6 +108,7 @@ export class Run {
       { input: data.inputShape, seed: spec.seed },
       this.placed.map(({ layer }) => layer),
     );
+    if (start) takeWeights(this.model, start, spec.start ?? "The model");
     Object.assign(this.model.details, {
       task: data.task,
       ...(data.classes && { classes: data.classes }),

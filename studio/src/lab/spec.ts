@@ -47,6 +47,8 @@ export interface Spec {
   /** The part of the rows that is not trained on, from 0 to 0.9. */
   readonly heldOut: number;
   readonly layers: readonly LayerSpec[];
+  /** A model file that the lab was given, by its name: its weights are the first ones. */
+  readonly start?: string;
   /** A loss's name; the usual one of the data unless said. */
   readonly loss?: string;
   readonly optimizer: OptimizerSpec;

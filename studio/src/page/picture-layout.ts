@@ -80,7 +80,7 @@ const HEAD = 34;
 
 export function placesOf(columns: readonly Column[], available: number): Places {
   const height = Math.min(
-    480,
+    430,
     Math.max(200, ...columns.map(({ kind, count }) => HEAD + 16 + (kind === "units" ? count * 40 : 170))),
   );
   const share = available / columns.length;

@@ -8,7 +8,7 @@ import type { TableLook } from "../lab/files.ts";
 import type { Lab } from "../lab/lab.ts";
 import type { Frame, Results, RowLook, Setup } from "../lab/looks.ts";
 import type { Speed } from "../lab/run.ts";
-import { FIRST, PRESETS, type Spec, TOYS, type ToyName } from "../lab/spec.ts";
+import { type DataSpec, FIRST, PRESETS, type Spec, TOYS, type ToyName } from "../lab/spec.ts";
 import type { Change, Stride, UnitLook, WeightLook } from "../lab/subjects.ts";
 import { keepFile, keepSpec, keptFile, keptSpec, specOfLink } from "./link.ts";
 import { type Subject, sameSubject } from "./subject.ts";
@@ -24,6 +24,14 @@ function specOfData(name: string): Spec | undefined {
   if (name === "mnist") return { ...FIRST, ...PRESETS.find(({ spec }) => spec.data.kind === "digits")?.spec };
   return Object.hasOwn(TOYS, name) ? { ...FIRST, data: TOYS[name as ToyName].data } : undefined;
 }
+
+/** A file that the command gives to the page. */
+async function given(path: string): Promise<{ name: string; bytes: Uint8Array }> {
+  const response = await fetch(path);
+  return { name: decodeURIComponent(path.slice("/open/".length)), bytes: new Uint8Array(await response.arrayBuffer()) };
+}
+
+const isModelFile = ({ name }: { readonly name: string }): boolean => /\.safetensors$/i.test(name);
 
 /** Explanations follow a run that plays this often: milliseconds. */
 const EXPLAIN_EVERY = 300;
@@ -66,13 +74,12 @@ export class Session {
   /** Opens with what the address names: a run, a data set, a file of the command; else with what was there last. */
   async #begin(): Promise<void> {
     const query = new URLSearchParams(location.search);
-    const [data, path] = [query.get("data"), query.get("open")];
+    const data = query.get("data");
     const spec = specOfLink() ?? (data !== null ? specOfData(data) : undefined) ?? keptSpec() ?? FIRST;
-    if (path?.startsWith("/open/")) {
-      await this.open(FIRST);
-      const response = await fetch(path);
-      const name = decodeURIComponent(path.slice("/open/".length));
-      return this.take([{ name, bytes: new Uint8Array(await response.arrayBuffer()) }]);
+    const paths = query.getAll("open").filter((path) => path.startsWith("/open/"));
+    if (paths.length > 0) {
+      await this.open(spec);
+      return this.take(await Promise.all(paths.map(given)));
     }
     if (spec.data.kind === "file") {
       const bytes = await keptFile(spec.data.name).catch(() => undefined);
@@ -121,8 +128,10 @@ export class Session {
     }
   }
 
+  /** Changes the run. With other layers, or other data, it no longer begins with a model's weights. */
   edit(change: Partial<Spec>): Promise<boolean> {
-    return this.open({ ...this.spec, ...change });
+    const isOther = change.layers !== undefined || change.data !== undefined;
+    return this.open({ ...this.spec, ...change, ...(isOther && { start: undefined }) });
   }
 
   /** Begins a run anew and plays it: what a button offers is seen at once. */
@@ -144,11 +153,15 @@ export class Session {
   async take(files: readonly { readonly name: string; readonly bytes: Uint8Array }[]): Promise<void> {
     this.isOpening = true;
     const before = this.table;
+    const model = files.find(isModelFile);
+    const rows = files.filter((file) => file !== model);
+    if (model) return this.#takeModel(model, rows);
     try {
       const name = await this.#read(files);
       const isOpen = await this.open({
         ...this.spec,
         data: { kind: "file", name },
+        start: undefined,
         loss: undefined,
         heldOut: this.spec.heldOut || 0.2,
       });
@@ -156,6 +169,22 @@ export class Session {
       if (isOpen) this.play();
     } catch (error) {
       this.table = before;
+      this.fault = { message: (error as Error).message };
+    } finally {
+      this.isOpening = false;
+    }
+  }
+
+  /** Takes a model, with the rows that come with it or those that are there. */
+  async #takeModel(
+    { name, bytes }: { readonly name: string; readonly bytes: Uint8Array },
+    rows: readonly { readonly name: string; readonly bytes: Uint8Array }[],
+  ): Promise<void> {
+    try {
+      const found = await this.#lab.call("readModel", name, bytes);
+      const data: DataSpec = rows.length > 0 ? { kind: "file", name: await this.#read(rows) } : this.spec.data;
+      await this.open({ ...this.spec, loss: undefined, ...found, data });
+    } catch (error) {
       this.fault = { message: (error as Error).message };
     } finally {
       this.isOpening = false;
