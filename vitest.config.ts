@@ -13,6 +13,7 @@ export default defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
     testTimeout: 60_000,
+    hookTimeout: 60_000,
     // Two processes: as many as the smallest machine we build on has cores.
     maxWorkers: 2,
   },

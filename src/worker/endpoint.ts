@@ -87,17 +87,14 @@ export function connect<T extends object = object>(port: Port, own: object = {})
   /** The signals of the other side. */
   const aborts = new Map<number, AbortController>();
 
-  /** A value as it is sent; what stays here is listed in `kept`. */
-  const encode = (value: unknown, kept: number[] = []): unknown => {
-    const refer = ($: Reference["$"], more: object = {}): Reference => {
-      const id = ++last;
-      kept.push(id);
-      return { $, id, ...more };
-    };
+  /** A value as it is sent; how to forget what of it stays here is added to `forget`. */
+  const encode = (value: unknown, forget: (() => void)[] = []): unknown => {
+    const refer = ($: Reference["$"]): Reference => ({ $, id: ++last });
     const visit = (value: unknown): unknown => {
       if (typeof value === "function") {
         const reference = refer("function");
         functions.set(reference.id, value as AnyFunction);
+        forget.push(() => functions.delete(reference.id));
         return reference;
       }
       if (typeof value !== "object" || value === null || ArrayBuffer.isView(value)) return value;
@@ -108,6 +105,7 @@ export function connect<T extends object = object>(port: Port, own: object = {})
         // After the message that brings the signal there.
         if (value.aborted) queueMicrotask(tell);
         else value.addEventListener("abort", tell, { once: true });
+        forget.push(() => value.removeEventListener("abort", tell));
         return reference;
       }
       if (isIterable(value)) {
@@ -252,13 +250,13 @@ export function connect<T extends object = object>(port: Port, own: object = {})
 
   return {
     call(method, ...args) {
-      const kept: number[] = [];
+      const forget: (() => void)[] = [];
       const release = (): void => {
-        for (const id of kept) functions.delete(id);
+        for (const each of forget) each();
       };
-      return request({ kind: "call", method, args: encode(args, kept) }, release).then(
+      return request({ kind: "call", method, args: encode(args, forget) }, release).then(
         (value) => {
-          // What iterates goes on calling the functions that it was given.
+          // What iterates goes on with the functions and signals that it was given.
           if (!(typeof value === "object" && value !== null && Symbol.asyncIterator in value)) release();
           return value as never;
         },

@@ -9,17 +9,19 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { adam, dense, fromBytes, load, normalize, sequential } from "chainrule";
-import { readTable, split, statistics } from "chainrule/data";
+import { decodeImage, readTable, split, statistics } from "chainrule/data";
 import { Recorder, showNumber } from "chainrule/explain";
 import { type Browser, chromium, type Page } from "playwright-core";
 import { build } from "vite";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import { studioServer } from "../../src/cli/studio/server.ts";
 import { Scratch } from "../cli/command.ts";
 import { browserOnPath } from "../support/browser.ts";
 
 const executable = browserOnPath();
 if (executable === undefined) console.warn("skipped: the studio in a browser, since no Chromium is on the PATH");
+
+vi.setConfig({ testTimeout: 120_000 });
 
 const folder = mkdtempSync(join(tmpdir(), "chainrule-studio-page-"));
 const axe = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
@@ -80,6 +82,8 @@ describe.skipIf(executable === undefined)("the studio", () => {
       acceptDownloads: true,
     });
     const opened = await context.newPage();
+    // Another test file runs beside this one, and the page trains on both of the smallest machine's cores.
+    opened.setDefaultTimeout(60_000);
     opened.on("pageerror", (error) => faults.push(error.message));
     opened.on("console", (message) => {
       if (message.type() === "error") faults.push(message.text());
@@ -170,6 +174,10 @@ describe.skipIf(executable === undefined)("the studio", () => {
       return readFileSync((await file.path())!);
     };
     const now = await saved();
+    const [picture] = await Promise.all([page.waitForEvent("download"), page.getByTestId("picture").click()]);
+    const png = await decodeImage(readFileSync((await picture.path())!));
+    expect(png.width).toBeGreaterThan(400);
+    expect(new Set(png.data).size).toBeGreaterThan(50);
     await stepTo(80);
     expect((await saved()).equals(now)).toBe(false);
     await stepTo(180);

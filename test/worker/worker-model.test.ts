@@ -1,4 +1,5 @@
 /** A model behind a message port: what it answers is what the model itself answers, errors and aborts included. */
+import { getEventListeners } from "node:events";
 import {
   accumulate,
   adam,
@@ -130,6 +131,11 @@ test("an abort ends the run with its own reason, and leaving the loop does too",
   for await (const epoch of there.fit(train, { loss: "crossEntropy", epochs: 1e6 })) if (epoch.epoch === 2) break;
   // A second run could not begin while one is under way.
   expect(await there.fit(train, { loss: "crossEntropy", epochs: 1 })).toHaveLength(1);
+  // Nothing stays on a signal that lives longer than a run.
+  const { signal } = new AbortController();
+  await there.fit(train, { loss: "crossEntropy", signal });
+  await there.evaluate(train, { signal });
+  expect(getEventListeners(signal, "abort")).toHaveLength(0);
   const early = AbortSignal.abort();
   await expect(Promise.resolve(there.fit(train, { loss: "crossEntropy", signal: early }))).rejects.toBe(early.reason);
   there.close();

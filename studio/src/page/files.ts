@@ -46,6 +46,23 @@ export function download(name: string, content: Uint8Array | string): void {
   setTimeout(() => URL.revokeObjectURL(url), 10_000);
 }
 
+/** What is drawn in a part of the page, as one PNG: all its canvases in their places. */
+export async function pictureOf(part: HTMLElement): Promise<Uint8Array> {
+  const [scale, box] = [2, part.getBoundingClientRect()];
+  const whole = document.createElement("canvas");
+  [whole.width, whole.height] = [Math.round(box.width * scale), Math.round(box.height * scale)];
+  const context = whole.getContext("2d")!;
+  context.fillStyle = getComputedStyle(document.body).backgroundColor;
+  context.fillRect(0, 0, whole.width, whole.height);
+  context.imageSmoothingEnabled = false;
+  for (const canvas of part.querySelectorAll("canvas")) {
+    const { left, top, width, height } = canvas.getBoundingClientRect();
+    context.drawImage(canvas, (left - box.left) * scale, (top - box.top) * scale, width * scale, height * scale);
+  }
+  const blob = await new Promise<Blob | null>((done) => whole.toBlob(done, "image/png"));
+  return new Uint8Array(await blob!.arrayBuffer());
+}
+
 /** Reads or keeps a small setting; nothing where the browser keeps none. */
 export function saved(name: string, value?: string): string | undefined {
   try {
