@@ -224,6 +224,11 @@ describe.skipIf(executable === undefined)("the studio", () => {
     };
     const other = await open({ path: `#run=${encodeURIComponent(JSON.stringify(spec))}` });
     await other.getByText("Circles: 90 rows to train, 10 held out").waitFor();
+    // What is edited after a link was opened is what comes back.
+    await other.getByRole("button", { name: "Moons", exact: true }).click();
+    await other.getByText("Moons: 270 rows").waitFor();
+    await other.reload();
+    await other.getByText("Moons: 270 rows").waitFor();
     await other.context().close();
   });
 

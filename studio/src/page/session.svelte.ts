@@ -75,11 +75,18 @@ export class Session {
   async #begin(): Promise<void> {
     const query = new URLSearchParams(location.search);
     const data = query.get("data");
-    const spec = specOfLink() ?? (data !== null ? specOfData(data) : undefined) ?? keptSpec() ?? FIRST;
+    const link = specOfLink();
+    // What is edited from now on is what a reload brings back.
+    if (link) history.replaceState(null, "", location.pathname + location.search);
+    const spec = link ?? (data !== null ? specOfData(data) : undefined) ?? keptSpec() ?? FIRST;
     const paths = query.getAll("open").filter((path) => path.startsWith("/open/"));
     if (paths.length > 0) {
       await this.open(spec);
       return this.take(await Promise.all(paths.map(given)));
+    }
+    if (spec.start !== undefined) {
+      const bytes = await keptFile(spec.start).catch(() => undefined);
+      if (bytes) await this.#lab.call("readModel", spec.start, bytes).catch(() => undefined);
     }
     if (spec.data.kind === "file") {
       const bytes = await keptFile(spec.data.name).catch(() => undefined);
@@ -183,7 +190,10 @@ export class Session {
     try {
       const found = await this.#lab.call("readModel", name, bytes);
       const data: DataSpec = rows.length > 0 ? { kind: "file", name: await this.#read(rows) } : this.spec.data;
-      await this.open({ ...this.spec, loss: undefined, ...found, data });
+      const isOpen = await this.open({ ...this.spec, loss: undefined, ...found, data });
+      if (!isOpen) return;
+      await keepFile(name, bytes).catch(() => undefined);
+      if (rows.length === 1) await keepFile(rows[0].name, rows[0].bytes).catch(() => undefined);
     } catch (error) {
       this.fault = { message: (error as Error).message };
     } finally {
