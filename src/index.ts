@@ -102,6 +102,7 @@ export {
   type TrainingRun,
 } from "./train/callbacks.ts";
 export type { ClassWeights } from "./train/class-weights.ts";
+export { Epochs } from "./train/epochs.ts";
 export { type FindLearningRateOptions, findLearningRate, type LearningRateSearch } from "./train/find-learning-rate.ts";
 export type { Fit, FitObserver, FitOptions, Progress, RunningFit } from "./train/fit.ts";
 export {

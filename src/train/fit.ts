@@ -8,9 +8,9 @@ import { type CallbackOption, callbacksOf, type TrainingRun } from "./callbacks.
 import { checkFit } from "./check-arguments.ts";
 import { encodeTraining, previousOf, restoreTraining, type TrainingRecord } from "./checkpoint.ts";
 import { type ClassWeights, classWeigher } from "./class-weights.ts";
+import { Epochs } from "./epochs.ts";
 import { splitForValidation } from "./examples.ts";
 import { checkExamples, checkMeasured, healthCheck, type Warning, warnOnce } from "./health.ts";
-import { History } from "./history.ts";
 import type { InferenceModel } from "./inference-model.ts";
 import { files } from "./node-files.ts";
 import type { EpochReport, Scores } from "./scores.ts";
@@ -108,34 +108,21 @@ const LOOK_EVERY = 1000;
 const training = new WeakSet<InferenceModel>();
 
 /** A training run, from `model.fit`: awaited, it gives the history; iterated, its epochs as they come. Once only. */
-export class Fit implements AsyncIterable<EpochReport>, PromiseLike<History> {
+export class Fit extends Epochs {
   readonly #model: InferenceModel;
   readonly #data: Data | BatchSource;
   readonly #options: FitOptions;
   #started = false;
-  #result: Promise<History> | undefined;
 
   constructor(model: InferenceModel, data: Data | BatchSource, options: FitOptions) {
+    super();
     this.#model = model;
     this.#data = data;
     this.#options = options;
   }
 
-  // biome-ignore lint/suspicious/noThenProperty: being awaitable is the point of this class.
-  then<A = History, B = never>(
-    resolve?: ((history: History) => A | PromiseLike<A>) | null,
-    reject?: ((reason: unknown) => B | PromiseLike<B>) | null,
-  ): Promise<A | B> {
-    this.#result ??= (async () => {
-      const history = new History();
-      for await (const epoch of this) history.push(epoch);
-      return history;
-    })();
-    return this.#result.then(resolve, reject);
-  }
-
   /** The epochs as they come. */
-  async *[Symbol.asyncIterator](): AsyncGenerator<EpochReport> {
+  override async *[Symbol.asyncIterator](): AsyncGenerator<EpochReport> {
     if (this.#started) throw new ArgumentError("This training run has begun already; call fit again for another one.");
     this.#started = true;
     checkFit(this.#data, this.#options);

@@ -4,9 +4,9 @@ import {
   type Classified,
   type Data,
   type EpochReport,
+  Epochs,
   type EvaluateOptions,
   fromBytes,
-  History,
   type Inputs,
   Model,
   type Numbers,
@@ -157,33 +157,20 @@ export class WorkerModel {
 }
 
 /** A training run in a worker: awaited, it gives the history; iterated, its epochs as they come. Once only. */
-export class WorkerFit implements AsyncIterable<EpochReport>, PromiseLike<History> {
+export class WorkerFit extends Epochs {
   readonly #there: Endpoint<Host>;
   readonly #data: Data | BatchSource;
   readonly #options: WorkerFitOptions;
-  #result: Promise<History> | undefined;
 
   constructor(there: Endpoint<Host>, data: Data | BatchSource, options: WorkerFitOptions) {
+    super();
     this.#there = there;
     this.#data = data;
     this.#options = options;
   }
 
-  // biome-ignore lint/suspicious/noThenProperty: being awaitable is the point of this class, as of Fit.
-  then<A = History, B = never>(
-    resolve?: ((history: History) => A | PromiseLike<A>) | null,
-    reject?: ((reason: unknown) => B | PromiseLike<B>) | null,
-  ): Promise<A | B> {
-    this.#result ??= (async () => {
-      const history = new History();
-      for await (const epoch of this) history.push(epoch);
-      return history;
-    })();
-    return this.#result.then(resolve, reject);
-  }
-
   /** The epochs as they come. */
-  async *[Symbol.asyncIterator](): AsyncGenerator<EpochReport> {
+  override async *[Symbol.asyncIterator](): AsyncGenerator<EpochReport> {
     const { signal } = this.#options;
     try {
       yield* await this.#there.call("fit", this.#data, wireOptions(this.#options));
