@@ -21,7 +21,10 @@ import type { Explanation } from "./explanation.ts";
 export interface RecorderOptions {
   /** Milliseconds of training between two copies, at least; 250 unless said. What lies between is trained again. */
   readonly everyMilliseconds?: number;
-  /** Bytes that all copies together may take; 256 MB unless said. When they are full, every other one is dropped. */
+  /**
+   * Bytes that all copies together may take; 256 MB unless said. When they are full, or there are 500, every other one is
+   * dropped.
+   */
   readonly memory?: number;
 }
 
@@ -32,6 +35,9 @@ export interface RecorderCost {
   /** Spent on copying, of the run's own time. */
   readonly milliseconds: number;
 }
+
+/** Of a small network, so many copies take little, but what holds them adds up: a long run keeps no more. */
+const MOST_COPIES = 500;
 
 /** A moment of the run that can be gone back to at once. */
 interface Copy {
@@ -136,7 +142,8 @@ export class Recorder implements FitObserver {
     if (this.#skipped++ % this.#spacing !== 0) return;
     const arrays = nodesOf(run).map((node) => run.model.session.read(node) as Float32Array);
     this.#copies.push({ position, arrays });
-    if (this.cost.bytes > this.#memory && this.#copies.length > 2) {
+    const isFull = this.cost.bytes > this.#memory || this.#copies.length > MOST_COPIES;
+    if (isFull && this.#copies.length > 2) {
       this.#copies = this.#copies.filter((_, i) => i % 2 === 0);
       this.#spacing *= 2;
     }

@@ -84,6 +84,28 @@ test("the model of any moment comes back, and the step that comes next is explai
   recorder.close();
 });
 
+test("a long run keeps a bounded number of copies, and every step of it can be gone back to", async () => {
+  const recorder = new Recorder({ everyMilliseconds: 0 });
+  const model = sequential({ input: [1], seed: 1 }, [dense(1)]);
+  const line = { x: [[0], [1]], y: [0, 1] };
+  const seen: number[] = [];
+  await model.fit(line, {
+    loss: "meanSquaredError",
+    epochs: 1500,
+    batchSize: 2,
+    observer: recorder,
+    onWarning: false,
+    pace: () => {
+      seen.push(model.weight("dense_1.bias")[0]);
+      return 1;
+    },
+  });
+  expect(recorder.cost.copies).toBeLessThanOrEqual(500);
+  for (const moment of [1499, 3, 700, 701, 1111])
+    expect((await recorder.modelAt(moment)).weight("dense_1.bias")[0]).toBe(seen[moment]);
+  recorder.close();
+});
+
 test("a rate that follows the losses is what it was then, and epochs are numbered as they were", async () => {
   const recorder = new Recorder({ everyMilliseconds: 1e9 });
   const model = net();
