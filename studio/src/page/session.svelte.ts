@@ -58,6 +58,8 @@ export class Session {
   readonly #lab: Endpoint<Lab>;
   #explainedAt = 0;
   #isExplaining = false;
+  /** What was asked for last: edits that come faster than runs are opened add up. */
+  #asked: Spec | undefined;
   #looked = { row: 0, heldOut: false };
 
   constructor() {
@@ -112,6 +114,7 @@ export class Session {
   /** Begins a run anew; says whether that could be done. */
   async open(spec: Spec): Promise<boolean> {
     this.isOpening = true;
+    this.#asked = spec;
     try {
       const setup = await this.#lab.call("open", spec);
       const isOtherNet = JSON.stringify(setup.layers) !== JSON.stringify(this.setup?.layers);
@@ -127,6 +130,7 @@ export class Session {
       return true;
     } catch (error) {
       if ((error as Error).name === "AbortError") return false;
+      this.#asked = undefined;
       const { message, card } = error as Error & { card?: number };
       this.fault = { message, ...(card !== undefined && { card }) };
       return false;
@@ -138,7 +142,7 @@ export class Session {
   /** Changes the run. With other layers, or other data, it no longer begins with a model's weights. */
   edit(change: Partial<Spec>): Promise<boolean> {
     const isOther = change.layers !== undefined || change.data !== undefined;
-    return this.open({ ...this.spec, ...change, ...(isOther && { start: undefined }) });
+    return this.open({ ...(this.#asked ?? this.spec), ...change, ...(isOther && { start: undefined }) });
   }
 
   /** Begins a run anew and plays it: what a button offers is seen at once. */
@@ -165,6 +169,8 @@ export class Session {
     if (model) return this.#takeModel(model, rows);
     try {
       const name = await this.#read(files);
+      // Before the run is kept that needs it: a reload may come at any moment.
+      await keepFile(name, files.length === 1 ? files[0].bytes : new Uint8Array(0)).catch(() => undefined);
       const isOpen = await this.open({
         ...this.spec,
         data: { kind: "file", name },
@@ -172,7 +178,6 @@ export class Session {
         loss: undefined,
         heldOut: this.spec.heldOut || 0.2,
       });
-      if (isOpen) await keepFile(name, files.length === 1 ? files[0].bytes : new Uint8Array(0)).catch(() => undefined);
       if (isOpen) this.play();
     } catch (error) {
       this.table = before;
@@ -190,10 +195,9 @@ export class Session {
     try {
       const found = await this.#lab.call("readModel", name, bytes);
       const data: DataSpec = rows.length > 0 ? { kind: "file", name: await this.#read(rows) } : this.spec.data;
-      const isOpen = await this.open({ ...this.spec, loss: undefined, ...found, data });
-      if (!isOpen) return;
       await keepFile(name, bytes).catch(() => undefined);
       if (rows.length === 1) await keepFile(rows[0].name, rows[0].bytes).catch(() => undefined);
+      await this.open({ ...this.spec, loss: undefined, ...found, data });
     } catch (error) {
       this.fault = { message: (error as Error).message };
     } finally {
