@@ -269,7 +269,7 @@ export class Lab {
     return this.#past ?? this.#open.done;
   }
 
-  /** The model at the moment shown, with what was changed by hand. */
+  /** The model at the moment shown, as it was trained. */
   async #model(): Promise<Model> {
     return this.#open.modelAt(this.#moment);
   }
