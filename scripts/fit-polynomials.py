@@ -57,3 +57,8 @@ fit("TANH", np.tanh, 1e-9, half / 2, range(3, 8, 2))
 # erf x = tanh g: a relative error of g arrives in erf x made smaller by 2g / sinh 2g.
 damping = lambda x: 2 * artanh_erf(x) / np.sinh(2 * artanh_erf(x))
 fit("ARTANH_ERF", artanh_erf, 1e-6, 3.95, range(1, 18, 2), damping)
+# The largest argument of the sine that is left when multiples of a quarter turn are taken off, and its square.
+eighth = math.pi / 4 * 1.001
+fit("SIN", np.sin, 1e-9, eighth, range(3, 8, 2))
+fit("VERSINE", lambda z: 2 * (1 - np.cos(np.sqrt(z))), 1e-6, eighth**2, range(2, 5))
+fit("ATAN", np.arctan, 1e-9, math.tan(math.pi / 8) * 1.001, range(3, 10, 2))

@@ -14,6 +14,8 @@ export const uniform = (...shape: number[]): Sample => float(shape, -2, 2);
 export const positive = (...shape: number[]): Sample => float(shape, 0.1, 2);
 /** Between −2 and 2, but not near 0, where some functions have a kink or a pole. */
 export const nonzero = (...shape: number[]): Sample => float(shape, -2, 2, 0.1);
+/** Between two numbers, where a function has its domain. */
+export const between = (low: number, high: number, ...shape: number[]): Sample => float(shape, low, high);
 /** Whole numbers from 0 to n − 1. */
 export const indices = (n: number, ...shape: number[]): Sample => ({ shape, dtype: "int", low: 0, high: n, gap: 0 });
 /** Unsigned bytes. */

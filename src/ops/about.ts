@@ -14,8 +14,10 @@ import matmul from "./matmul.ts";
 import pool from "./pool.ts";
 import random from "./random.ts";
 import reduce from "./reduce.ts";
+import rounding from "./rounding.ts";
 import shape from "./shape.ts";
 import softmax from "./softmax.ts";
+import trigonometry from "./trigonometry.ts";
 
 const FILES = [
   activations,
@@ -29,8 +31,10 @@ const FILES = [
   pool,
   random,
   reduce,
+  rounding,
   shape,
   softmax,
+  trigonometry,
 ];
 
 /** By the names of ops. */

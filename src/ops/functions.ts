@@ -1,9 +1,9 @@
-/** Functions of one element: exponentials, logarithms, and the activations that are ops of their own. */
+/** Functions of one element: exponentials, logarithms, powers, and the activations that are ops of their own. */
 import type { AboutOps } from "../graph/op.ts";
 import { nonzero, positive, uniform } from "../graph/samples.ts";
 import { s } from "../graph/scalar.ts";
 import { add, div, greater, mul, select, sub } from "./arithmetic.ts";
-import { elementwise } from "./elementwise.ts";
+import { type Binary, elementwise } from "./elementwise.ts";
 
 /** eˣ. */
 export const exp = elementwise("exp", {
@@ -53,6 +53,23 @@ export const erf = elementwise("erf", {
   backward: ({ inputs: [x], dy }) => [mul(dy, mul(2 / Math.sqrt(Math.PI), exp(mul(x, mul(x, -1)))))],
 });
 
+/**
+ * a to the power of b. A negative a has powers to whole numbers only, NaN for others; a⁰ is 1 for every a. As a function
+ * of b it has the derivative y ln a for positive a, and none elsewhere.
+ */
+export const pow: Binary = elementwise("pow", {
+  forward: (a, b) => {
+    const size = s.exp(s.mul(b, s.log(s.abs(a))));
+    const isOdd = s.eq(s.sub(b, s.mul(2, s.floor(s.mul(b, 0.5)))), 1);
+    const ofNegative = s.select(s.eq(s.floor(b), b), s.select(isOdd, s.neg(size), size), Number.NaN);
+    return s.select(s.eq(b, 0), 1, s.select(s.lt(a, 0), ofNegative, size));
+  },
+  backward: ({ inputs: [a, b], y, dy }) => [
+    mul(dy, mul(b, pow(a, sub(b, 1)))),
+    select(greater(a, 0), mul(dy, mul(y, log(a))), 0),
+  ],
+});
+
 /** The same numbers as floats. Integers and bytes convert by themselves wherever an op takes them. */
 export const toFloat = elementwise("toFloat", {
   forward: (x) => x,
@@ -93,6 +110,13 @@ export default (): AboutOps => ({
   erf: {
     explain: { forward: "y = erf x", derivative: "∂y/∂x = 2/√π · e^(−x²)" },
     cases: [[uniform(2, 3)]],
+  },
+  pow: {
+    explain: { forward: "y = aᵇ", derivative: "∂y/∂a = b aᵇ⁻¹, ∂y/∂b = y ln a" },
+    cases: [
+      [positive(2, 3), uniform(2, 3)],
+      [positive(4, 5), uniform(5)],
+    ],
   },
   toFloat: {
     explain: { forward: "y = x, as a float", derivative: "∂y/∂x = 1" },

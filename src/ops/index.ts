@@ -17,8 +17,10 @@ export { matmul } from "./matmul.ts";
 export { averagePool2d, maxPool2d, type PoolingOptions, upsample2d } from "./pool.ts";
 export * from "./random.ts";
 export { max, mean } from "./reduce.ts";
+export * from "./rounding.ts";
 export * from "./shape.ts";
 export * from "./softmax.ts";
+export * from "./trigonometry.ts";
 
 /**
  * The gradients of a scalar `y` with respect to each node of `wrt`, as nodes of the same graph.

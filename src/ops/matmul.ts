@@ -1,20 +1,22 @@
-/** The matrix product, with either operand transposed on the way. */
+/** The matrix product, of two matrices or of many pairs of them, with either operand transposed on the way. */
 import { ShapeError } from "../errors.ts";
 import type { Node } from "../graph/node.ts";
 import { type AboutOps, applyOp, checkNode, defineOp } from "../graph/op.ts";
 import { uniform } from "../graph/samples.ts";
-import { type Shape, showShape, sizeOf } from "../graph/shape.ts";
-import { reshape } from "./broadcast.ts";
+import { broadcastShapes, type Shape, showShape, sizeOf } from "../graph/shape.ts";
+import { broadcastTo, reshape } from "./broadcast.ts";
 import { toFloat } from "./functions.ts";
 
 /** transposeA: a is stored as [K, M]; transposeB: b is stored as [N, K]. */
 type Transposes = { readonly transposeA?: boolean; readonly transposeB?: boolean };
 
-/** The sizes of y[M, N] = Σ over K of a[M, K] · b[K, N]. */
+/** The sizes of y[G, M, N] = Σ over K of a[G, M, K] · b[G, K, N]; one pair of matrices needs no G. */
 export function matmulSizes(a: Shape, b: Shape, { transposeA, transposeB }: Transposes) {
-  const [m, k] = transposeA ? [a[1], a[0]] : a;
-  const [n, kb] = transposeB ? b : [b[1], b[0]];
-  return { m, n, k, kb };
+  const [rows, columns] = a.slice(-2);
+  const [bRows, bColumns] = b.slice(-2);
+  const [m, k] = transposeA ? [columns, rows] : [rows, columns];
+  const [n, kb] = transposeB ? [bRows, bColumns] : [bColumns, bRows];
+  return { groups: a.length === 3 ? a[0] : 1, m, n, k, kb };
 }
 
 const shown = ({ shape }: Node, transposed = false): string => showShape(shape) + (transposed ? "ᵀ" : "");
@@ -23,54 +25,69 @@ const matmulOp = defineOp<Transposes>({
   name: "matmul",
   meaning: {
     kind: "structural",
-    epilogue: () => 1,
+    epilogue: (_, y) => y.length - 1,
     reference: ([a, b], y, transposes) => {
-      const { m, n, k } = matmulSizes(a.shape, b.shape, transposes);
+      const { groups, m, n, k } = matmulSizes(a.shape, b.shape, transposes);
       const [ai, ak] = transposes.transposeA ? [1, m] : [k, 1];
       const [bk, bj] = transposes.transposeB ? [1, k] : [n, 1];
-      for (let i = 0; i < m; i++) {
-        for (let j = 0; j < n; j++) {
-          let sum = 0;
-          for (let l = 0; l < k; l++) sum += a.data[i * ai + l * ak] * b.data[l * bk + j * bj];
-          y.data[i * n + j] = sum;
+      for (let g = 0; g < groups; g++) {
+        for (let i = 0; i < m; i++) {
+          for (let j = 0; j < n; j++) {
+            let sum = 0;
+            for (let l = 0; l < k; l++) sum += a.data[g * m * k + i * ai + l * ak] * b.data[g * k * n + l * bk + j * bj];
+            y.data[(g * m + i) * n + j] = sum;
+          }
         }
       }
     },
-    flops: ([a], [, n]) => 2 * n * sizeOf(a.shape),
+    flops: ([a], y) => 2 * y[y.length - 1] * sizeOf(a.shape),
   },
   shape: ([a, b], transposes) => {
-    const { m, n, k, kb } = matmulSizes(a.shape, b.shape, transposes);
-    if (a.shape.length !== 2 || b.shape.length !== 2 || k !== kb) {
+    const { groups, m, n, k, kb } = matmulSizes(a.shape, b.shape, transposes);
+    const rank = a.shape.length;
+    if (rank !== b.shape.length || rank < 2 || rank > 3 || k !== kb || (rank === 3 && b.shape[0] !== groups)) {
       throw new ShapeError(
         `matmul: ${shown(a, transposes.transposeA)} · ${shown(b, transposes.transposeB)} does not fit: two matrices are wanted, the second with a row for each column of the first.`,
       );
     }
-    return { shape: [m, n], dtype: "float" };
+    return { shape: rank === 3 ? [groups, m, n] : [m, n], dtype: "float" };
   },
   backward: ({ inputs: [a, b], dy, attributes: { transposeA, transposeB } }) => [
     transposeA
-      ? matmul(b, dy, { transposeA: transposeB, transposeB: true }) // daᵀ = b dyᵀ
-      : matmul(dy, b, { transposeB: !transposeB }), // da = dy bᵀ
+      ? multiply(b, dy, { transposeA: transposeB, transposeB: true }) // daᵀ = b dyᵀ
+      : multiply(dy, b, { transposeB: !transposeB }), // da = dy bᵀ
     transposeB
-      ? matmul(dy, a, { transposeA: true, transposeB: transposeA }) // dbᵀ = dyᵀ a
-      : matmul(a, dy, { transposeA: !transposeA }), // db = aᵀ dy
+      ? multiply(dy, a, { transposeA: true, transposeB: transposeA }) // dbᵀ = dyᵀ a
+      : multiply(a, dy, { transposeA: !transposeA }), // db = aᵀ dy
   ],
 });
 
+const multiply = (a: Node, b: Node, transposes: Transposes): Node => applyOp(matmulOp, [a, b], transposes);
+
 /**
- * The matrix product a[M, K] · b[K, N] = y[M, N]. If `a` has more axes, all but the last count as rows.
- * @throws ShapeError if the inner sizes differ
+ * The matrix product a[M, K] · b[K, N] = y[M, N]. Axes before the last two count many products: they broadcast, as in
+ * NumPy's matmul, [8, 1, M, K] · [4, K, N] = [8, 4, M, N]; where `b` is one matrix, all rows of `a` meet it at once.
+ * @throws ShapeError if the inner sizes differ, or leading axes that do not broadcast
  *
  * @example
  * const product = compile((a, b) => matmul(a, b));
  * const y = await product(tensor([[1, 2]]), tensor([[3], [4]])); // [[11]]
  */
 export function matmul(a: Node, b: Node, transposes: Transposes = {}): Node {
-  checkNode("An operand of matmul", a);
-  if (a.shape.length <= 2 || transposes.transposeA) return applyOp(matmulOp, [toFloat(a), toFloat(b)], transposes);
-  const rows = a.shape.slice(0, -1);
-  const y = matmul(reshape(a, [-1, a.shape[a.shape.length - 1]]), b, transposes);
-  return reshape(y, [...rows, y.shape[1]]);
+  for (const x of [a, b]) checkNode("An operand of matmul", x);
+  const [rankA, rankB] = [a.shape.length, b.shape.length];
+  if ((rankA <= 2 && rankB <= 2) || Math.min(rankA, rankB) < 2) return multiply(toFloat(a), toFloat(b), transposes);
+  if (rankB === 2 && !transposes.transposeA) {
+    const y = matmul(reshape(a, [-1, a.shape[rankA - 1]]), b, transposes);
+    return reshape(y, [...a.shape.slice(0, -1), y.shape[1]]);
+  }
+  const leading = broadcastShapes("matmul", [a.shape.slice(0, -2), b.shape.slice(0, -2)]);
+  const [x, w] = [a, b].map((operand) => {
+    const matrix = operand.shape.slice(-2);
+    return reshape(broadcastTo(operand, [...leading, ...matrix]), [sizeOf(leading), ...matrix]);
+  });
+  const y = multiply(x, w, transposes);
+  return reshape(y, [...leading, ...y.shape.slice(1)]);
 }
 
 /** What is said of these ops, and what they are tried with: for about.ts, and in no bundle that only computes. */
@@ -84,12 +101,15 @@ export default (): AboutOps => ({
       [13, 17, 10],
       [7, 33, 1],
       [32, 20, 24],
-    ].flatMap(([m, k, n]) =>
+      [3, 4, 5, 2],
+      [13, 9, 10, 3],
+      [1, 5, 33, 4],
+    ].flatMap(([m, k, n, ...groups]) =>
       [{}, { transposeA: true }, { transposeB: true }, { transposeA: true, transposeB: true }].map(
         (attributes: Transposes) => ({
           inputs: [
-            attributes.transposeA ? uniform(k, m) : uniform(m, k),
-            attributes.transposeB ? uniform(n, k) : uniform(k, n),
+            attributes.transposeA ? uniform(...groups, k, m) : uniform(...groups, m, k),
+            attributes.transposeB ? uniform(...groups, n, k) : uniform(...groups, k, n),
           ],
           attributes,
         }),

@@ -177,11 +177,21 @@ export const v128 = {
   bitselect: simd<Ternary>(0x52),
 };
 
+export const f64x2 = {
+  splat: (value: number): V128 => constant("v128", [SIMD, 0x0c], Float64Array.of(value, value)),
+  /** The first two floats in double precision. */
+  promoteLowF32x4: simd<Unary>(0x5f),
+  nearest: simd<Unary>(0x94),
+  mul: simd(0xf2),
+  sub: simd(0xf1),
+};
+
 export const i16x8 = { extendLowU8: simd<Unary>(0x89) };
 
 export const i32x4 = {
   splat: simd<(a: Int) => V128>(0x11),
   extendLowU16: simd<Unary>(0xa9),
+  eq: simd(0x37),
   shl: simd<Shift>(0xab),
   shrS: simd<Shift>(0xac),
   shrU: simd<Shift>(0xad),
@@ -190,11 +200,15 @@ export const i32x4 = {
   minS: simd(0xb6),
   /** Rounds towards zero; what does not fit becomes the nearest integer that does, NaN becomes 0. */
   truncSatF32x4: simd<Unary>(0xf8),
+  /** Two doubles as integers, then two zeros. */
+  truncSatF64x2: simd<Unary>(0xfc),
 };
 
 export const f32x4 = {
   extractLane: (a: V128, lane: number): F32 => make("f32", [SIMD, 0x1f, lane], a),
   convertI32x4: simd<Unary>(0xfa),
+  /** Two doubles as floats, then two zeros. */
+  demoteF64x2: simd<Unary>(0x5e),
   eq: simd(0x41),
   ne: simd(0x42),
   lt: simd(0x43),

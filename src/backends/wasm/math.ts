@@ -5,7 +5,7 @@
  *
  * NaN takes care of itself: `pmin` and `pmax` keep it, and what becomes of its bits is multiplied with NaN or replaced.
  */
-import { type FunctionBuilder, f32x4, i32x4, type V128, v128 } from "./assembler.ts";
+import { type FunctionBuilder, f32x4, f64x2, i32x4, type V128, v128 } from "./assembler.ts";
 
 /** a · b + c, with one rounding (`f32x4.relaxedMadd` on most processors) or two. */
 export type Madd = (a: V128, b: V128, c: V128) => V128;
@@ -26,7 +26,13 @@ export const MATH_ERRORS_ULP = {
   tanh: 2.5,
   sigmoid: 2.49,
   erf: 3.47,
+  sin: 1.5,
+  cos: 1.5,
+  atan: 2.9,
 };
+
+/** Beyond it sine and cosine lose accuracy, since multiples of π/2 are taken off in double precision. */
+export const LARGEST_ANGLE = 2 ** 20;
 
 // Coefficients, lowest power first, from scripts/fit-polynomials.py.
 /** (e^r − 1 − r) / r² for |r| ≤ ln 2 / 2, in r. */
@@ -40,6 +46,12 @@ const ARTANH_ERF = [
   0.1283792, 0.10277138, -0.00020231883, -0.000603505, 7.640077e-5, -1.8380923e-6, -5.1813794e-7, 5.4106625e-8,
   -1.6449665e-9,
 ];
+/** (sin r − r) / r³ for |r| ≤ π/4, in r². */
+const SIN = [-0.16666655, 0.008332187, -0.00019517903];
+/** (2 − 2 cos r − r²) / r⁴ for |r| ≤ π/4, in r². */
+const VERSINE = [-0.083333306, 0.0027775224, -4.892232e-5];
+/** (arctan r − r) / r³ for |r| ≤ tan π/8, in r². */
+const ATAN = [-0.33332947, 0.19977607, -0.13876419, 0.08049249];
 
 const constant = (f: FunctionBuilder, value: number): V128 => f.constant(v128.constF32(value));
 
@@ -178,3 +190,67 @@ export const log1p: VectorFunction = (f, x, madd) => {
   const y = logarithm(f, sum, i32x4.shrS(bits, 23), r, madd);
   return v128.or(y, v128.and(argument, constant(f, -0)));
 };
+
+/**
+ * π/2 in two parts; the first has so few bits that its product with a number below 2²⁰ is exact. What the double nearest
+ * to π/2 lacks, which is its cosine, counts in the second.
+ */
+const QUARTER_HIGH = Math.round((Math.PI / 2) * 2 ** 30) / 2 ** 30;
+const QUARTER_LOW = Math.PI / 2 - QUARTER_HIGH + 6.123233995736766e-17;
+
+/** x = n · π/2 + r with |r| ≤ π/4, in double precision, so that near the zeros of the sine r is exact too. */
+function quarterTurns(f: FunctionBuilder, x: V128): { n: V128; r: V128 } {
+  const both = f.let(x);
+  const [low, high] = [both, v128.shuffle32(both, both, [2, 3, 2, 3])].map((two) => {
+    const wide = f.let(f64x2.promoteLowF32x4(two));
+    const n = f.let(f64x2.nearest(f64x2.mul(wide, f.constant(f64x2.splat(2 / Math.PI)))));
+    const r = [QUARTER_HIGH, QUARTER_LOW].reduce(
+      (rest, part) => f64x2.sub(rest, f64x2.mul(n, f.constant(f64x2.splat(part)))),
+      wide as V128,
+    );
+    return { n: f.let(i32x4.truncSatF64x2(n)), r: f.let(f32x4.demoteF64x2(r)) };
+  });
+  return {
+    n: f.let(v128.shuffle32(low.n, high.n, [0, 1, 4, 5])),
+    r: f.let(v128.shuffle32(low.r, high.r, [0, 1, 4, 5])),
+  };
+}
+
+/** The sine of r + n · π/2: by turns the sine and the cosine of r, in every other half turn with the other sign. */
+function sineOf(f: FunctionBuilder, n: V128, r: V128, madd: Madd): V128 {
+  const square = f.let(f32x4.mul(r, r));
+  const sine = madd(f32x4.mul(r, square), polynomial(f, SIN, square, madd), r);
+  const versine = madd(f32x4.mul(square, square), polynomial(f, VERSINE, square, madd), square);
+  const cosine = madd(versine, constant(f, -0.5), constant(f, 1));
+  const one = integer(f, 1);
+  const odd = i32x4.eq(v128.and(n, one), one);
+  return v128.xor(v128.bitselect(cosine, sine, odd), i32x4.shl(v128.and(n, integer(f, 2)), 30));
+}
+
+export const sin: VectorFunction = (f, x, madd) => {
+  const argument = f.let(x);
+  const { n, r } = quarterTurns(f, argument);
+  // The sine of a zero, of either sign, is that zero.
+  return v128.bitselect(argument, sineOf(f, n, r, madd), f32x4.eq(argument, constant(f, 0)));
+};
+
+export const cos: VectorFunction = (f, x, madd) => {
+  const { n, r } = quarterTurns(f, x);
+  return sineOf(f, f.let(i32x4.add(n, integer(f, 1))), r, madd);
+};
+
+/** arctan a = φ + arctan((a − tan φ) / (1 + a tan φ)), with φ = 0, π/4 or π/2, whichever is nearest. */
+export const atan: VectorFunction = (f, x, madd) =>
+  odd(f, x, (a) => {
+    const positive = f.let(a);
+    const [one, minus] = [constant(f, 1), constant(f, -1)];
+    const middle = f.let(f32x4.lt(constant(f, Math.tan(Math.PI / 8)), positive));
+    const large = f.let(f32x4.lt(constant(f, Math.tan((3 * Math.PI) / 8)), positive));
+    const top = v128.bitselect(minus, f32x4.sub(positive, v128.and(middle, one)), large);
+    const bottom = v128.bitselect(positive, f32x4.add(one, v128.and(middle, positive)), large);
+    const r = f.let(f32x4.div(top, bottom));
+    const square = f.let(f32x4.mul(r, r));
+    const rest = madd(f32x4.mul(r, square), polynomial(f, ATAN, square, madd), r);
+    const turn = v128.bitselect(constant(f, Math.PI / 2), v128.and(middle, constant(f, Math.PI / 4)), large);
+    return f32x4.add(turn, rest);
+  });

@@ -1,10 +1,10 @@
 /** Renders scalar expressions to SIMD: the same expression that the reference renders to JavaScript. */
 import type { Scalar, ScalarFunction } from "../../graph/scalar.ts";
 import { type FunctionBuilder, f32x4, type V128, v128 } from "./assembler.ts";
-import { erf, exp, expm1, log, log1p, type Madd, sigmoid, tanh } from "./math.ts";
+import { atan, cos, erf, exp, expm1, log, log1p, type Madd, sigmoid, sin, tanh } from "./math.ts";
 
 /** The functions that are more than one instruction. */
-const MATH = { exp, expm1, log, log1p, tanh, sigmoid, erf };
+const MATH = { exp, expm1, log, log1p, tanh, sigmoid, erf, sin, cos, atan };
 
 /** The instructions, which have the names of their functions. */
 const INSTRUCTIONS: Record<Exclude<ScalarFunction, keyof typeof MATH | "select">, (...x: V128[]) => V128> = f32x4;

@@ -7,10 +7,11 @@
  * the way (or it is transposed beforehand), the others read it from the first-level cache. Along the rows: all panels
  * are made first, then for each few rows of y all panels. Weight gradients, large results of short sums, go along the
  * rows, so that what their epilogue reads and writes (weights and optimiser state) passes through the cache in order.
+ * Of many products, a unit is a panel of one of them; they are small, and all go down the columns.
  */
 import { matmulSizes } from "../../../ops/matmul.ts";
 import type { Step } from "../../../plan/plan.ts";
-import { type FunctionBuilder, type I32, i32, pointer, v128 } from "../assembler.ts";
+import { type FunctionBuilder, type I32, type Int, i32, pointer, v128 } from "../assembler.ts";
 import { fusedPart } from "../fused.ts";
 import type { KernelContext, Phase } from "../kernel.ts";
 import {
@@ -35,7 +36,7 @@ export function matmul(step: Step, context: KernelContext): Phase[] {
     transposeA?: boolean;
     transposeB?: boolean;
   };
-  const { m, n, k } = matmulSizes(a.shape, b.shape, { transposeA, transposeB });
+  const { groups, m, n, k } = matmulSizes(a.shape, b.shape, { transposeA, transposeB });
   const part = fusedPart(step, context);
   const tiles = rowTiles(m, context);
   const tileCount = tiles.reduce((sum, { count }) => sum + count, 0);
@@ -49,14 +50,19 @@ export function matmul(step: Step, context: KernelContext): Phase[] {
     readonly aK: number;
   }
   const [aRow, aK] = transposeA ? [4, m * 4] : [k * 4, 4];
-  const rowsOf = (row: I32): Rows => ({ address: i32.add(i32.mul(row, aRow), pointer(context.address(a))), aRow, aK });
+  const rowsOf = (row: I32, group: Int): Rows => ({
+    address: i32.add(i32.add(i32.mul(row, aRow), i32.mul(group, m * k * 4)), pointer(context.address(a))),
+    aRow,
+    aK,
+  });
 
   /** A tile reads its columns of b in b itself, or in a panel that is ready; or it makes the panel while it reads b. */
   const tile = (
     f: FunctionBuilder,
     { rows, columnCount, row, column }: { rows: number; columnCount: number; row: I32; column: I32 },
     source: { b?: I32; panel?: I32 },
-    { address, aRow, aK }: Rows = rowsOf(row),
+    { address, aRow, aK }: Rows,
+    group: Int = 0,
   ): void => {
     const sums = newTile(f, rows, columnCount);
     const aAt = f.local("i32", address);
@@ -74,18 +80,22 @@ export function matmul(step: Step, context: KernelContext): Phase[] {
       f.add(bAt, unroll * bStride);
       if (made) f.add(made, unroll * width * 4);
     });
-    finish(f, step, part, sums, { row, column, n, rowStep: 1, columnCount });
+    finish(f, step, part, sums, { row: group === 0 ? row : i32.add(row, i32.mul(group, m)), column, n, rowStep: 1, columnCount });
   };
 
-  const bColumn = (column: I32): I32 => i32.add(i32.mul(column, transposeB ? k * 4 : 4), pointer(context.address(b)));
+  const bColumn = (column: I32, group: Int = 0): I32 =>
+    i32.add(
+      i32.add(i32.mul(column, transposeB ? k * 4 : 4), i32.mul(group, k * n * 4)),
+      pointer(context.address(b)),
+    );
 
-  const pack = (f: FunctionBuilder, columnCount: number, column: I32, panel: I32): void => {
-    const [source, target] = [f.local("i32", bColumn(column)), f.local("i32", panel)];
+  const pack = (f: FunctionBuilder, columnCount: number, column: I32, panel: I32, group: Int = 0): void => {
+    const [source, target] = [f.local("i32", bColumn(column, group)), f.local("i32", panel)];
     if (transposeB) packTransposed(f, { k, rowBytes: k * 4, width, columnCount }, source, target);
     else packRows(f, { k, rowBytes: n * 4, width }, source, target);
   };
 
-  if (transposeA && tileCount > 1) {
+  if (transposeA && tileCount > 1 && groups === 1) {
     // Rows of a are brought together too: in a they stand so far apart that they would push each other out of the cache.
     const { shared, own } = divideScratch(context, strips.count * panelBytes, k * 6 * 4 + 16);
     const panelAt = (index: I32): I32 => i32.add(i32.mul(index, panelBytes), shared);
@@ -128,24 +138,26 @@ export function matmul(step: Step, context: KernelContext): Phase[] {
   const { own } = divideScratch(context, 0, usesPanel ? panelBytes : 0);
   return [
     {
-      units: strips.count,
+      units: groups * strips.count,
       emit: (f, begin, end, thread) => {
         const panel = own(f, thread);
-        f.forUp(begin, end, 1, (index) =>
-          strips.each(f, index, (column, columnCount) => {
+        f.forUp(begin, end, 1, (unit) => {
+          const group = groups === 1 ? 0 : f.let(i32.divU(unit, strips.count));
+          const strip = groups === 1 ? unit : f.let(i32.remU(unit, strips.count));
+          strips.each(f, strip, (column, columnCount) => {
             const row = f.local("i32", 0);
             const next = (rows: number, source: { b?: I32; panel?: I32 }): void => {
-              tile(f, { rows, columnCount, row, column }, source);
+              tile(f, { rows, columnCount, row, column }, source, rowsOf(row, group), group);
               f.add(row, rows);
             };
-            if (transposeB) pack(f, columnCount, column, panel);
+            if (transposeB) pack(f, columnCount, column, panel, group);
             for (const [i, { rows, count }] of tiles.entries()) {
               const makes = i === 0 && !transposeB;
-              if (makes) next(rows, { b: bColumn(column), panel: usesPanel ? panel : undefined });
+              if (makes) next(rows, { b: bColumn(column, group), panel: usesPanel ? panel : undefined });
               f.repeat(makes ? count - 1 : count, () => next(rows, { panel }));
             }
-          }),
-        );
+          });
+        });
       },
     },
   ];
