@@ -34,6 +34,10 @@ export type ErrorCode =
   | "broken-session"
   /** More memory than there is. `facts`: megabytes. */
   | "out-of-memory"
+  /** An operator of another library's file that is not known or not taken here. `facts`: operator, node, or unknown, a list. */
+  | "unknown-operator"
+  /** An input of another library's graph that decides shapes, and so must be given as a constant. `facts`: input, node. */
+  | "needs-constant"
   /** Something that this platform lacks. */
   | "unsupported"
   | "other";

@@ -1,4 +1,4 @@
-/** Ops that look things up by index: gather, its backward scatterAdd, oneHot, argmax, and toIndex, which makes indices. */
+/** Ops that look things up by index: gather, its backward scatterAdd, oneHot, argmax, topK, and toIndex, which makes indices. */
 import { noSuchRow } from "../checks.ts";
 import { ShapeError } from "../errors.ts";
 import type { DType, Node } from "../graph/node.ts";
@@ -126,6 +126,32 @@ const argmaxOp = defineOp({
 /** The index of the largest element along the last axis; the first, if several are. */
 export const argmax = (x: Node): Node => applyOp(argmaxOp, [x], {});
 
+const topKOp = defineOp<{ k: number }>({
+  name: "topK",
+  meaning: {
+    kind: "structural",
+    reference: ([x], y, { k }) => {
+      const n = x.shape[x.shape.length - 1];
+      for (let row = 0; row < x.data.length / Math.max(1, n); row++) {
+        const line = x.data.subarray(row * n, (row + 1) * n);
+        // A sort that keeps equal elements in their order.
+        const order = Array.from(line.keys()).sort((a, b) => line[b] - line[a] || a - b);
+        for (let i = 0; i < k; i++) y.data[row * k + i] = order[i];
+      }
+    },
+  },
+  shape: ([x], { k }) => {
+    checkAxis("topK", x.shape);
+    const n = x.shape[x.shape.length - 1];
+    if (!Number.isInteger(k) || k < 1 || k > n)
+      throw new ShapeError(`topK: k must be a whole number from 1 to the ${n} elements of a row; ${k} came.`);
+    return { shape: [...x.shape.slice(0, -1), k], dtype: "int" };
+  },
+});
+
+/** The places of the k largest elements along the last axis, largest first; of equal ones the first: [B, C] → [B, k] of int. */
+export const topK = (x: Node, k: number): Node => applyOp(topKOp, [x], { k });
+
 /** What is said of these ops, and what they are tried with: for about.ts, and in no bundle that only computes. */
 export default (): AboutOps => ({
   gather: {
@@ -159,5 +185,12 @@ export default (): AboutOps => ({
   argmax: {
     explain: { forward: "y = the place of the largest element", derivative: "0" },
     cases: [[uniform(5, 10)], [uniform(3, 4, 7)]],
+  },
+  topK: {
+    explain: { forward: "y = the places of the k largest elements", derivative: "0" },
+    cases: [
+      { inputs: [uniform(5, 10)], attributes: { k: 3 } },
+      { inputs: [uniform(2, 3, 6)], attributes: { k: 6 } },
+    ],
   },
 });

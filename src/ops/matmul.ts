@@ -34,7 +34,8 @@ const matmulOp = defineOp<Transposes>({
         for (let i = 0; i < m; i++) {
           for (let j = 0; j < n; j++) {
             let sum = 0;
-            for (let l = 0; l < k; l++) sum += a.data[g * m * k + i * ai + l * ak] * b.data[g * k * n + l * bk + j * bj];
+            for (let l = 0; l < k; l++)
+              sum += a.data[g * m * k + i * ai + l * ak] * b.data[g * k * n + l * bk + j * bj];
             y.data[(g * m + i) * n + j] = sum;
           }
         }

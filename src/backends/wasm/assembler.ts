@@ -127,6 +127,7 @@ export const i32 = {
   ne: integer(0x47),
   ltS: integer(0x48),
   ltU: integer(0x49),
+  gtS: integer(0x4a),
   gtU: integer(0x4b),
   geU: integer(0x4f),
   add: integer(0x6a),
@@ -134,6 +135,8 @@ export const i32 = {
   mul: integer(0x6c),
   divU: integer(0x6e),
   remU: integer(0x70),
+  and: integer(0x71),
+  or: integer(0x72),
   shrU: integer(0x76),
   /** `a` where `condition` is not 0, else `b`; both are computed. */
   select: (condition: I32, a: Int, b: Int) => select(a, b, condition),
@@ -150,7 +153,9 @@ export const f32 = {
   const: (value: number): F32 => constant("f32", [0x43], Float32Array.of(value)),
   load: load("f32", 0x2a),
   store: store<F32>(0x38),
+  eq: integer<(a: F32, b: F32) => I32>(0x5b),
   ne: integer<(a: F32, b: F32) => I32>(0x5c),
+  lt: integer<(a: F32, b: F32) => I32>(0x5d),
   gt: integer<(a: F32, b: F32) => I32>(0x5e),
   sub: instruction<(a: F32, b: F32) => F32>("f32", 0x93),
 };

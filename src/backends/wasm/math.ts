@@ -26,8 +26,8 @@ export const MATH_ERRORS_ULP = {
   tanh: 2.5,
   sigmoid: 2.49,
   erf: 3.47,
-  sin: 1.5,
-  cos: 1.5,
+  sin: 1.55,
+  cos: 1.55,
   atan: 2.9,
 };
 

@@ -1,4 +1,4 @@
-/** Kernels of the ops that look things up by index: gather, scatterAdd, oneHot, argmax, toIndex. */
+/** Kernels of the ops that look things up by index: gather, scatterAdd, oneHot, argmax, topK, toIndex. */
 import { sizeOf } from "../../../graph/shape.ts";
 import type { Step } from "../../../plan/plan.ts";
 import { beyond, f32, f32x4, i32, i32x4, v128 } from "../assembler.ts";
@@ -110,6 +110,39 @@ export function argmax({ root }: Step, context: KernelContext): Phase[] {
         });
       });
       f.emit(i32.store(i32.mul(i, 4), best, context.address(root!)));
+    }),
+  ];
+}
+
+/** A unit is a row. Each place after the first is that of the largest element which comes after the one before. */
+export function topK({ root }: Step, context: KernelContext): Phase[] {
+  const [x] = root!.inputs;
+  const [n, k] = [x.shape.at(-1)!, root!.shape.at(-1)!];
+  const from = context.address(x);
+  return [
+    eachUnit(sizeOf(root!.shape) / k, (f, i) => {
+      const row = f.let(i32.mul(i, n * 4));
+      const before = f.local("i32", -1);
+      const limit = f.local("f32", f32.const(Number.POSITIVE_INFINITY));
+      const target = f.local("i32", i32.mul(i, k * 4));
+      f.repeat(k, () => {
+        const best = f.local("i32", -1);
+        const largest = f.local("f32", f32.const(Number.NEGATIVE_INFINITY));
+        f.forUp(0, n, 1, (j) => {
+          const value = f.let(f32.load(i32.add(row, i32.mul(j, 4)), from));
+          // After the one before: smaller, or as large and further on. Then the first of the largest of those.
+          const isNext = i32.or(f32.lt(value, limit), i32.and(f32.eq(value, limit), i32.gtS(j, before)));
+          const isBest = i32.or(f32.gt(value, largest), i32.ltS(best, 0));
+          f.if(i32.and(isNext, isBest), () => {
+            f.set(largest, value);
+            f.set(best, j);
+          });
+        });
+        f.set(limit, largest);
+        f.set(before, best);
+        f.emit(i32.store(target, best, context.address(root!)));
+        f.add(target, 4);
+      });
     }),
   ];
 }

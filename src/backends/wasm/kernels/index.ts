@@ -2,7 +2,7 @@
 import type { Kernel } from "../kernel.ts";
 import { conv2d, conv2dInputGradient } from "./conv.ts";
 import { concat, pad, slice, transpose } from "./copy.ts";
-import { argmax, gather, oneHot, scatterAdd, toIndex } from "./gather.ts";
+import { argmax, gather, oneHot, scatterAdd, toIndex, topK } from "./gather.ts";
 import { conv2dKernelGradient } from "./kernel-gradient.ts";
 import { matmul } from "./matmul.ts";
 import { averagePool2d, averagePool2dGradient, maxPool2d, maxPool2dGradient, maxPool2dPick } from "./pool.ts";
@@ -27,5 +27,6 @@ export const KERNELS: Readonly<Record<string, Kernel>> = {
   scatterAdd,
   slice,
   toIndex,
+  topK,
   transpose,
 };

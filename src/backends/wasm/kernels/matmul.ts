@@ -80,14 +80,17 @@ export function matmul(step: Step, context: KernelContext): Phase[] {
       f.add(bAt, unroll * bStride);
       if (made) f.add(made, unroll * width * 4);
     });
-    finish(f, step, part, sums, { row: group === 0 ? row : i32.add(row, i32.mul(group, m)), column, n, rowStep: 1, columnCount });
+    finish(f, step, part, sums, {
+      row: group === 0 ? row : i32.add(row, i32.mul(group, m)),
+      column,
+      n,
+      rowStep: 1,
+      columnCount,
+    });
   };
 
   const bColumn = (column: I32, group: Int = 0): I32 =>
-    i32.add(
-      i32.add(i32.mul(column, transposeB ? k * 4 : 4), i32.mul(group, k * n * 4)),
-      pointer(context.address(b)),
-    );
+    i32.add(i32.add(i32.mul(column, transposeB ? k * 4 : 4), i32.mul(group, k * n * 4)), pointer(context.address(b)));
 
   const pack = (f: FunctionBuilder, columnCount: number, column: I32, panel: I32, group: Int = 0): void => {
     const [source, target] = [f.local("i32", bColumn(column, group)), f.local("i32", panel)];

@@ -1,0 +1,134 @@
+/** Operators that bring values to mean 0 and variance 1, or to size 1; and dropout. */
+import { constant } from "../../../graph/leaf.ts";
+import type { Node } from "../../../graph/node.ts";
+import { add, div, exp, log, mean, mul, pad, reshape, slice, sqrt, sub } from "../../../ops/index.ts";
+import type { Call, Operators } from "../call.ts";
+import { Value } from "../value.ts";
+import { range } from "./moving.ts";
+
+/** Mean and variance along axes, which stay as ones. */
+function moments(x: Node, axes: readonly number[]): { average: Node; variance: Node; centred: Node } {
+  const average = mean(x, axes, true);
+  const centred = sub(x, average);
+  return { average, centred, variance: mean(mul(centred, centred), axes, true) };
+}
+
+/** One number for each channel [C], to lie along axis 1 of an array of some rank. */
+const perChannel = (x: Node, rank: number): Node => reshape(x, [-1, ...Array<number>(rank - 2).fill(1)]);
+
+function batchNormalization(call: Call): Value[] {
+  const x = call.value(0);
+  const [scale, bias, mean0, variance0] = [1, 2, 3, 4].map((i) => call.node(i));
+  const [epsilon, momentum] = [call.number("epsilon", 1e-5), call.number("momentum", 0.9)];
+  const training = call.version >= 14 ? call.number("training_mode", 0) !== 0 : call.outputs > 1;
+  const rank = x.shape.length;
+  if (training) {
+    const axes = [0, ...range(rank).slice(2)];
+    const { average, variance } = moments(x.node, axes);
+    const [m, v] = [reshape(average, mean0.shape), reshape(variance, variance0.shape)];
+    const running = (old: Node, next: Node): Node => add(mul(momentum, old), mul(1 - momentum, next));
+    const y = normalized(x, { scale, bias, mean: m, variance: v }, epsilon);
+    return [y, new Value(running(mean0, m), x.type), new Value(running(variance0, v), x.type)];
+  }
+  return [normalized(x, { scale, bias, mean: mean0, variance: variance0 }, epsilon)];
+}
+
+function normalized(
+  x: Value,
+  { scale, bias, mean, variance }: Readonly<Record<"scale" | "bias" | "mean" | "variance", Node>>,
+  epsilon: number,
+): Value {
+  const factor = div(scale, sqrt(add(variance, epsilon)));
+  if (x.isChannelsLast) return x.map((node) => add(mul(sub(node, mean), factor), bias));
+  const rank = x.shape.length;
+  const of = (node: Node): Node => perChannel(node, rank);
+  return x.map((node) => add(mul(sub(node, of(mean)), of(factor)), of(bias)));
+}
+
+function instanceNormalization(call: Call): Value {
+  const x = call.value(0);
+  const rank = x.shape.length;
+  const { centred, variance } = moments(x.node, range(rank).slice(2));
+  const y = div(centred, sqrt(add(variance, call.number("epsilon", 1e-5))));
+  return new Value(add(mul(y, perChannel(call.node(1), rank)), perChannel(call.node(2), rank)), x.type);
+}
+
+function groupNormalization(call: Call): Value {
+  const x = call.value(0);
+  const [b, c, ...rest] = x.shape;
+  const groups = call.number("num_groups", 1);
+  const { centred, variance } = moments(reshape(x.node, [b, groups, -1]), [2]);
+  const y = div(centred, sqrt(add(variance, call.number("epsilon", 1e-5))));
+  const [scale, bias] = [call.node(1), call.node(2)];
+  // Before version 21 there was one number for each group.
+  if (scale.shape[0] === groups && groups !== c) {
+    const of = (node: Node): Node => reshape(node, [groups, 1]);
+    return new Value(reshape(add(mul(y, of(scale)), of(bias)), x.shape), x.type);
+  }
+  const whole = reshape(y, [b, c, ...rest]);
+  return new Value(add(mul(whole, perChannel(scale, x.shape.length)), perChannel(bias, x.shape.length)), x.type);
+}
+
+function layerNormalization(call: Call): Value[] {
+  const x = call.value(0);
+  const axes = range(x.shape.length).slice(call.axis(call.number("axis", -1), x.shape));
+  const { average, centred, variance } = moments(x.node, axes);
+  const deviation = sqrt(add(variance, call.number("epsilon", 1e-5)));
+  const y = mul(div(centred, deviation), call.node(1));
+  const bias = call.optional(2);
+  return [
+    new Value(bias ? add(y, bias.node) : y, x.type),
+    new Value(average, x.type),
+    new Value(div(1, deviation), x.type),
+  ];
+}
+
+function rmsNormalization(call: Call): Value {
+  const x = call.value(0);
+  const axes = range(x.shape.length).slice(call.axis(call.number("axis", -1), x.shape));
+  const size = sqrt(add(mean(mul(x.node, x.node), axes, true), call.number("epsilon", 1e-5)));
+  return new Value(mul(div(x.node, size), call.node(1)), x.type);
+}
+
+/** Divides by a power of the squares of the neighbouring channels (Krizhevsky et al., 2012). */
+function localResponse(call: Call): Value {
+  const x = call.value(0);
+  const size = call.number("size", 1);
+  const [alpha, beta, bias] = [call.number("alpha", 1e-4), call.number("beta", 0.75), call.number("bias", 1)];
+  const along = (n: number): number[] => x.shape.map((_, axis) => (axis === 1 ? n : 0));
+  const before = Math.floor((size - 1) / 2);
+  const squares = pad(mul(x.node, x.node), along(before), along(size - 1 - before));
+  const total = range(size)
+    .map((i) => slice(squares, along(i), x.shape))
+    .reduce((a, b) => add(a, b));
+  const power = exp(mul(-beta, log(add(bias, mul(alpha / size, total)))));
+  return new Value(mul(x.node, power), x.type);
+}
+
+function meanVariance(call: Call): Value {
+  const x = call.value(0);
+  const axes = (call.numbers("axes") ?? [0, 2, 3]).map((axis) => call.axis(axis, x.shape));
+  const { centred, variance } = moments(x.node, axes);
+  return new Value(div(centred, sqrt(add(variance, 1e-9))), x.type);
+}
+
+/** Lets everything through, as at inference. Where the file itself says that it trains, only a ratio of 0 is certain. */
+function dropout(call: Call): Value[] {
+  const x = call.value(0);
+  const training = call.known(2)?.[0] ?? 0;
+  const ratio = call.known(1)?.[0] ?? call.number("ratio", 0.5);
+  if (training && ratio > 0) call.fail("dropout that is told to drop draws numbers of its own");
+  const kept = new Value(constant(1, x.shape), "bool");
+  return [x, kept];
+}
+
+export const NORMALIZATION: Operators = {
+  BatchNormalization: batchNormalization,
+  Dropout: dropout,
+  GroupNormalization: groupNormalization,
+  InstanceNormalization: instanceNormalization,
+  LayerNormalization: layerNormalization,
+  LRN: localResponse,
+  MeanVarianceNormalization: meanVariance,
+  RMSNormalization: rmsNormalization,
+};

@@ -1,0 +1,99 @@
+/**
+ * What flows through an ONNX graph while it becomes one of ours: nodes with ONNX's type of elements. All numbers are
+ * floats in our graphs; whole numbers stay whole in them (exact up to 2²⁴ in single precision), truth is 1.
+ */
+import { evaluate } from "../../backends/reference/reference.ts";
+import { constant, constantArray, fillValue, isConstant } from "../../graph/leaf.ts";
+import { type Node, topologicalOrder } from "../../graph/node.ts";
+import { type Shape, sizeOf } from "../../graph/shape.ts";
+import { add, ceil, floor, less, mul, select, sub, transpose } from "../../ops/index.ts";
+import type { ElementType } from "./format.ts";
+import type { OnnxTensor } from "./tensors.ts";
+
+/** The order of axes that brings channels from the second place to the last, and the one that brings them back. */
+const toLast = (rank: number): number[] => [0, ...Array.from({ length: rank - 2 }, (_, i) => i + 2), 1];
+const toSecond = (rank: number): number[] => [0, rank - 1, ...Array.from({ length: rank - 2 }, (_, i) => i + 1)];
+
+/** A value of the graph. Images of a convolution's result lie with their channels last until an op needs ONNX's order. */
+export class Value {
+  readonly type: ElementType;
+  /** [B, C, …], as ONNX has it. */
+  readonly #first: Node | undefined;
+  /** [B, …, C]. */
+  readonly #last: Node | undefined;
+
+  constructor(node: Node, type: ElementType, channels: "second" | "last" = "second") {
+    this.type = type;
+    this.#first = channels === "second" ? node : undefined;
+    this.#last = channels === "last" ? node : undefined;
+  }
+
+  /** The value in ONNX's order of axes. */
+  get node(): Node {
+    return this.#first ?? transpose(this.#last!, toSecond(this.#last!.shape.length));
+  }
+
+  /** The value with channels last: [B, …, C]. */
+  get channelsLast(): Node {
+    return this.#last ?? transpose(this.#first!, toLast(this.#first!.shape.length));
+  }
+
+  /** Whether it lies with channels last. */
+  get isChannelsLast(): boolean {
+    return !this.#first;
+  }
+
+  /** In ONNX's order of axes. */
+  get shape(): Shape {
+    if (this.#first) return this.#first.shape;
+    const { shape } = this.#last!;
+    return toSecond(shape.length).map((axis) => shape[axis]);
+  }
+
+  /** What an op that works element by element makes of it, however it lies. */
+  map(change: (node: Node) => Node, type = this.type): Value {
+    return this.#first ? new Value(change(this.#first), type) : new Value(change(this.#last!), type, "last");
+  }
+
+  /** Its elements, where they do not depend on any input or parameter. */
+  get known(): readonly number[] | undefined {
+    const { node } = this;
+    if (!isConstant(node)) return undefined;
+    const fill = fillValue(node);
+    return fill === undefined
+      ? Array.from(constantArray(node)!)
+      : Array.from({ length: sizeOf(node.shape) }, () => fill);
+  }
+}
+
+export const isFloat = (type: ElementType): boolean => /float|double/.test(type);
+
+/** The value of an array of the file. */
+export const valueOf = ({ shape, data, type }: Pick<OnnxTensor, "shape" | "data" | "type">): Value =>
+  new Value(constant(data, shape), type);
+
+/** Whole numbers as a value. */
+export const integers = (values: readonly number[], shape: Shape = [values.length]): Value =>
+  new Value(constant(Float64Array.from(values), shape), "int64");
+
+/** What is computed from constants alone is computed at once. */
+export function folded(value: Value): Value {
+  const { node, type } = value;
+  if (isConstant(node)) return value;
+  const data = evaluate(topologicalOrder([node]), "float64", noLeaf)(node);
+  return new Value(constant(data, node.shape, node.dtype), type);
+}
+
+const noLeaf = (): never => {
+  throw new Error("A constant depends on no input.");
+};
+
+/** Bytes begin again at 0 where they overflow. */
+export function wrapped(node: Node, type: ElementType): Node {
+  if (type !== "uint8" && type !== "int8") return node;
+  const below = type === "int8" ? 128 : 0;
+  return sub(node, mul(256, floor(mul(add(node, below), 1 / 256))));
+}
+
+/** x without its fraction, towards 0. */
+export const truncated = (x: Node): Node => select(less(x, 0), ceil(x), floor(x));
