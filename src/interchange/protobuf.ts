@@ -123,7 +123,8 @@ function messageOf(reader: Reader, schema: Schema, depth: number): Message {
       continue;
     }
     const { name, type, repeated } = field;
-    const list = repeated ? ((message[name] ??= []) as unknown[]) : undefined;
+    if (repeated && !message[name]) message[name] = [];
+    const list = repeated ? (message[name] as unknown[]) : undefined;
     if (isNumber(type) && wire === BYTES) {
       // Numbers packed one after the other.
       const piece = reader.piece();

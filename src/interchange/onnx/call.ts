@@ -2,74 +2,104 @@
 import { ArgumentError, DataError } from "../../errors.ts";
 import type { Node } from "../../graph/node.ts";
 import type { Shape } from "../../graph/shape.ts";
-import type { AttributeProto, GraphProto, NodeProto } from "./format.ts";
-import { type OnnxTensor, readTensor } from "./tensors.ts";
+import type { PlainArray } from "./tensors.ts";
 import type { Value } from "./value.ts";
 
-const utf8 = new TextDecoder();
+/** What an attribute holds. */
+export type Attribute = number | string | readonly number[] | readonly string[] | PlainArray | OnnxSubgraph;
+export type NodeAttributes = Readonly<Record<string, Attribute>>;
+
+/** A node, as plain data. An input or output that is left out has an empty name. */
+export interface OnnxNode {
+  /** The operator; one of no standard has its domain before it, `com.example.Fold`. */
+  readonly op: string;
+  readonly name: string;
+  readonly inputs: readonly string[];
+  readonly outputs: readonly string[];
+  readonly attributes: NodeAttributes;
+  /** In a function, the attributes that are those of the call, by their names here. */
+  readonly taken?: Readonly<Record<string, string>>;
+}
+
+/** A graph that is an attribute. */
+export interface OnnxSubgraph {
+  readonly nodes: readonly OnnxNode[];
+  readonly inputs: readonly string[];
+  readonly outputs: readonly string[];
+  readonly arrays: Readonly<Record<string, PlainArray>>;
+}
 
 /** The name of a node for messages: its own, or that of its first result. */
-export const nodeName = ({ name, output }: NodeProto): string => name || (output?.find(Boolean) ?? "");
+export const nodeName = ({ name, outputs }: OnnxNode): string => name || (outputs.find(Boolean) ?? "");
 
-export class Call {
-  readonly proto: NodeProto;
-  /** The version of the operator set. */
+interface CallContext {
+  /** The version of the operators. */
   readonly version: number;
-  readonly inputs: readonly (Value | undefined)[];
   /** Whether batch statistics are taken, and dropout drops, where the node leaves it to the caller. */
   readonly training: boolean;
+  readonly batch?: { readonly written: number; readonly now: number } | undefined;
   /** Runs a graph that is an attribute, on these values. */
-  readonly runGraph: (graph: GraphProto, inputs: readonly Value[]) => Value[];
-  readonly #attributes: ReadonlyMap<string, AttributeProto>;
+  readonly runGraph: (graph: OnnxSubgraph, inputs: readonly Value[]) => Value[];
+}
 
-  constructor(
-    proto: NodeProto,
-    inputs: readonly (Value | undefined)[],
-    context: { version: number; training: boolean; runGraph: Call["runGraph"] },
-  ) {
-    this.proto = proto;
+export class Call {
+  readonly node: OnnxNode;
+  readonly inputs: readonly (Value | undefined)[];
+  readonly version: number;
+  readonly training: boolean;
+  readonly batch: CallContext["batch"];
+  readonly runGraph: CallContext["runGraph"];
+
+  constructor(node: OnnxNode, inputs: readonly (Value | undefined)[], context: CallContext) {
+    this.node = node;
     this.inputs = inputs;
     this.version = context.version;
     this.training = context.training;
+    this.batch = context.batch;
     this.runGraph = context.runGraph;
-    this.#attributes = new Map(proto.attribute?.map((attribute) => [attribute.name, attribute]));
   }
 
   /** How many results are wanted, empty names left out at the end. */
   get outputs(): number {
-    return (this.proto.output ?? []).reduce((last, name, i) => (name ? i + 1 : last), 0);
+    return this.node.outputs.reduce((last, name, i) => (name ? i + 1 : last), 0);
+  }
+
+  #attribute(name: string): Attribute | undefined {
+    return this.has(name) ? this.node.attributes[name] : undefined;
   }
 
   has(attribute: string): boolean {
-    return this.#attributes.has(attribute);
+    return Object.hasOwn(this.node.attributes, attribute);
   }
 
   number(name: string, otherwise: number): number {
-    const { i, f } = this.#attributes.get(name) ?? {};
-    return i ?? f ?? (this.has(name) ? 0 : otherwise);
+    const value = this.#attribute(name);
+    return typeof value === "number" ? value : otherwise;
   }
 
   numbers(name: string): readonly number[] | undefined {
-    const attribute = this.#attributes.get(name);
-    return attribute && (attribute.ints ?? attribute.floats ?? []);
+    const value = this.#attribute(name);
+    return Array.isArray(value) ? value : undefined;
   }
 
   text(name: string, otherwise: string): string {
-    const s = this.#attributes.get(name)?.s;
-    return s ? utf8.decode(s) : otherwise;
+    const value = this.#attribute(name);
+    return typeof value === "string" ? value : otherwise;
   }
 
   texts(name: string): readonly string[] | undefined {
-    return this.#attributes.get(name)?.strings?.map((s) => utf8.decode(s));
+    const value = this.#attribute(name);
+    return Array.isArray(value) ? value : undefined;
   }
 
-  tensor(name: string): OnnxTensor | undefined {
-    const t = this.#attributes.get(name)?.t;
-    return t && readTensor(t);
+  array(name: string): PlainArray | undefined {
+    const value = this.#attribute(name);
+    return typeof value === "object" && "data" in value ? value : undefined;
   }
 
-  graph(name: string): GraphProto {
-    return this.#attributes.get(name)?.g ?? this.fail(`its attribute "${name}" is missing`);
+  graph(name: string): OnnxSubgraph {
+    const value = this.#attribute(name);
+    return typeof value === "object" && "nodes" in value ? value : this.fail(`its attribute "${name}" is missing`);
   }
 
   /** An operand that must be there. */
@@ -78,7 +108,7 @@ export class Call {
   }
 
   /** The node of an operand that must be there, in ONNX's order of axes. */
-  node(i: number): Node {
+  operand(i: number): Node {
     return this.value(i).node;
   }
 
@@ -92,10 +122,10 @@ export class Call {
     if (!value) return undefined;
     const { known } = value;
     if (known) return known;
-    const operand = this.proto.input?.[i] ?? "";
+    const operand = this.node.inputs[i] ?? "";
     throw new ArgumentError(
       `${this.title}: its operand "${operand}" decides what is computed, and must be known when the model is read. Give it as a constant: { constants: { ${JSON.stringify(operand)}: [...] } }.`,
-      { code: "needs-constant", facts: { input: operand, node: nodeName(this.proto) } },
+      { code: "needs-constant", facts: { input: operand, node: nodeName(this.node) } },
     );
   }
 
@@ -112,12 +142,12 @@ export class Call {
   }
 
   get title(): string {
-    return `${this.proto.opType} (${nodeName(this.proto)})`;
+    return `${this.node.op} (${nodeName(this.node)})`;
   }
 
   /** Throws a `DataError` that names the node. */
   fail(what: string): never {
-    const facts = { operator: this.proto.opType, node: nodeName(this.proto) };
+    const facts = { operator: this.node.op, node: nodeName(this.node) };
     throw new DataError(`${this.title}: ${what}.`, {}, { code: "unknown-operator", facts });
   }
 }

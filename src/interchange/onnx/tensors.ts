@@ -11,6 +11,19 @@ export interface OnnxTensor {
   readonly data: Float32Array | Float64Array;
 }
 
+/** A small array as plain JSON, which has no infinities and no NaN: these are texts. */
+export interface PlainArray {
+  readonly type: ElementType;
+  readonly shape: Shape;
+  readonly data: readonly (number | string)[];
+}
+
+export const plainArray = ({ type, shape, data }: Omit<OnnxTensor, "name">): PlainArray => ({
+  type,
+  shape,
+  data: Array.from(data, (value) => (Number.isFinite(value) ? value : String(value))),
+});
+
 /** Finds the bytes of arrays that lie in a file beside the model, by the name that the model gives. */
 export type ExternalData = (location: string) => Uint8Array;
 

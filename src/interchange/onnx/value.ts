@@ -8,7 +8,7 @@ import { type Node, topologicalOrder } from "../../graph/node.ts";
 import { type Shape, sizeOf } from "../../graph/shape.ts";
 import { add, ceil, floor, less, mul, select, sub, transpose } from "../../ops/index.ts";
 import type { ElementType } from "./format.ts";
-import type { OnnxTensor } from "./tensors.ts";
+import type { OnnxTensor, PlainArray } from "./tensors.ts";
 
 /** The order of axes that brings channels from the second place to the last, and the one that brings them back. */
 const toLast = (rank: number): number[] => [0, ...Array.from({ length: rank - 2 }, (_, i) => i + 2), 1];
@@ -55,6 +55,11 @@ export class Value {
     return this.#first ? new Value(change(this.#first), type) : new Value(change(this.#last!), type, "last");
   }
 
+  /** Whether it depends on no input and no parameter. */
+  get isConstant(): boolean {
+    return isConstant(this.#first ?? this.#last!);
+  }
+
   /** Its elements, where they do not depend on any input or parameter. */
   get known(): readonly number[] | undefined {
     const { node } = this;
@@ -69,8 +74,11 @@ export class Value {
 export const isFloat = (type: ElementType): boolean => /float|double/.test(type);
 
 /** The value of an array of the file. */
-export const valueOf = ({ shape, data, type }: Pick<OnnxTensor, "shape" | "data" | "type">): Value =>
+export const valueOfTensor = ({ shape, data, type }: Pick<OnnxTensor, "shape" | "data" | "type">): Value =>
   new Value(constant(data, shape), type);
+
+export const valueOfArray = ({ shape, data, type }: PlainArray): Value =>
+  new Value(constant(Float64Array.from(data, Number), shape), type);
 
 /** Whole numbers as a value. */
 export const integers = (values: readonly number[], shape: Shape = [values.length]): Value =>

@@ -4,7 +4,7 @@ import type { Node } from "../../../graph/node.ts";
 import { broadcastShapes, type Shape, sizeOf } from "../../../graph/shape.ts";
 import { broadcastTo, concat, reshape, select, sub, transpose } from "../../../ops/index.ts";
 import type { Call, Operators } from "../call.ts";
-import { integers, Value, valueOf } from "../value.ts";
+import { integers, Value, valueOfArray } from "../value.ts";
 import { padded, range, reversed, rowNumbers, runningSum, stride, take } from "./moving.ts";
 
 const like = (x: Value, node: Node): Value => new Value(node, x.type);
@@ -174,8 +174,8 @@ function shapeOf(call: Call): Value {
 }
 
 function constantOf(call: Call): Value {
-  const tensor = call.tensor("value");
-  if (tensor) return valueOf(tensor);
+  const array = call.array("value");
+  if (array) return valueOfArray(array);
   if (call.has("value_float")) return new Value(constant(call.number("value_float", 0)), "float");
   if (call.has("value_int")) return integers([call.number("value_int", 0)], []);
   const floats = call.numbers("value_floats");
@@ -185,8 +185,8 @@ function constantOf(call: Call): Value {
 }
 
 function constantOfShape(call: Call): Value {
-  const { data: [value] = [0], type = "float" } = call.tensor("value") ?? {};
-  return new Value(constant(value, call.known(0)!), type);
+  const { node, type } = valueOfArray(call.array("value") ?? { type: "float", shape: [1], data: [0] });
+  return new Value(broadcastTo(reshape(node, []), call.known(0)!), type);
 }
 
 function rangeOf(call: Call): Value {
@@ -299,7 +299,7 @@ export const ARRANGEMENT: Operators = {
   Split: splitUp,
   Squeeze: squeezed,
   Tile: tiled,
-  Transpose: (call) => like(call.value(0), transpose(call.node(0), call.numbers("perm"))),
+  Transpose: (call) => like(call.value(0), transpose(call.operand(0), call.numbers("perm"))),
   Trilu: triangle,
   Unsqueeze: unsqueezed,
 };

@@ -20,7 +20,7 @@ export function product(a: Node, b: Node): Node {
 function gemm(call: Call): Value {
   const scaled = (x: Node, factor: number): Node => (factor === 1 ? x : mul(factor, x));
   const transposes = { transposeA: call.number("transA", 0) !== 0, transposeB: call.number("transB", 0) !== 0 };
-  const y = scaled(matmul(call.node(0), call.node(1), transposes), call.number("alpha", 1));
+  const y = scaled(matmul(call.operand(0), call.operand(1), transposes), call.number("alpha", 1));
   const c = call.optional(2);
   const beta = call.number("beta", 1);
   return new Value(c && beta !== 0 ? add(y, scaled(c.node, beta)) : y, call.value(0).type);
@@ -61,7 +61,7 @@ function einsum(call: Call): Value {
   const equation = call.text("equation", "").replaceAll(" ", "");
   const [left, right] = equation.split("->");
   const terms = left.split(",");
-  const values = call.inputs.map((_, i) => call.node(i));
+  const values = call.inputs.map((_, i) => call.operand(i));
   // The axes of an ellipsis get letters that no equation has, aligned at the last.
   const rest = Math.max(
     0,
@@ -114,5 +114,5 @@ function einsum(call: Call): Value {
 export const LINEAR: Operators = {
   Einsum: einsum,
   Gemm: gemm,
-  MatMul: (call) => new Value(product(call.node(0), call.node(1)), call.value(0).type),
+  MatMul: (call) => new Value(product(call.operand(0), call.operand(1)), call.value(0).type),
 };

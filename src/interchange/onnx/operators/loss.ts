@@ -8,7 +8,7 @@ import { alongLast, range } from "./moving.ts";
 
 /** −Σ weight · ln p of the right classes, of logarithms [B, C, …] and classes [B, …], as the attribute says: each, summed, or the mean. */
 function negativeLikelihood(call: Call, logs: Node): Node {
-  const labels = call.node(1);
+  const labels = call.operand(1);
   const classes = logs.shape[1];
   const order = [0, ...range(logs.shape.length).slice(2), 1];
   const last = transpose(logs, order); // [B, …, C]
@@ -32,6 +32,6 @@ function crossEntropy(call: Call): Value[] {
 }
 
 export const LOSS: Operators = {
-  NegativeLogLikelihoodLoss: (call) => new Value(negativeLikelihood(call, call.node(0)), call.value(0).type),
+  NegativeLogLikelihoodLoss: (call) => new Value(negativeLikelihood(call, call.operand(0)), call.value(0).type),
   SoftmaxCrossEntropyLoss: crossEntropy,
 };

@@ -18,7 +18,7 @@ const perChannel = (x: Node, rank: number): Node => reshape(x, [-1, ...Array<num
 
 function batchNormalization(call: Call): Value[] {
   const x = call.value(0);
-  const [scale, bias, mean0, variance0] = [1, 2, 3, 4].map((i) => call.node(i));
+  const [scale, bias, mean0, variance0] = [1, 2, 3, 4].map((i) => call.operand(i));
   const [epsilon, momentum] = [call.number("epsilon", 1e-5), call.number("momentum", 0.9)];
   const training = call.version >= 14 ? call.number("training_mode", 0) !== 0 : call.outputs > 1;
   const rank = x.shape.length;
@@ -50,7 +50,7 @@ function instanceNormalization(call: Call): Value {
   const rank = x.shape.length;
   const { centred, variance } = moments(x.node, range(rank).slice(2));
   const y = div(centred, sqrt(add(variance, call.number("epsilon", 1e-5))));
-  return new Value(add(mul(y, perChannel(call.node(1), rank)), perChannel(call.node(2), rank)), x.type);
+  return new Value(add(mul(y, perChannel(call.operand(1), rank)), perChannel(call.operand(2), rank)), x.type);
 }
 
 function groupNormalization(call: Call): Value {
@@ -59,7 +59,7 @@ function groupNormalization(call: Call): Value {
   const groups = call.number("num_groups", 1);
   const { centred, variance } = moments(reshape(x.node, [b, groups, -1]), [2]);
   const y = div(centred, sqrt(add(variance, call.number("epsilon", 1e-5))));
-  const [scale, bias] = [call.node(1), call.node(2)];
+  const [scale, bias] = [call.operand(1), call.operand(2)];
   // Before version 21 there was one number for each group.
   if (scale.shape[0] === groups && groups !== c) {
     const of = (node: Node): Node => reshape(node, [groups, 1]);
@@ -74,7 +74,7 @@ function layerNormalization(call: Call): Value[] {
   const axes = range(x.shape.length).slice(call.axis(call.number("axis", -1), x.shape));
   const { average, centred, variance } = moments(x.node, axes);
   const deviation = sqrt(add(variance, call.number("epsilon", 1e-5)));
-  const y = mul(div(centred, deviation), call.node(1));
+  const y = mul(div(centred, deviation), call.operand(1));
   const bias = call.optional(2);
   return [
     new Value(bias ? add(y, bias.node) : y, x.type),
@@ -87,7 +87,7 @@ function rmsNormalization(call: Call): Value {
   const x = call.value(0);
   const axes = range(x.shape.length).slice(call.axis(call.number("axis", -1), x.shape));
   const size = sqrt(add(mean(mul(x.node, x.node), axes, true), call.number("epsilon", 1e-5)));
-  return new Value(mul(div(x.node, size), call.node(1)), x.type);
+  return new Value(mul(div(x.node, size), call.operand(1)), x.type);
 }
 
 /** Divides by a power of the squares of the neighbouring channels (Krizhevsky et al., 2012). */

@@ -91,7 +91,7 @@ function resizedAlong(x: Node, axis: Axis, call: Call, mode: string, coordinates
 function axesOf(call: Call): Axis[] {
   const { shape } = call.value(0);
   const axes = (call.numbers("axes") ?? range(shape.length)).map((axis) => call.axis(axis, shape));
-  const [regionAt, scalesAt] = call.version >= 11 && call.proto.opType === "Resize" ? [1, 2] : [undefined, 1];
+  const [regionAt, scalesAt] = call.version >= 11 && call.node.op === "Resize" ? [1, 2] : [undefined, 1];
   const nonempty = (list: readonly number[] | undefined) => (list?.length ? list : undefined);
   const given = nonempty(call.numbers("scales") ?? call.known(scalesAt));
   const sizes = call.version >= 11 ? nonempty(call.known(3)) : undefined;

@@ -105,13 +105,13 @@ function recurrent(call: Call, kind: keyof typeof KINDS): Value[] {
   const { cell, gates, activations: usual, states: stateCount } = KINDS[kind];
   const { type } = call.value(0);
   const batchFirst = call.number("layout", 0) !== 0;
-  const given = call.node(0);
+  const given = call.operand(0);
   const x = batchFirst ? transpose(given, [1, 0, 2]) : given; // [T, B, I]
   const [steps, batch] = x.shape;
   const directionName = call.text("direction", "forward");
   const count = directionName === "bidirectional" ? 2 : 1;
-  const w = call.node(1);
-  const hidden = call.number("hidden_size", call.node(2).shape[2]);
+  const w = call.operand(1);
+  const hidden = call.number("hidden_size", call.operand(2).shape[2]);
   const lengths = call.known(4);
   const names = call.texts("activations") ?? Array.from({ length: count }, () => usual).flat();
   const limit = call.number("clip", 0);
@@ -205,9 +205,9 @@ function attention(call: Call): Value[] {
   const flat = shape.length === 3;
   const heads = call.number("q_num_heads", shape[1]);
   const keyHeads = call.number("kv_num_heads", call.value(1).shape[1]);
-  const q = flat ? intoHeads(call.node(0), heads) : call.node(0);
+  const q = flat ? intoHeads(call.operand(0), heads) : call.operand(0);
   const [k, v] = [1, 2].map((i) => {
-    const now = flat ? intoHeads(call.node(i), keyHeads) : call.node(i);
+    const now = flat ? intoHeads(call.operand(i), keyHeads) : call.operand(i);
     const past = call.optional(3 + i);
     return past ? concat([past.node, now], 2) : now;
   });
@@ -260,13 +260,13 @@ function maskOf(call: Call, batch: number, rows: number, columns: number): Node 
 function rotaryEmbedding(call: Call): Value {
   const { type, shape } = call.value(0);
   const flat = shape.length === 3;
-  const x = flat ? intoHeads(call.node(0), call.number("num_heads", 0)) : call.node(0); // [B, H, T, D]
+  const x = flat ? intoHeads(call.operand(0), call.number("num_heads", 0)) : call.operand(0); // [B, H, T, D]
   const [b, h, t, d] = x.shape;
   const turned = call.number("rotary_embedding_dim", 0) || d;
   const half = turned / 2;
   const positions = call.optional(3);
   const angle = (i: number): Node => {
-    const cache = call.node(i);
+    const cache = call.operand(i);
     const rows = positions ? gather(cache, asRows(positions.node, cache.shape[0])) : cache; // [B, T, half]
     return reshape(rows, [b, 1, t, rows.shape[2]]);
   };
