@@ -27,8 +27,8 @@ export interface OnnxGraph {
 
 export interface ApplyOptions {
   readonly training?: boolean;
-  /** Called with each result, by the node that it comes from. */
-  readonly visit?: (node: OnnxNode, results: readonly Value[]) => void;
+  /** Called after each node, with its operands and results. */
+  readonly visit?: (node: OnnxNode, inputs: readonly (Value | undefined)[], results: readonly Value[]) => void;
   /** The number of samples that the file was written for, and the number that there are now. */
   readonly batch?: { readonly written: number; readonly now: number };
 }
@@ -68,7 +68,7 @@ export function applyGraph(graph: OnnxGraph, given: ReadonlyMap<string, Value>, 
         name === "" ? undefined : found(scope, name, `the node "${nodeName(node)}"`),
       );
       const results = resultsOf(withAttributes(node, own), inputs, scope, own);
-      options.visit?.(node, results);
+      options.visit?.(node, inputs, results);
       for (const [i, name] of node.outputs.entries()) {
         if (name === "") continue;
         if (!results[i]) throw new DataError(`${node.op} (${nodeName(node)}) gives no result number ${i + 1}.`);
@@ -134,3 +134,11 @@ function withAttributes(node: OnnxNode, given: NodeAttributes): OnnxNode {
   for (const [name, of] of Object.entries(node.taken)) if (Object.hasOwn(given, of)) attributes[name] = given[of];
   return { ...node, attributes };
 }
+
+/** All names that a node reads, those within its graphs too. */
+export const nodeNames = (node: OnnxNode): string[] => [
+  ...node.inputs,
+  ...Object.values(node.attributes).flatMap((attribute) =>
+    typeof attribute === "object" && "nodes" in attribute ? attribute.nodes.flatMap(nodeNames) : [],
+  ),
+];

@@ -4,16 +4,24 @@ import type { Node } from "../../../graph/node.ts";
 import { broadcastShapes, type Shape, sizeOf } from "../../../graph/shape.ts";
 import { broadcastTo, concat, reshape, select, sub, transpose } from "../../../ops/index.ts";
 import type { Call, Operators } from "../call.ts";
+import { OURS } from "../layouts.ts";
 import { integers, Value, valueOfArray } from "../value.ts";
 import { padded, range, reversed, rowNumbers, runningSum, stride, take } from "./moving.ts";
 
 const like = (x: Value, node: Node): Value => new Value(node, x.type);
 
+/** Images with channels last as rows, where what follows takes them in that order. */
+const rows = (x: Value): Value => like(x, reshape(x.channelsLast, [x.shape[0], -1]));
+
 function reshaped(call: Call): Value {
   const x = call.value(0);
+  if (call.has(OURS)) return rows(x);
   const wanted = call.knownOr("shape", 1) ?? [];
   const keepZero = call.number("allowzero", 0) !== 0;
   const shape = wanted.map((n, i) => (n === 0 && !keepZero ? x.shape[i] : n));
+  // A file that was written for one batch has its size in such shapes; it is that of the batch at hand.
+  const { batch } = call;
+  if (batch && shape[0] === batch.written && sizeOf(shape) !== sizeOf(x.shape)) shape[0] = batch.now;
   const free = shape.indexOf(-1);
   if (free < 0) return like(x, reshape(x.node, shape));
   const others = shape.reduce((size, n, i) => (i === free ? size : size * n), 1);
@@ -22,6 +30,7 @@ function reshaped(call: Call): Value {
 
 function flattened(call: Call): Value {
   const x = call.value(0);
+  if (call.has(OURS)) return rows(x);
   const axis = call.number("axis", 1);
   const split = axis < 0 ? axis + x.shape.length : axis;
   return like(x, reshape(x.node, [sizeOf(x.shape.slice(0, split)), sizeOf(x.shape.slice(split))]));

@@ -24,6 +24,7 @@ import {
   transpose,
 } from "../../../ops/index.ts";
 import type { Call, Operators } from "../call.ts";
+import { OURS } from "../layouts.ts";
 import { Value } from "../value.ts";
 import { range, rowNumbers } from "./moving.ts";
 import { asImages, placed, seen, type Way, wayOf, windowsOf } from "./windows.ts";
@@ -43,10 +44,13 @@ function convolution(call: Call): Value {
   const bias = call.optional(2);
   const groups = call.number("group", 1);
   const rank = x.shape.length;
-  const way = wayOf(call, x.shape.slice(2), w.shape.slice(2));
+  // A kernel that lies as ours do is [KH, KW, I, O].
+  const isOurs = call.has(OURS);
+  const window = isOurs ? w.shape.slice(4 - rank, 2) : w.shape.slice(2);
+  const way = wayOf(call, x.shape.slice(2), window);
   if (rank > 4) return new Value(withBias(volumes(x.node, w.node, way, groups), bias?.node, 1), x.type);
   const { stride, padding, dilation } = asImages(way);
-  const y = conv2d(image(x.channelsLast), kernelOf(w.node), { stride, padding, dilation, groups });
+  const y = conv2d(image(x.channelsLast), isOurs ? w.node : kernelOf(w.node), { stride, padding, dilation, groups });
   const z = bias ? add(y, bias.node) : y;
   return new Value(sequence(z, rank), x.type, "last");
 }

@@ -1,0 +1,3 @@
+/** `chainrule/interchange`: other people's models in, one's own out. */
+export { type FromOnnxOptions, fromOnnx } from "./onnx/from-onnx.ts";
+export type { ExternalData } from "./onnx/tensors.ts";
