@@ -7,7 +7,7 @@ export default defineConfig({
     alias: [
       { find: /^chainrule$/, replacement: source("index.ts") },
       { find: /^chainrule\/data\/node$/, replacement: source("data/node.ts") },
-      { find: /^chainrule\/(data|explain|worker)$/, replacement: source("$1/index.ts") },
+      { find: /^chainrule\/(data|explain|interchange|worker)$/, replacement: source("$1/index.ts") },
     ],
   },
   test: {

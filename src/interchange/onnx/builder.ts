@@ -1,0 +1,118 @@
+/** Writes an ONNX graph node by node: names, arrays that are written once, sizes that hang on the batch. */
+import type { Shape } from "../../graph/shape.ts";
+import type { AttributeProto, NodeProto, TensorProto } from "./format.ts";
+import { writeTensor } from "./tensors.ts";
+
+export type AttributeValue = number | string | readonly number[];
+
+export class GraphBuilder {
+  readonly nodes: NodeProto[] = [];
+  readonly arrays: TensorProto[] = [];
+  readonly version: number;
+  /** The batch that the graph was built for: sizes that are multiples of it grow with the batch. */
+  readonly #batch: number;
+  readonly #input: string;
+  readonly #names = new Map<string, number>();
+  readonly #constants = new Map<string, string>();
+  #size: string | undefined;
+
+  constructor(version: number, input: string, batch: number) {
+    this.version = version;
+    this.#input = input;
+    this.#batch = batch;
+    this.fresh(input);
+  }
+
+  /** A name that nothing else has. */
+  fresh(wanted: string): string {
+    const name = wanted || "value";
+    const number = this.#names.get(name) ?? 0;
+    this.#names.set(name, number + 1);
+    return number === 0 ? name : this.fresh(`${name}_${number}`);
+  }
+
+  /** Adds a node of one result, and gives its name. */
+  add(
+    op: string,
+    inputs: readonly string[],
+    attributes: Readonly<Record<string, AttributeValue | undefined>> = {},
+    name = op.toLowerCase(),
+  ): string {
+    const output = this.fresh(name);
+    const attribute = Object.entries(attributes).flatMap(([key, value]) =>
+      value === undefined ? [] : [attributeOf(key, value)],
+    );
+    this.nodes.push({ opType: op, name: output, input: [...inputs], output: [output], attribute });
+    return output;
+  }
+
+  /** An array of floats, such as a weight. */
+  array(name: string, data: Float32Array | Float64Array, shape: Shape): string {
+    const own = this.fresh(name);
+    this.arrays.push(writeTensor({ name: own, type: "float", shape, data }));
+    return own;
+  }
+
+  /** A number, or several whole ones; each array is written once. */
+  constant(
+    values: number | readonly number[],
+    type: "float" | "int64" = Array.isArray(values) ? "int64" : "float",
+  ): string {
+    const list = typeof values === "number" ? [values] : values;
+    const shape = typeof values === "number" ? [] : [list.length];
+    const key = `${type}:${shape}:${list.map((value) => (Object.is(value, -0) ? "-0" : value))}`;
+    let name = this.#constants.get(key);
+    if (!name) {
+      name = this.fresh(type === "float" ? "number" : "numbers");
+      this.arrays.push(writeTensor({ name, type, shape, data: Float64Array.from(list) }));
+      this.#constants.set(key, name);
+    }
+    return name;
+  }
+
+  /** Whether a size grows with the batch. */
+  grows(size: number): boolean {
+    return size > 0 && size % this.#batch === 0;
+  }
+
+  /** A shape as an operand, for `Reshape`: at most one size that grows may stand as −1. */
+  shape(shape: Shape): string {
+    const growing = shape.filter((n) => this.grows(n)).length;
+    if (growing === 1) return this.constant(shape.map((n) => (this.grows(n) ? -1 : n)));
+    return this.wholeShape(shape);
+  }
+
+  /** A shape as an operand, every size written out. */
+  wholeShape(shape: Shape): string {
+    if (!shape.some((n) => this.grows(n))) return this.constant(shape);
+    this.#size ??= this.add("Shape", [this.#input], this.version >= 15 ? { start: 0, end: 1 } : {}, "batch_size");
+    // Before version 15 the whole shape comes.
+    const size = this.version >= 15 ? this.#size : this.#firstOf(this.#size);
+    const parts = shape.map((n) => {
+      if (!this.grows(n)) return this.constant([n]);
+      return n === this.#batch ? size : this.add("Mul", [size, this.constant([n / this.#batch])]);
+    });
+    return parts.length === 1 ? parts[0] : this.add("Concat", parts, { axis: 0 }, "shape");
+  }
+
+  #first: string | undefined;
+
+  #firstOf(whole: string): string {
+    this.#first ??= this.add("Slice", [whole, this.constant([0]), this.constant([1])], {}, "batch_size");
+    return this.#first;
+  }
+}
+
+const INT = 2;
+const FLOAT = 1;
+const STRING = 3;
+const INTS = 7;
+
+/** Attributes that are floats even where their value is whole. */
+const FLOATS = new Set(["alpha", "beta", "epsilon", "value_float"]);
+
+function attributeOf(name: string, value: AttributeValue): AttributeProto {
+  if (typeof value === "string") return { name, type: STRING, s: new TextEncoder().encode(value) };
+  if (typeof value !== "number") return { name, type: INTS, ints: [...value] };
+  return FLOATS.has(name) ? { name, type: FLOAT, f: value } : { name, type: INT, i: value };
+}

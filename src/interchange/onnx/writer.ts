@@ -1,0 +1,241 @@
+/** Writes the nodes of our graphs as nodes of ONNX: elementwise ops here, others as their forms say. */
+import { PlatformError } from "../../errors.ts";
+import { constantArray, fillValue, isVariable } from "../../graph/leaf.ts";
+import { type Node, nameOf, topologicalOrder } from "../../graph/node.ts";
+import { inputScalar, type Scalar, type ScalarFunction } from "../../graph/scalar.ts";
+import { sizeOf, stridesOf } from "../../graph/shape.ts";
+import type { GraphBuilder } from "./builder.ts";
+
+/** Ops that ONNX has under another name, with the same operands. */
+const SAME: Readonly<Record<string, string>> = {
+  abs: "Abs",
+  acos: "Acos",
+  acosh: "Acosh",
+  add: "Add",
+  asin: "Asin",
+  asinh: "Asinh",
+  atan: "Atan",
+  atanh: "Atanh",
+  ceil: "Ceil",
+  cos: "Cos",
+  cosh: "Cosh",
+  div: "Div",
+  erf: "Erf",
+  exp: "Exp",
+  floor: "Floor",
+  log: "Log",
+  maximum: "Max",
+  minimum: "Min",
+  mul: "Mul",
+  neg: "Neg",
+  pow: "Pow",
+  relu: "Relu",
+  round: "Round",
+  sigmoid: "Sigmoid",
+  sign: "Sign",
+  sin: "Sin",
+  sinh: "Sinh",
+  softplus: "Softplus",
+  softsign: "Softsign",
+  sqrt: "Sqrt",
+  sub: "Sub",
+  tan: "Tan",
+  tanh: "Tanh",
+};
+
+/** Where a value lies in the ONNX graph. */
+export interface Written {
+  /** By its name with our order of axes, and with channels second: [B, C, H, W]. */
+  last?: string;
+  second?: string;
+}
+
+/** How an op is written. */
+export type Form = (node: Node, writer: Writer) => Written;
+
+/** The values of a parameter, and its name. */
+interface Weight {
+  readonly name: string;
+  readonly data: Float32Array;
+}
+
+const TO_SECOND = [0, 3, 1, 2];
+const TO_LAST = [0, 2, 3, 1];
+
+export class Writer {
+  readonly graph: GraphBuilder;
+  readonly #values = new Map<Node, Written>();
+  readonly #weight: (variable: Node) => Weight;
+
+  readonly #forms: Readonly<Record<string, Form>>;
+
+  /**
+   * @param weight the values of a variable, and its name
+   * @param forms how structural and composite ops are written, by their names
+   */
+  constructor(graph: GraphBuilder, weight: (variable: Node) => Weight, forms: Readonly<Record<string, Form>>) {
+    this.graph = graph;
+    this.#weight = weight;
+    this.#forms = forms;
+  }
+
+  set(node: Node, name: string): void {
+    this.#values.set(node, { last: name });
+  }
+
+  /** The name of a value as we have it. */
+  first(node: Node): string {
+    const written = this.#values.get(node) ?? this.#leaf(node);
+    written.last ??= this.graph.add("Transpose", [written.second!], { perm: TO_LAST });
+    return written.last;
+  }
+
+  /** The name of images [B, H, W, C] with channels second. */
+  images(node: Node): string {
+    const written = this.#values.get(node)!;
+    written.second ??= this.graph.add("Transpose", [this.first(node)], { perm: TO_SECOND });
+    return written.second;
+  }
+
+  #leaf(node: Node): Written {
+    const graph = this.graph;
+    const fill = fillValue(node);
+    const array = constantArray(node);
+    const written: Written = {};
+    if (fill !== undefined && node.shape.every((n) => n === 1 || graph.grows(n)) && node.shape.length === 0)
+      written.last = graph.constant(fill);
+    else if (fill !== undefined)
+      written.last = graph.add("Expand", [graph.constant(fill), graph.wholeShape(node.shape)], {}, "filled");
+    else if (array) written.last = graph.array("constant", Float32Array.from(array), node.shape);
+    else if (isVariable(node)) {
+      const { name, data } = this.#weight(node);
+      written.last = graph.array(name, data, node.shape);
+    } else throw new PlatformError(`toOnnx: "${nameOf(node)}" is no value of the model.`);
+    this.#values.set(node, written);
+    return written;
+  }
+
+  /** A weight with its axes in another order: turned at once where it is a parameter. */
+  turned(node: Node, order: readonly number[]): string {
+    if (!isVariable(node)) return this.graph.add("Transpose", [this.first(node)], { perm: order });
+    const { name, data } = this.#weight(node);
+    const shape = order.map((axis) => node.shape[axis]);
+    const [from, to] = [stridesOf(node.shape), stridesOf(shape)];
+    const turned = Float32Array.from(data, (_, i) => {
+      const place = order.reduce((at, axis, k) => at + (Math.floor(i / to[k]) % shape[k]) * from[axis], 0);
+      return data[place];
+    });
+    return this.graph.array(name, turned, shape);
+  }
+
+  write(node: Node): void {
+    const { op, inputs } = node;
+    if (op.meaning.kind === "leaf" || this.#values.has(node)) return;
+    if (op.meaning.kind === "elementwise") {
+      this.#values.set(node, this.#elementwise(node));
+      return;
+    }
+    const form = this.#forms[op.name];
+    if (form) {
+      this.#values.set(node, form(node, this));
+      return;
+    }
+    if (op.meaning.kind !== "composite")
+      throw new PlatformError(
+        `toOnnx: the op "${op.name}" (${nameOf(node)}) has no form in ONNX. Leave its layer out, or make it of other ops.`,
+      );
+    const made = op.meaning.lower(inputs, node.attributes as never);
+    for (const part of topologicalOrder([made], (x) => this.#values.has(x))) this.write(part);
+    this.#values.set(node, this.#values.get(made) ?? this.#leaf(made));
+  }
+
+  /** Whether images lie with channels second already. */
+  isImages(node: Node): boolean {
+    return this.#values.get(node)?.second !== undefined;
+  }
+
+  /** An elementwise op, on images as they lie; operands of other shapes must be one number, or one for each channel. */
+  #elementwise(node: Node): Written {
+    const { inputs, shape } = node;
+    const areImages = shape.length === 4 && inputs.some((x) => x.shape.length === 4 && this.isImages(x));
+    const perChannel = (x: Node): boolean => sizeOf(x.shape) === 1 || (x.shape.length === 1 && x.shape[0] === shape[3]);
+    const stays = areImages && inputs.every((x) => x.shape.length === 4 || perChannel(x));
+    if (!stays)
+      return {
+        last: this.#scalar(
+          node,
+          inputs.map((x) => this.first(x)),
+        ),
+      };
+    const operands = inputs.map((x) => {
+      if (x.shape.length === 4) return this.images(x);
+      const own = this.first(x);
+      return sizeOf(x.shape) === 1 ? own : this.graph.add("Reshape", [own, this.graph.constant([shape[3], 1, 1])]);
+    });
+    return { second: this.#scalar(node, operands) };
+  }
+
+  #scalar({ op, inputs, attributes, shape }: Node, operands: readonly string[]): string {
+    const graph = this.graph;
+    const name = op.name;
+    const same = SAME[name];
+    if (same) return graph.add(same, operands, {}, name);
+    // A conversion, or a repetition, of floats.
+    if (name === "toFloat")
+      return graph.add(
+        inputs[0].dtype === "float" ? "Identity" : "Cast",
+        operands,
+        inputs[0].dtype === "float" ? {} : { to: 1 },
+        name,
+      );
+    if (name === "broadcastTo") return graph.add("Expand", [...operands, graph.wholeShape(shape)], {}, name);
+    if (op.meaning.kind !== "elementwise") throw new Error("Not elementwise.");
+    const scalar = op.meaning.scalar(attributes as never, ...inputs.map((_, i) => inputScalar(i)));
+    return scalarNodes(graph, scalar, operands);
+  }
+}
+
+/** The functions of scalar expressions that ONNX has. */
+const FUNCTIONS: Readonly<Partial<Record<ScalarFunction, string>>> = {
+  add: "Add",
+  sub: "Sub",
+  mul: "Mul",
+  div: "Div",
+  min: "Min",
+  max: "Max",
+  neg: "Neg",
+  abs: "Abs",
+  sqrt: "Sqrt",
+  floor: "Floor",
+  exp: "Exp",
+  log: "Log",
+  tanh: "Tanh",
+  sigmoid: "Sigmoid",
+  erf: "Erf",
+  sin: "Sin",
+  cos: "Cos",
+  atan: "Atan",
+  lt: "Less",
+  le: "LessOrEqual",
+  eq: "Equal",
+  select: "Where",
+};
+
+/** A scalar expression as nodes; parts that occur twice are written once. */
+function scalarNodes(graph: GraphBuilder, whole: Scalar, operands: readonly string[]): string {
+  const done = new Map<Scalar, string>();
+  const write = (e: Scalar): string => {
+    if (e.kind === "input") return operands[e.index];
+    if (e.kind === "constant") return graph.constant(e.value);
+    const known = done.get(e);
+    if (known) return known;
+    const parts = e.operands.map(write);
+    let name: string;
+    if (e.name === "expm1") name = graph.add("Sub", [graph.add("Exp", parts), graph.constant(1)]);
+    else if (e.name === "log1p") name = graph.add("Log", [graph.add("Add", [...parts, graph.constant(1)])]);
+    else name = graph.add(FUNCTIONS[e.name]!, parts);
+    done.set(e, name);
+    return name;
+  };
+  return write(whole);
+}

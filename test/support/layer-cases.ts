@@ -1,0 +1,168 @@
+/** One network of one layer for each way in which a kind of layer is used: what tests of all layers go through. */
+import {
+  activation,
+  averagePool1d,
+  averagePool2d,
+  batchNorm,
+  block,
+  branches,
+  chain,
+  conv1d,
+  conv2d,
+  conv2dTranspose,
+  dense,
+  depthwiseConv2d,
+  dropout,
+  embedding,
+  flatten,
+  globalAveragePool1d,
+  globalAveragePool2d,
+  globalMaxPool1d,
+  globalMaxPool2d,
+  type Layer,
+  layerNorm,
+  maxPool1d,
+  maxPool2d,
+  merge,
+  normalize,
+  rescale,
+  reshape,
+  residual,
+  spatialDropout,
+  upsampling2d,
+  zeroPadding2d,
+} from "chainrule";
+import type { Shape } from "../../src/graph/shape.ts";
+
+/** A layer, and what it makes of what. */
+export interface LayerCase {
+  readonly layer: Layer;
+  readonly input: Shape;
+  readonly output: Shape;
+  /** A shape that it cannot take, where there is one. */
+  readonly bad?: Shape;
+  /** Whole numbers below this as input, instead of any numbers. */
+  readonly below?: number;
+}
+
+const image = [6, 5, 4];
+const notImage = { input: image, bad: [7] };
+/** By the kinds of layers. */
+export const LAYER_CASES: Readonly<Record<string, readonly LayerCase[]>> = {
+  dense: [
+    { layer: dense(3), input: [5], output: [3], bad: [5, 2] },
+    { layer: dense(3, { activation: "gelu", bias: 0.1, l1: 0.01, l2: 0.1 }), input: [5], output: [3], bad: [] },
+    { layer: dense(3, { activation: "softmax", bias: false }), input: [5], output: [3], bad: [5, 2] },
+  ],
+  activation: [
+    { layer: activation("mish"), input: [4, 3], output: [4, 3] },
+    { layer: activation("softmax"), input: [4, 3], output: [4, 3] },
+  ],
+  dropout: [{ layer: dropout(0.4), input: [9], output: [9] }],
+  spatialDropout: [{ layer: spatialDropout(0.4), input: image, output: image }],
+  flatten: [{ layer: flatten(), input: image, output: [120] }],
+  reshape: [{ layer: reshape([2, -1]), input: image, output: [2, 60], bad: [3] }],
+  rescale: [{ layer: rescale(0.5), input: image, output: image }],
+  normalize: [{ layer: normalize({ mean: [1, 2], deviation: [2, 0.5] }), input: [3, 2], output: [3, 2], bad: [3] }],
+  batchNorm: [
+    { layer: batchNorm(), input: [5], output: [5], bad: [] },
+    { layer: batchNorm({ momentum: 0.5, epsilon: 1e-3 }), input: image, output: image, bad: [] },
+  ],
+  layerNorm: [
+    { layer: layerNorm(), input: [5], output: [5], bad: [] },
+    { layer: layerNorm(), input: [3, 6], output: [3, 6], bad: [] },
+  ],
+  embedding: [{ layer: embedding(7, 3), input: [4], output: [4, 3], below: 7 }],
+  conv2d: [
+    { layer: conv2d(3, 3), ...notImage, output: [4, 3, 3] },
+    {
+      layer: conv2d(6, [3, 2], { padding: "same", stride: 2, groups: 2, activation: "tanh", l2: 0.1 }),
+      ...notImage,
+      output: [3, 3, 6],
+      bad: [6, 5, 3],
+    },
+    { layer: conv2d(2, 2, { dilation: 2, padding: 1, bias: false }), ...notImage, output: [6, 5, 2], bad: [7] },
+  ],
+  depthwiseConv2d: [
+    {
+      layer: depthwiseConv2d(3, { multiplier: 2, padding: "same", activation: "relu" }),
+      ...notImage,
+      output: [6, 5, 8],
+    },
+    { layer: depthwiseConv2d(3), ...notImage, output: [4, 3, 4] },
+  ],
+  conv1d: [
+    { layer: conv1d(3, 4, { padding: "same", activation: "silu" }), input: [9, 2], output: [9, 3], bad: [9] },
+    { layer: conv1d(4, 3, { stride: 2, groups: 2 }), input: [9, 2], output: [4, 4], bad: [9, 3] },
+  ],
+  conv2dTranspose: [
+    { layer: conv2dTranspose(3, 2, { stride: 2, activation: "elu" }), ...notImage, output: [12, 10, 3] },
+    { layer: conv2dTranspose(2, 3, { stride: 2, padding: "same" }), ...notImage, output: [12, 10, 2] },
+    { layer: conv2dTranspose(6, 3, { groups: 2 }), ...notImage, output: [8, 7, 6], bad: [6, 5, 3] },
+  ],
+  maxPool2d: [
+    { layer: maxPool2d(), ...notImage, output: [3, 2, 4] },
+    { layer: maxPool2d(3, { stride: 1, padding: "same" }), ...notImage, output: image },
+  ],
+  averagePool2d: [{ layer: averagePool2d([2, 1], { padding: "same" }), ...notImage, output: [3, 5, 4] }],
+  maxPool1d: [
+    { layer: maxPool1d(), input: [9, 3], output: [4, 3], bad: [9] },
+    { layer: maxPool1d(3, { stride: 1, padding: "same" }), input: [9, 3], output: [9, 3], bad: image },
+  ],
+  averagePool1d: [{ layer: averagePool1d(4, { stride: 3, padding: [1, 2] }), input: [9, 3], output: [3, 3], bad: [9] }],
+  globalAveragePool1d: [{ layer: globalAveragePool1d(), input: [9, 3], output: [3], bad: [9] }],
+  globalMaxPool1d: [{ layer: globalMaxPool1d(), input: [9, 3], output: [3], bad: [9] }],
+  globalAveragePool2d: [{ layer: globalAveragePool2d(), ...notImage, output: [4] }],
+  globalMaxPool2d: [{ layer: globalMaxPool2d(), ...notImage, output: [4] }],
+  zeroPadding2d: [
+    {
+      layer: zeroPadding2d([
+        [1, 0],
+        [2, 1],
+      ]),
+      ...notImage,
+      output: [7, 8, 4],
+    },
+  ],
+  upsampling2d: [{ layer: upsampling2d([2, 1]), ...notImage, output: [12, 5, 4] }],
+  chain: [{ layer: chain([dense(4, { activation: "tanh" }), dense(2)]), input: [3], output: [2], bad: [3, 2] }],
+  residual: [
+    { layer: residual([dense(5, { activation: "tanh" }), dense(3)]), input: [3], output: [3], bad: [4] },
+    {
+      layer: residual([conv2d(6, 3, { padding: "same", bias: false }), batchNorm()], { projection: conv2d(6, 1) }),
+      ...notImage,
+      output: [6, 5, 6],
+    },
+  ],
+  branches: [
+    {
+      layer: branches([dense(2), chain([dense(3, { activation: "relu" }), dense(4)])]),
+      input: [3],
+      output: [6],
+      bad: [],
+    },
+    {
+      layer: branches([dense(2), dense(2, { activation: "sigmoid" })], { merge: "multiply" }),
+      input: [3],
+      output: [2],
+      bad: [],
+    },
+  ],
+  block: [
+    {
+      // The same layer twice: y = W(Wx) + x.
+      layer: block((x) => {
+        const shared = dense(3);
+        return merge("add", x.to(shared).to(shared), x);
+      }),
+      input: [3],
+      output: [3],
+      bad: [4],
+    },
+  ],
+  merge: [
+    { layer: block((x) => merge("average", x.to(dense(2)), x.to(dense(2)), x.to(dense(2)))), input: [3], output: [2] },
+    { layer: block((x) => merge("maximum", x.to(dense(2)), x.to(dense(2)))), input: [3], output: [2] },
+    { layer: block((x) => merge("concat", x, x.to(dense(2)))), input: [3], output: [5] },
+  ],
+};

@@ -1,0 +1,33 @@
+/** ONNX Runtime, where it is installed: what our files are computed with, to compare. */
+
+/** Runs a model of one input and one output. */
+export type RunOnnx = (model: Uint8Array, x: Float32Array, shape: readonly number[]) => Promise<Float32Array>;
+
+interface Runtime {
+  InferenceSession: {
+    create(
+      model: Uint8Array,
+      options: object,
+    ): Promise<{
+      inputNames: string[];
+      outputNames: string[];
+      run(feeds: Record<string, unknown>): Promise<Record<string, { data: Float32Array }>>;
+    }>;
+  };
+  Tensor: new (type: string, data: Float32Array, shape: readonly number[]) => unknown;
+}
+
+export const WITHOUT_RUNTIME =
+  "onnxruntime-node is not installed; ONNXRUNTIME_NODE_INSTALL=skip npm install --no-save onnxruntime-node@1.30 brings it.";
+
+/** undefined where it is not installed. */
+export async function onnxRuntime(): Promise<RunOnnx | undefined> {
+  const name = "onnxruntime-node";
+  const runtime = (await import(/* @vite-ignore */ name).catch(() => undefined)) as Runtime | undefined;
+  if (!runtime) return undefined;
+  return async (model, x, shape) => {
+    const session = await runtime.InferenceSession.create(model, { logSeverityLevel: 3, intraOpNumThreads: 1 });
+    const results = await session.run({ [session.inputNames[0]]: new runtime.Tensor("float32", x, shape) });
+    return results[session.outputNames[0]].data;
+  };
+}
