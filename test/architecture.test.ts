@@ -19,7 +19,8 @@ const ARROWS: Record<string, readonly string[]> = {
   train: [".", "graph", "ops", "plan", "backends", "nn", "optim", "data"],
   explain: [".", "graph", "ops", "plan", "backends", "nn", "optim", "data", "train"],
   worker: ["."],
-  cli: [".", "data", "explain"],
+  interchange: [".", "graph", "ops", "backends", "nn", "data", "train"],
+  cli: [".", "data", "explain", "interchange"],
 };
 
 const files = readdirSync(SRC, { recursive: true, encoding: "utf8" }).filter((name) => name.endsWith(".ts"));

@@ -39,6 +39,8 @@ const COMMANDS: Readonly<Record<string, () => Promise<{ register(program: Comman
   predict: () => import("./commands/predict.ts"),
   summary: () => import("./commands/summary.ts"),
   explain: () => import("./commands/explain.ts"),
+  import: () => import("./commands/import.ts"),
+  export: () => import("./commands/export.ts"),
   gradcheck: () => import("./commands/gradcheck.ts"),
 };
 

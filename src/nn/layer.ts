@@ -104,5 +104,10 @@ export const layerKinds = (): string[] => [...kinds.keys()];
 export function layerKind(kind: string): LayerKind<unknown> {
   const found = kinds.get(kind);
   if (found) return found;
-  throw unknownName("layer", kind, layerKinds(), ", or make your own known with defineLayer before you load it");
+  throw unknownName(
+    "layer",
+    kind,
+    layerKinds(),
+    ", or make your own known with defineLayer before you load it; import chainrule/interchange for one of another library",
+  );
 }

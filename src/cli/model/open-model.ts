@@ -1,8 +1,13 @@
-/** Reads a model file with what the command needs to know of it. */
+/** Reads a model file, of ours or of others, with what the command needs to know of it. */
+import { lstat, realpath } from "node:fs/promises";
+import { dirname, isAbsolute, join, relative } from "node:path";
 import { readFile } from "../../data/node.ts";
-import { DataError, fromBytes, type Model } from "../../index.ts";
+import { ChainruleError, DataError, fromBytes, type Model } from "../../index.ts";
+import type { FromOnnxOptions } from "../../interchange/index.ts";
 import { type BackendOptions, chooseBackend } from "../options/backend.ts";
 import { type Details, readDetails } from "./metadata.ts";
+
+const isOnnx = (path: string): boolean => /\.onnx$/i.test(path);
 
 /** The bytes of a model file. Throws `DataError` for any other file; one that is empty or damaged is for its reader. */
 export async function readModelBytes(path: string): Promise<Uint8Array<ArrayBuffer>> {
@@ -10,14 +15,76 @@ export async function readModelBytes(path: string): Promise<Uint8Array<ArrayBuff
   // Eight bytes say how long the header is, which is JSON.
   if (bytes.length > 0 && (bytes.length < 9 || bytes[8] !== "{".charCodeAt(0))) {
     throw new DataError(
-      `${path} is no model file. Give what "chainrule train" saved, such as iris.safetensors; data come after it.`,
+      `${path} is no model file. Give what "chainrule train" saved, such as iris.safetensors, or a .onnx file; data come after it.`,
       { file: path },
     );
   }
   return bytes;
 }
 
+/** Files beside a model that hold its weights, by their names: read before, and only from the model's own folder. */
+async function filesBeside(path: string, names: readonly string[]): Promise<Map<string, Uint8Array>> {
+  const folder = await realpath(dirname(path));
+  const found = new Map<string, Uint8Array>();
+  for (const name of names) {
+    const file = join(folder, name);
+    const inside = relative(folder, await realpath(file).catch(() => file));
+    const isLink = await lstat(file).then(
+      (entry) => entry.isSymbolicLink(),
+      () => false,
+    );
+    if (isAbsolute(name) || isLink || inside.startsWith("..") || isAbsolute(inside))
+      throw new DataError(
+        `${path}: its weights should lie in "${name}", outside the model's own folder; such a file is not opened.`,
+        { file: path },
+      );
+    found.set(name, await readFile(file));
+  }
+  return found;
+}
+
+/** A model of an ONNX file, and of the weights that lie beside it. */
+export async function openOnnx(path: string, options: FromOnnxOptions): Promise<Model> {
+  const { fromOnnx } = await import("../../interchange/index.ts");
+  const bytes = await readFile(path);
+  let beside = new Map<string, Uint8Array>();
+  // The reader asks for files by name; each that it lacks is read, and the reading begun again.
+  for (;;) {
+    let missing: string | undefined;
+    const external = (name: string): Uint8Array => {
+      const known = beside.get(name);
+      if (!known) missing = name;
+      return known ?? new Uint8Array();
+    };
+    try {
+      return fromOnnx(bytes, { ...options, external });
+    } catch (error) {
+      if (missing !== undefined) beside = new Map([...beside, ...(await filesBeside(path, [missing]))]);
+      else if (error instanceof DataError && !error.at.file)
+        throw new DataError(
+          `${path}: ${error.message}`,
+          { file: path },
+          { code: error.code, facts: error.facts, cause: error },
+        );
+      else throw error;
+    }
+  }
+}
+
+/** A model of our own form; a layer that another room defines is made known by reading that room. */
+async function openOwn(path: string, options: BackendOptions): Promise<Model> {
+  const bytes = await readModelBytes(path);
+  const open = () => fromBytes(bytes, { file: path, backend: chooseBackend(options) });
+  try {
+    return open();
+  } catch (error) {
+    if (!(error instanceof ChainruleError && error.code === "unknown-name" && error.facts.came === "onnx")) throw error;
+    await import("../../interchange/index.ts");
+    return open();
+  }
+}
+
 export async function openModel(path: string, options: BackendOptions): Promise<{ model: Model; details: Details }> {
-  const model = fromBytes(await readModelBytes(path), { file: path, backend: chooseBackend(options) });
+  const model = isOnnx(path) ? await openOnnx(path, { backend: chooseBackend(options) }) : await openOwn(path, options);
   return { model, details: readDetails(model, path) };
 }

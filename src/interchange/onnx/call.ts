@@ -29,6 +29,9 @@ export interface OnnxSubgraph {
   readonly arrays: Readonly<Record<string, PlainArray>>;
 }
 
+/** The attribute of a node whose weights, or whose flattened images, lie as ours do; no file has it. */
+export const OURS = "chainrule";
+
 /** The name of a node for messages: its own, or that of its first result. */
 export const nodeName = ({ name, outputs }: OnnxNode): string => name || (outputs.find(Boolean) ?? "");
 

@@ -6,6 +6,7 @@ import { input } from "../../graph/leaf.ts";
 import type { Shape } from "../../graph/shape.ts";
 import { Model } from "../../train/model.ts";
 import type { Tensor } from "../../train/transformations.ts";
+import type { OnnxNode } from "./call.ts";
 import { applyGraph } from "./graph.ts";
 import { onnxLayer } from "./layer.ts";
 import { inOurLayouts } from "./layouts.ts";
@@ -53,6 +54,9 @@ const SMALL = 64;
 const OF_IMAGES =
   /^(Conv|ConvTranspose|MaxPool|AveragePool|LpPool|Global.*Pool|Resize|Upsample|DepthToSpace|SpaceToDepth|LRN)$/;
 
+/** Operators that leave images what they are. */
+const ARITHMETIC = /^(Add|Sub|Mul|Div|Pad|Clip|Cast|Identity|BatchNormalization)$/;
+
 /**
  * A model from the bytes of an ONNX file. Its weights are parameters under the names that the file has: it predicts,
  * is explained, trained further, saved and loaded as any other (to load it, `chainrule/interchange` must be imported).
@@ -74,7 +78,7 @@ export function fromOnnx(bytes: Uint8Array, options: FromOnnxOptions = {}): Mode
   const output = outputOf(file, options.output);
   const simple = simplify({ ...file, graph: { ...file.graph, outputs: [output] } });
   const { shape, batch } = sampleShape(port, options.inputShape);
-  const hasImages = shape.length === 3 && simple.graph.nodes.some(({ op }) => OF_IMAGES.test(op));
+  const hasImages = shape.length === 3 && takesImages(simple.graph.nodes, port.name);
   const { channelsLast = hasImages } = options;
   const sample = channelsLast ? [...shape.slice(1), shape[0]] : shape;
   const { graph, arrays } = inOurLayouts(simple, (visit, probed) => {
@@ -104,8 +108,25 @@ export function fromOnnx(bytes: Uint8Array, options: FromOnnxOptions = {}): Mode
     undefined,
     ({ name }) => values.get(name.slice(name.indexOf(".") + 1))!,
   );
+  if (isOurs(file)) Object.assign(model.details, detailsOf(file));
   model.details.source = { format: "ONNX", producer: file.producer, version: file.graph.version };
   return model;
+}
+
+const isOurs = ({ producer }: OnnxFile): boolean => producer.startsWith("chainrule");
+
+/** What our own files keep of a model beside its network, such as the names of its classes. */
+function detailsOf({ metadata }: OnnxFile): Record<string, unknown> {
+  const parsed = (text: string): unknown => {
+    try {
+      return JSON.parse(text);
+    } catch {
+      return text; // texts are written as they are
+    }
+  };
+  return Object.fromEntries(
+    Object.entries(metadata).flatMap(([key, text]) => (key === "__proto__" ? [] : [[key, parsed(text)]])),
+  );
 }
 
 /** Arrays for the inputs that were given as constants. */
@@ -158,9 +179,19 @@ function sampleShape({ name, shape }: OnnxPort, given: Shape | undefined): { sha
   );
 }
 
+/** Whether an input goes into an operator for images as it is, or after arithmetic such as a normalisation. */
+function takesImages(nodes: readonly OnnxNode[], input: string): boolean {
+  const images = new Set([input]);
+  return nodes.some(({ op, inputs, outputs }) => {
+    if (!images.has(inputs[0])) return false;
+    if (ARITHMETIC.test(op)) images.add(outputs[0]);
+    return OF_IMAGES.test(op);
+  });
+}
+
 /** Which arrays are parameters of the layer, and which of those training changes. */
 function parametersOf(
-  nodes: readonly { readonly op: string; readonly inputs: readonly string[] }[],
+  nodes: readonly OnnxNode[],
   arrays: ReadonlyMap<string, SourcedTensor>,
   isTrainable: (name: string) => boolean,
 ) {

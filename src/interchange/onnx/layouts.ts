@@ -9,12 +9,9 @@ import { constant, constantArray } from "../../graph/leaf.ts";
 import { topologicalOrder } from "../../graph/node.ts";
 import { type Shape, sizeOf } from "../../graph/shape.ts";
 import { reshape, transpose } from "../../ops/index.ts";
-import type { OnnxNode } from "./call.ts";
+import { type OnnxNode, OURS } from "./call.ts";
 import type { Simplified, SourcedTensor } from "./simplify.ts";
 import type { Value } from "./value.ts";
-
-/** Marks a node whose weights, or whose flattened images, lie as ours do. */
-export const OURS = "chainrule";
 
 /** What a pass over the graph says of a node's first operand. */
 export type Probe = (visit: (node: OnnxNode, inputs: readonly (Value | undefined)[]) => void, of: Simplified) => void;

@@ -3,8 +3,7 @@ import { constant } from "../../../graph/leaf.ts";
 import type { Node } from "../../../graph/node.ts";
 import { broadcastShapes, type Shape, sizeOf } from "../../../graph/shape.ts";
 import { broadcastTo, concat, reshape, select, sub, transpose } from "../../../ops/index.ts";
-import type { Call, Operators } from "../call.ts";
-import { OURS } from "../layouts.ts";
+import { type Call, type Operators, OURS } from "../call.ts";
 import { integers, Value, valueOfArray } from "../value.ts";
 import { padded, range, reversed, rowNumbers, runningSum, stride, take } from "./moving.ts";
 

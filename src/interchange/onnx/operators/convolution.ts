@@ -23,8 +23,7 @@ import {
   sum,
   transpose,
 } from "../../../ops/index.ts";
-import type { Call, Operators } from "../call.ts";
-import { OURS } from "../layouts.ts";
+import { type Call, type Operators, OURS } from "../call.ts";
 import { Value } from "../value.ts";
 import { range, rowNumbers } from "./moving.ts";
 import { asImages, placed, seen, type Way, wayOf, windowsOf } from "./windows.ts";

@@ -1,0 +1,73 @@
+/** `chainrule import FILE.onnx MODEL`: another program's model as one of ours. */
+import { type Command, InvalidArgumentError } from "commander";
+import { readDetails } from "../model/metadata.ts";
+import { openOnnx } from "../model/open-model.ts";
+import { names } from "../options/values.ts";
+import { UsageError } from "../terminal/exit.ts";
+import { count, painter, titled, warn } from "../terminal/text.ts";
+
+interface ImportOptions {
+  readonly classes?: readonly string[];
+  readonly inputShape?: readonly number[];
+  readonly input?: string;
+  readonly output?: string;
+  readonly channelsFirst?: boolean;
+}
+
+const HELP = `
+The model is tested, used, explained and trained on as any other:
+  chainrule import net.onnx net.safetensors --classes cat,dog
+  chainrule train pictures/ --from net.safetensors
+Images have their channels last, [H, W, C], as all pictures here.`;
+
+function shape(text: string): number[] {
+  const sizes = text.split(/[,x]/).map(Number);
+  if (sizes.every((n) => Number.isInteger(n) && n > 0)) return sizes;
+  throw new InvalidArgumentError("Give sizes with commas between them, such as 3,224,224.");
+}
+
+export function register(program: Command): void {
+  program
+    .command("import")
+    .summary("read another program's model: ONNX")
+    .description("Reads an ONNX file as a model of chainrule's own.")
+    .argument("<file>", "a file that ends in .onnx")
+    .argument("<model>", "the model file to write, such as net.safetensors")
+    .option("--classes <names>", "what the outputs stand for, in order: the model is a classifier", names)
+    .option("--input-shape <sizes>", "one sample, where the file leaves its sizes open", shape)
+    .option("--input <name>", "which input takes the data, where there are several")
+    .option("--output <name>", "which output is meant, where there are several")
+    .option("--channels-first", "images come as the file has them, [C, H, W]")
+    .addHelpText("after", HELP)
+    .action(importModel);
+}
+
+async function importModel(file: string, path: string, options: ImportOptions): Promise<void> {
+  if (!/\.onnx$/i.test(file))
+    throw new UsageError(`Models are read from ONNX; give a file that ends in .onnx, not "${file}".`);
+  const { classes, channelsFirst, ...named } = options;
+  const model = await openOnnx(file, { ...named, ...(channelsFirst && { channelsLast: false }) });
+  try {
+    const [width] = model.network.outputShape;
+    if (classes && classes.length !== width)
+      throw new UsageError(`--classes names ${classes.length}, but the model gives ${count(width)} numbers.`);
+    if (classes) Object.assign(model.details, { task: "classification", classes, loss: "crossEntropy" });
+    else if (model.network.outputOp === "softmax") Object.assign(model.details, { loss: "crossEntropy" });
+    readDetails(model, file);
+    await model.save(path);
+    const { network } = model;
+    const paint = painter(process.stdout);
+    const sizes = (list: readonly number[]): string => `[${list.join(", ")}]`;
+    const lines = [
+      paint("bold", path),
+      titled("takes", sizes(network.inputShape), paint),
+      titled("gives", `${sizes(network.outputShape)}${classes ? `: ${classes.join(", ")}` : ""}`, paint),
+      titled("parameters", count(network.parameterCount), paint),
+    ];
+    process.stdout.write(`${lines.join("\n")}\n`);
+    if (!classes && width > 1 && network.outputOp !== "softmax")
+      warn("Its outputs are taken for numbers. If they stand for classes, name them: --classes cat,dog");
+  } finally {
+    model.close();
+  }
+}
