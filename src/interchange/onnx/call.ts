@@ -35,11 +35,21 @@ export const OURS = "chainrule";
 /** The name of a node for messages: its own, or that of its first result. */
 export const nodeName = ({ name, outputs }: OnnxNode): string => name || (outputs.find(Boolean) ?? "");
 
+/** What a network that trains has for the operators that then work otherwise. */
+export interface TrainingStep {
+  /** Uniform random numbers in [0, 1), new in every step. */
+  uniform(shape: Shape): Node;
+  /** Sets an array of the graph, such as a running mean, to a new value after the step. */
+  update(array: string, value: Node): void;
+}
+
+/** Whether a graph trains: a step of training, or none; where neither is said, the file says it. */
+export type Mode = TrainingStep | "inference" | undefined;
+
 interface CallContext {
   /** The version of the operators. */
   readonly version: number;
-  /** Whether batch statistics are taken, and dropout drops, where the node leaves it to the caller. */
-  readonly training: boolean;
+  readonly mode: Mode;
   readonly batch?: { readonly written: number; readonly now: number } | undefined;
   /** Runs a graph that is an attribute, on these values. */
   readonly runGraph: (graph: OnnxSubgraph, inputs: readonly Value[]) => Value[];
@@ -49,7 +59,7 @@ export class Call {
   readonly node: OnnxNode;
   readonly inputs: readonly (Value | undefined)[];
   readonly version: number;
-  readonly training: boolean;
+  readonly mode: Mode;
   readonly batch: CallContext["batch"];
   readonly runGraph: CallContext["runGraph"];
 
@@ -57,7 +67,7 @@ export class Call {
     this.node = node;
     this.inputs = inputs;
     this.version = context.version;
-    this.training = context.training;
+    this.mode = context.mode;
     this.batch = context.batch;
     this.runGraph = context.runGraph;
   }

@@ -47,6 +47,9 @@ const NO_WEIGHTS: Readonly<Record<string, readonly number[]>> = {
   Upsample: [1],
 };
 
+/** Inputs that a step of training sets anew: running statistics. */
+const STATES: Readonly<Record<string, readonly number[]>> = { BatchNormalization: [3, 4] };
+
 /** Arrays with so many elements, or fewer, may stand in the configuration. */
 const SMALL = 64;
 
@@ -61,7 +64,8 @@ const ARITHMETIC = /^(Add|Sub|Mul|Div|Pad|Clip|Cast|Identity|BatchNormalization)
  * A model from the bytes of an ONNX file. Its weights are parameters under the names that the file has: it predicts,
  * is explained, trained further, saved and loaded as any other (to load it, `chainrule/interchange` must be imported).
  * It takes one input, whose first axis counts the samples, and gives one output. Images are given with channels last.
- * Operators of versions 1 to 28 are read (docs/onnx.md lists them). Batch normalisation keeps its statistics.
+ * Operators of versions 1 to 28 are read (docs/onnx.md lists them). In training, batch normalisation takes the batch's statistics
+ * and dropout drops, as in our own layers, unless the layer is frozen.
  * @throws DataError for a damaged file, or one with operators that are not known: all of them are named
  * @throws ArgumentError where the file does not say which input, or what shape, is meant
  *
@@ -84,7 +88,7 @@ export function fromOnnx(bytes: Uint8Array, options: FromOnnxOptions = {}): Mode
   const { graph, arrays } = inOurLayouts(simple, (visit, probed) => {
     const given = new Map([...probed.arrays].map(([name, tensor]) => [name, valueOfTensor(tensor)]));
     given.set(port.name, new Value(input(port.name, [1, ...sample]), port.type, channelsLast ? "last" : "second"));
-    applyGraph(probed.graph, given, { visit, batch: { written: batch, now: 1 } });
+    applyGraph(probed.graph, given, { visit, mode: "inference", batch: { written: batch, now: 1 } });
   });
 
   const weights = parametersOf(graph.nodes, arrays, options.trainable ?? (() => true));
@@ -200,7 +204,8 @@ function parametersOf(
     const uses = nodes.filter(({ inputs }) => inputs.includes(array));
     const isRole = uses.every(({ op, inputs }) => !NO_WEIGHTS[op]?.includes(inputs.indexOf(array)));
     const learns = isWeight && isFloat(type) && data.length > 1 && isRole;
-    if (!learns && data.length <= SMALL) return [];
+    const isState = uses.some(({ op, inputs }) => STATES[op]?.includes(inputs.indexOf(array)));
+    if (!learns && !isState && data.length <= SMALL) return [];
     const name = freshName(source, taken);
     return [{ name, array, type, trainable: learns && isTrainable(source) }];
   });

@@ -4,7 +4,7 @@
  */
 import { DataError } from "../../errors.ts";
 import { inScope } from "../../graph/node.ts";
-import { Call, type NodeAttributes, nodeName, type OnnxNode, type OnnxSubgraph } from "./call.ts";
+import { Call, type Mode, type NodeAttributes, nodeName, type OnnxNode, type OnnxSubgraph } from "./call.ts";
 import { OPERATORS } from "./operators/index.ts";
 import { folded, Value, valueOfArray } from "./value.ts";
 
@@ -26,7 +26,7 @@ export interface OnnxGraph {
 }
 
 export interface ApplyOptions {
-  readonly training?: boolean;
+  readonly mode?: Mode;
   /** Called after each node, with its operands and results. */
   readonly visit?: (node: OnnxNode, inputs: readonly (Value | undefined)[], results: readonly Value[]) => void;
   /** The number of samples that the file was written for, and the number that there are now. */
@@ -101,7 +101,7 @@ export function applyGraph(graph: OnnxGraph, given: ReadonlyMap<string, Value>, 
     const call = new Call(node, inputs, {
       version,
       runGraph,
-      training: options.training ?? false,
+      mode: options.mode,
       batch: options.batch,
     });
     const made = inScope(scopeName(node), () => OPERATORS[node.op](call));

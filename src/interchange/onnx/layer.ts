@@ -3,6 +3,7 @@ import { ShapeError } from "../../errors.ts";
 import { type Shape, showShape } from "../../graph/shape.ts";
 import { initializer } from "../../nn/initializers.ts";
 import { defineLayer, type LayerOptions } from "../../nn/layer.ts";
+import type { TrainingStep } from "./call.ts";
 import type { ElementType } from "./format.ts";
 import { applyGraph, type OnnxGraph, scopeName } from "./graph.ts";
 import type { PlainArray } from "./tensors.ts";
@@ -41,14 +42,23 @@ export const onnxLayer = defineLayer<GraphConfig>("onnx", {
       throw new ShapeError(`the graph takes samples of shape ${showShape(wanted)}; ${showShape(shape)} came.`);
     return parameters.map(({ name, shape: own, trainable }) => ({ name, shape: own, trainable, init: initializer(0) }));
   },
-  apply: ({ graph, input, parameters, constants, channelsLast, batch }, { x, parameter, name, training }) => {
+  apply: ({ graph, input, parameters, constants, channelsLast, batch }, context) => {
+    const { x, parameter, name } = context;
     const given = new Map<string, Value>();
     for (const [key, array] of Object.entries(constants)) given.set(key, valueOfArray(array));
     for (const { name: own, array, type } of parameters) given.set(array, new Value(parameter(own), type));
     given.set(input.name, new Value(x, input.type, channelsLast ? "last" : "second"));
     const [now] = x.shape;
+    const own = new Map(parameters.map((each) => [each.array, each.name]));
+    const step: TrainingStep = {
+      uniform: (shape) => context.uniform(shape),
+      update: (array, value) => {
+        const state = own.get(array);
+        if (state !== undefined) context.update(state, value);
+      },
+    };
     const [output] = applyGraph(graph, given, {
-      training,
+      mode: context.training ? step : "inference",
       batch: { written: batch, now },
       visit: (node, _, [first]) => {
         if (first && !first.isConstant) first.map((result) => name(result, scopeName(node)));

@@ -89,7 +89,9 @@ export function folded(value: Value): Value {
   const { node, type } = value;
   if (isConstant(node)) return value;
   const data = evaluate(topologicalOrder([node]), "float64", noLeaf)(node);
-  return new Value(constant(data, node.shape, node.dtype), type);
+  // One number everywhere is known as such, whatever the size of the batch.
+  const isOne = data.length > 0 && data.every((value) => Object.is(value, data[0]));
+  return new Value(constant(isOne ? data[0] : data, node.shape, node.dtype), type);
 }
 
 const noLeaf = (): never => {

@@ -106,13 +106,33 @@ export class Writer {
       written.last = graph.constant(fill);
     else if (fill !== undefined)
       written.last = graph.add("Expand", [graph.constant(fill), graph.wholeShape(node.shape)], {}, "filled");
-    else if (array) written.last = graph.array("constant", Float32Array.from(array), node.shape);
+    else if (array) written.last = this.#repeated(node, array);
     else if (isVariable(node)) {
       const { name, data } = this.#weight(node);
       written.last = graph.array(name, data, node.shape);
     } else throw new PlatformError(`toOnnx: "${nameOf(node)}" is no value of the model.`);
     this.#values.set(node, written);
     return written;
+  }
+
+  /** A constant array; what only repeats along the batch is written once, and repeated as often as there are samples. */
+  #repeated({ shape }: Node, array: ArrayLike<number>): string {
+    const { graph } = this;
+    const axis = shape.findIndex((n) => graph.grows(n));
+    if (axis < 0) return graph.array("constant", Float32Array.from(array), shape);
+    const inner = sizeOf(shape.slice(axis + 1));
+    const block = inner * shape[axis];
+    const isSame = (i: number): boolean => Object.is(array[i], array[i - (i % block) + (i % inner)]);
+    for (let i = 0; i < array.length; i++)
+      if (!isSame(i))
+        throw new PlatformError(
+          "toOnnx: a constant differs from sample to sample; a file for batches of any size cannot have it.",
+        );
+    const once = Float32Array.from(
+      { length: array.length / shape[axis] },
+      (_, i) => array[Math.floor(i / inner) * block + (i % inner)],
+    );
+    return graph.add("Expand", [graph.array("constant", once, shape.with(axis, 1)), graph.wholeShape(shape)]);
   }
 
   /** A weight with its axes in another order: turned at once where it is a parameter. */

@@ -1,7 +1,7 @@
 /** Operators that bring values to mean 0 and variance 1, or to size 1; and dropout. */
 import { constant } from "../../../graph/leaf.ts";
 import type { Node } from "../../../graph/node.ts";
-import { add, div, exp, log, mean, mul, pad, reshape, slice, sqrt, sub } from "../../../ops/index.ts";
+import { add, div, exp, less, log, mean, mul, pad, reshape, slice, sqrt, sub } from "../../../ops/index.ts";
 import type { Call, Operators } from "../call.ts";
 import { Value } from "../value.ts";
 import { range } from "./moving.ts";
@@ -20,17 +20,25 @@ function batchNormalization(call: Call): Value[] {
   const x = call.value(0);
   const [scale, bias, mean0, variance0] = [1, 2, 3, 4].map((i) => call.operand(i));
   const [epsilon, momentum] = [call.number("epsilon", 1e-5), call.number("momentum", 0.9)];
-  const training = call.version >= 14 ? call.number("training_mode", 0) !== 0 : call.outputs > 1;
-  const rank = x.shape.length;
-  if (training) {
-    const axes = [0, ...range(rank).slice(2)];
-    const { average, variance } = moments(x.node, axes);
-    const [m, v] = [reshape(average, mean0.shape), reshape(variance, variance0.shape)];
-    const running = (old: Node, next: Node): Node => add(mul(momentum, old), mul(1 - momentum, next));
-    const y = normalized(x, { scale, bias, mean: m, variance: v }, epsilon);
-    return [y, new Value(running(mean0, m), x.type), new Value(running(variance0, v), x.type)];
+  const inFile = call.version >= 14 ? call.number("training_mode", 0) !== 0 : call.outputs > 1;
+  const trains = call.mode ? call.mode !== "inference" : inFile;
+  if (!trains) {
+    const y = normalized(x, { scale, bias, mean: mean0, variance: variance0 }, epsilon);
+    return [y, new Value(mean0, x.type), new Value(variance0, x.type)];
   }
-  return [normalized(x, { scale, bias, mean: mean0, variance: variance0 }, epsilon)];
+  const rank = x.shape.length;
+  const { average, variance } = x.isChannelsLast
+    ? moments(x.channelsLast, range(rank - 1))
+    : moments(x.node, [0, ...range(rank).slice(2)]);
+  const [m, v] = [reshape(average, mean0.shape), reshape(variance, variance0.shape)];
+  const running = (old: Node, next: Node): Node => add(mul(momentum, old), mul(1 - momentum, next));
+  const [nextMean, nextVariance] = [running(mean0, m), running(variance0, v)];
+  if (typeof call.mode === "object") {
+    call.mode.update(call.node.inputs[3], nextMean);
+    call.mode.update(call.node.inputs[4], nextVariance);
+  }
+  const y = normalized(x, { scale, bias, mean: m, variance: v }, epsilon);
+  return [y, new Value(nextMean, x.type), new Value(nextVariance, x.type)];
 }
 
 function normalized(
@@ -112,14 +120,16 @@ function meanVariance(call: Call): Value {
   return new Value(div(centred, sqrt(add(variance, 1e-9))), x.type);
 }
 
-/** Lets everything through, as at inference. Where the file itself says that it trains, only a ratio of 0 is certain. */
+/** Lets everything through at inference. In training it drops, with random numbers of ours, not of those who wrote the file. */
 function dropout(call: Call): Value[] {
   const x = call.value(0);
-  const training = call.known(2)?.[0] ?? 0;
   const ratio = call.known(1)?.[0] ?? call.number("ratio", 0.5);
-  if (training && ratio > 0) call.fail("dropout that is told to drop draws numbers of its own");
-  const kept = new Value(constant(1, x.shape), "bool");
-  return [x, kept];
+  const { mode } = call;
+  if (ratio === 0 || mode === "inference" || (!mode && !call.known(2)?.[0]))
+    return [x, new Value(constant(1, x.shape), "bool")];
+  if (!mode) return call.fail("the file says that it drops, with random numbers that only its writer knows");
+  const kept = sub(1, less(mode.uniform(x.shape), ratio));
+  return [new Value(mul(x.node, mul(1 / (1 - ratio), kept)), x.type), new Value(kept, "bool")];
 }
 
 export const NORMALIZATION: Operators = {
