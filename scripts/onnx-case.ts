@@ -17,6 +17,19 @@ export interface Outcome {
   readonly reason: string;
 }
 
+const OWN_NUMBERS = "the case has the random numbers of its writer's generator";
+const DOUBLES = "its numbers are larger than single precision holds, in which the engine computes";
+
+/** Cases that do not pass, and why. */
+export const EXCUSED: Readonly<Record<string, { readonly on: "both" | "wasm"; readonly why: string }>> = {
+  test_training_dropout: { on: "both", why: OWN_NUMBERS },
+  test_training_dropout_default: { on: "both", why: OWN_NUMBERS },
+  test_training_dropout_mask: { on: "both", why: OWN_NUMBERS },
+  test_operator_add_broadcast: { on: "wasm", why: DOUBLES },
+  test_operator_add_size1_right_broadcast: { on: "wasm", why: DOUBLES },
+  test_operator_add_size1_singleton_broadcast: { on: "wasm", why: DOUBLES },
+};
+
 /** ONNX's own tolerances. */
 const RELATIVE = 1e-3;
 const ABSOLUTE = 1e-7;

@@ -13,11 +13,14 @@ function copyBox(
   to: AnyArray,
   toStrides: readonly number[],
 ): void {
+  const last = shape.length - 1;
   const walk = (axis: number, i: number, j: number): void => {
-    if (axis === shape.length) to[j] = from[i];
-    else for (let k = 0; k < shape[axis]; k++) walk(axis + 1, i + k * fromStrides[axis], j + k * toStrides[axis]);
+    const [count, fromStep, toStep] = [shape[axis], fromStrides[axis], toStrides[axis]];
+    if (axis < last) for (let k = 0; k < count; k++) walk(axis + 1, i + k * fromStep, j + k * toStep);
+    else for (let k = 0; k < count; k++) to[j + k * toStep] = from[i + k * fromStep];
   };
-  walk(0, 0, 0);
+  if (last < 0) to[0] = from[0];
+  else walk(0, 0, 0);
 }
 
 const offsetOf = (position: readonly number[], strides: readonly number[]): number =>
