@@ -1,15 +1,16 @@
 /**
  * Runs ONNX's own conformance cases: folders of `model.onnx` with inputs and the outputs that are right.
  *
- * Run: npm run onnx-conformance -- DIR [DIR …] [--backend reference] [--only NAME]
+ * Run: npm run onnx-conformance -- DIR [DIR …] [--backend reference] [--only NAME] [--write docs/onnx.md]
  *
  * A folder that holds cases, or folders of them. Each case becomes a graph of ours, is computed by the WebAssembly engine
  * (or by the reference), and compared as ONNX's runner does: relative 1e-3, absolute 1e-7; whole numbers exactly.
  * The last line says how many passed; the exit code is 1 where one failed.
  */
-import { existsSync, readdirSync, readFileSync } from "node:fs";
-import { basename, join } from "node:path";
-import { compareCase, type Outcome } from "./onnx-case.ts";
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
+import { OPERATORS } from "../src/interchange/onnx/operators/index.ts";
+import { compareCase, EXCUSED, type Outcome } from "./onnx-case.ts";
 
 const args = process.argv.slice(2);
 const option = (name: string): string | undefined => {
@@ -18,6 +19,7 @@ const option = (name: string): string | undefined => {
 };
 const backend = option("--backend") ?? "wasm";
 const only = option("--only");
+const page = option("--write");
 
 /** The folders at or below one that hold a case, in order. */
 function* casesIn(folder: string): Generator<string> {
@@ -32,20 +34,41 @@ if (args.length === 0) {
   process.exit(2);
 }
 
-let passed = 0;
-let total = 0;
+const tallies = new Map<string, { passed: number; total: number }>();
+const failures: string[] = [];
 for (const folder of args) {
   for (const path of casesIn(folder)) {
-    if (only && !basename(path).includes(only)) continue;
-    const outcome: Outcome = await compareCase(
-      (name) => readFileSync(join(path, name)),
-      readdirSync(path, { recursive: true }) as string[],
-      backend,
-    );
-    total++;
-    if (outcome.passed) passed++;
-    else console.log(`FAILED ${basename(path)}: ${outcome.reason}`);
+    const name = basename(path);
+    if (only && !name.includes(only)) continue;
+    const files = readdirSync(path, { recursive: true }) as string[];
+    const outcome: Outcome = await compareCase((file) => readFileSync(join(path, file)), files, backend);
+    const kind = basename(dirname(path));
+    const tally = tallies.get(kind) ?? { passed: 0, total: 0 };
+    tallies.set(kind, { passed: tally.passed + Number(outcome.passed), total: tally.total + 1 });
+    if (outcome.passed) continue;
+    console.log(`FAILED ${name}: ${outcome.reason}`);
+    failures.push(`- \`${name}\`: ${EXCUSED[name]?.why ?? outcome.reason}`);
   }
+}
+const all = [...tallies.values()];
+const [passed, total] = (["passed", "total"] as const).map((key) => all.reduce((sum, tally) => sum + tally[key], 0));
+
+if (page) {
+  const rows = [...tallies].map(([kind, tally]) => `| ${kind} | ${tally.passed} of ${tally.total} |`);
+  const operators = Object.keys(OPERATORS).sort();
+  const text = [
+    "| cases | passed |",
+    "| --- | --- |",
+    ...rows,
+    "",
+    failures.length > 0 ? "What does not pass:" : "All pass.",
+    "",
+    ...failures,
+    "",
+    `The ${operators.length} operators that are read, of versions 1 to 28: ${operators.join(", ")}. Functions that a file defines are too.`,
+  ].join("\n");
+  const [before, , after] = readFileSync(page, "utf8").split(/<!-- \/?cases -->/);
+  writeFileSync(page, `${before}<!-- cases -->\n${text}\n<!-- /cases -->${after}`);
 }
 console.log(`${passed} of ${total} passed`);
 process.exitCode = passed === total ? 0 : 1;

@@ -4,7 +4,7 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { bundledSize, gzipped } from "./bundle.mjs";
 
 /** Bytes, gzipped; docs/benchmarks.md says what is in them. */
-const BUDGET = 70_000;
+const BUDGET = 72_000;
 /** Of the studio's scripts, the page's and its worker's; the digits are data. */
 const STUDIO_BUDGET = 250_000;
 
@@ -14,6 +14,7 @@ const uses = {
   "load a model and predict": 'export { load, fromBytes } from "./src/index.ts";',
   "all of chainrule/data": 'export * from "./src/data/index.ts";',
   "all of chainrule/explain": 'export * from "./src/explain/index.ts";',
+  "all of chainrule/interchange": 'export * from "./src/interchange/index.ts";',
   "all of chainrule/worker": 'export * from "./src/worker/index.ts";',
 };
 

@@ -9,6 +9,7 @@ import * as library from "chainrule";
 import * as data from "chainrule/data";
 import * as dataNode from "chainrule/data/node";
 import * as explain from "chainrule/explain";
+import * as interchange from "chainrule/interchange";
 import * as worker from "chainrule/worker";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 
@@ -64,6 +65,7 @@ const PRELUDE: Record<string, string> = {
 
 /** Examples that need more than one file, and where they are tried instead. */
 const ELSEWHERE: Record<string, string> = {
+  "src/interchange/onnx/from-onnx.ts": "a file of another program; test/interchange has them",
   "src/worker/serve.ts": "two files; test/worker has both sides",
   "src/worker/worker-model.ts": "the worker's file is built; test/worker/browser.test.ts and npm run pack:check run it",
 };
@@ -73,6 +75,7 @@ const modules: [string, object][] = [
   ["chainrule/data", data],
   ["chainrule/data/node", dataNode],
   ["chainrule/explain", explain],
+  ["chainrule/interchange", interchange],
   ["chainrule/worker", worker],
 ];
 

@@ -36,7 +36,7 @@ const BATCH = 7919;
  * @throws PlatformError for an op that ONNX has not, such as a user's own structural one
  *
  * @example
- * await writeFile("net.onnx", toOnnx(model));
+ * await writeFileAtomically("net.onnx", toOnnx(model));
  */
 export function toOnnx(model: InferenceModel, options: ToOnnxOptions = {}): Uint8Array<ArrayBuffer> {
   checkOptionNames("toOnnx", options, ["opset"]);

@@ -2,10 +2,12 @@
  * What flows through an ONNX graph while it becomes one of ours: nodes with ONNX's type of elements. All numbers are
  * floats in our graphs; whole numbers stay whole in them (exact up to 2²⁴ in single precision), truth is 1.
  */
+
 import { evaluate } from "../../backends/reference/reference.ts";
+import { DataError } from "../../errors.ts";
 import { constant, constantArray, fillValue, isConstant } from "../../graph/leaf.ts";
 import { type Node, topologicalOrder } from "../../graph/node.ts";
-import { type Shape, sizeOf } from "../../graph/shape.ts";
+import { type Shape, showShape, sizeOf } from "../../graph/shape.ts";
 import { add, ceil, floor, less, mul, select, sub, transpose } from "../../ops/index.ts";
 import type { ElementType } from "./format.ts";
 import type { OnnxTensor, PlainArray } from "./tensors.ts";
@@ -84,10 +86,19 @@ export const valueOfArray = ({ shape, data, type }: PlainArray): Value =>
 export const integers = (values: readonly number[], shape: Shape = [values.length]): Value =>
   new Value(constant(Float64Array.from(values), shape), "int64");
 
+/** The most elements of an array that is computed while a file is read: 2²⁶ doubles are half a gigabyte. */
+const MOST_ELEMENTS = 2 ** 26;
+
 /** What is computed from constants alone is computed at once. */
 export function folded(value: Value): Value {
   const { node, type } = value;
   if (isConstant(node)) return value;
+  if (sizeOf(node.shape) > MOST_ELEMENTS)
+    throw new DataError(
+      `The file makes an array of shape ${showShape(node.shape)} out of constants; ${MOST_ELEMENTS} elements are the most. Is it damaged?`,
+      {},
+      { code: "out-of-memory", facts: { megabytes: Math.ceil((sizeOf(node.shape) * 8) / 2 ** 20) } },
+    );
   const data = evaluate(topologicalOrder([node]), "float64", noLeaf)(node);
   // One number everywhere is known as such, whatever the size of the batch.
   const isOne = data.length > 0 && data.every((value) => Object.is(value, data[0]));

@@ -14,17 +14,23 @@ const stacked = (values: readonly Value[], axis = 0): Value => {
   return new Value(concat(rows, axis), values[0].type);
 };
 
+/** Each turn adds the nodes of the body to the graph. */
+const MOST_TURNS = 10_000;
+
 /** The body takes the number of the turn, whether to go on, and what is carried; it gives the latter two, and rows. */
 function loop(call: Call): readonly Value[] {
   const body = call.graph("body");
   const turns = call.known(0)?.[0] ?? Number.POSITIVE_INFINITY;
   let goesOn = (call.known(1)?.[0] ?? 1) !== 0;
   let carried = call.inputs.slice(2).map((_, i) => call.value(i + 2));
+  if (Number.isFinite(turns) && turns > MOST_TURNS)
+    call.fail(`a loop of ${turns} turns, which is written out turn by turn; ${MOST_TURNS} are the most`);
   const rows: Value[][] = [];
   for (let turn = 0; turn < turns && goesOn; turn++) {
     const condition = new Value(integers([Number(goesOn)], []).node, "bool");
     const [next, ...results] = call.runGraph(body, [integers([turn], []), condition, ...carried]);
     if (!next.known) call.fail("whether it goes on is known only when it runs");
+    if (turn >= MOST_TURNS) call.fail(`a loop that goes on after ${MOST_TURNS} turns, which are the most`);
     goesOn = next.known[0] !== 0;
     carried = results.slice(0, carried.length);
     rows.push(results.slice(carried.length));
