@@ -6,7 +6,8 @@ import { evaluate } from "../backends/reference/reference.ts";
 import { constantArray, fillValue } from "../graph/leaf.ts";
 import { type Node, topologicalOrder } from "../graph/node.ts";
 import type { AnyArray } from "../graph/op.ts";
-import { storageOf } from "../plan/operands.ts";
+import { sizeOf } from "../graph/shape.ts";
+import { offsetOf, storageOf } from "../plan/operands.ts";
 
 export type LeafValue = (leaf: Node) => AnyArray;
 
@@ -26,7 +27,9 @@ export class Values {
   get(node: Node): AnyArray {
     const wanted = storageOf(node);
     for (const part of this.#missing(wanted)) this.#known.set(part, this.#compute(part));
-    return this.#known.get(wanted)!;
+    const whole = this.#known.get(wanted)!;
+    const [offset, size] = [offsetOf(node), sizeOf(node.shape)];
+    return size === whole.length ? whole : whole.subarray(offset, offset + size);
   }
 
   /** What has to be computed to know a node, in order. */
@@ -50,7 +53,15 @@ export class Values {
 
   /** The same graph with other values of some nodes; whatever does not depend on them is not computed again. */
   with(replaced: ReadonlyMap<Node, AnyArray>): Values {
-    const given = new Map([...replaced].map(([node, array]) => [storageOf(node), array]));
+    const given = new Map<Node, AnyArray>();
+    for (const [node, array] of replaced) {
+      const base = storageOf(node);
+      // Of some rows alone, the others stay.
+      const whole =
+        sizeOf(node.shape) === sizeOf(base.shape) ? array.slice() : (given.get(base) ?? this.get(base)).slice();
+      whole.set(array, offsetOf(node));
+      given.set(base, whole);
+    }
     const changed = new Set<Node>(given.keys());
     for (const node of topologicalOrder([...this.#known.keys()])) {
       if (node.inputs.some((x) => changed.has(x))) changed.add(node);

@@ -84,8 +84,11 @@ export type Meaning<A> =
   | { readonly kind: "leaf" }
   /** Each output element is a scalar expression of the input elements at the same (broadcast) place. */
   | { readonly kind: "elementwise"; readonly scalar: (attributes: A, ...inputs: Scalar[]) => Scalar }
-  /** The same elements under another shape: no work and no memory. */
-  | { readonly kind: "view" }
+  /**
+   * Neighbouring elements of the operand, under a shape of their own: no work and no memory. They begin at element
+   * `offset`, at the first unless said.
+   */
+  | { readonly kind: "view"; readonly offset?: (inputs: readonly Node[], attributes: A) => number }
   /** Made of other ops, put in its place when the plan is made. */
   | { readonly kind: "composite"; readonly lower: (inputs: readonly Node[], attributes: A) => Node }
   /** Computed by a kernel of each backend; `reference` defines what is correct. Its y begins as zeros. */

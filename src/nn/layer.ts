@@ -37,6 +37,14 @@ export interface ParameterSpec {
   readonly penalty?: (w: Node) => Node;
 }
 
+/** What lasts from one place of a sequence to the next, where a network goes on place by place. */
+export interface Memory {
+  /** The number of the place at hand, a scalar. */
+  readonly position: Node;
+  /** How many places there are at most. */
+  readonly length: number;
+}
+
 /** What a layer has when it is applied. */
 export interface LayerContext {
   /** [B, …input shape] */
@@ -54,6 +62,11 @@ export interface LayerContext {
   update(name: string, value: Node): void;
   /** Adds a term, such as a penalty on activations, to the loss. */
   addLoss(term: Node): void;
+  /** Present where x is one place of a sequence, [B, 1, …], and what came before it is remembered. */
+  readonly memory?: Memory & {
+    /** What the layer remembers under a name, of a shape, 0 at the beginning: `next` makes it new, which is given back. */
+    keep(name: string, shape: Shape, next: (before: Node) => Node): Node;
+  };
   /** Applies the layer number `index` of the configuration's `layers`; again applied, it has the same parameters. */
   layer(index: number, ...inputs: Node[]): Node;
 }

@@ -13,6 +13,7 @@ import {
   div,
   equal,
   exp,
+  less,
   log,
   log1p,
   maximum,
@@ -166,9 +167,19 @@ export const binaryCrossEntropyOnProbabilities = smoothed(
   { independent: true },
 );
 
+/** 1 where a place has a class, 0 where it has none (−1). */
+export const placesThatCount = (classes: Node): Node => sub(1, less(classes, 0));
+
+/** The mean over the places of each sample [B, …] → [B], of those alone that count. */
+export function meanOverPlaces(each: Node, counts?: Node): Node {
+  const axes = [...each.shape.keys()].slice(1);
+  return counts ? div(sum(mul(each, counts), axes), maximum(sum(counts, axes), 1)) : mean(each, axes);
+}
+
 /**
  * −Σ tᵢ ln pᵢ of p = softmax(z), on logits z [B, C] and class numbers [B] or rows of probabilities [B, C]. Of a network
- * that ends in softmax it takes the sums before it.
+ * that ends in softmax it takes the sums before it. Of logits for each place, [B, T, C] with classes [B, T], it is the mean over
+ * a sample's places; those whose class is −1, such as padding, do not count.
  *
  * @example
  * const run = model.fit({ x, y }, { loss: crossEntropy({ labelSmoothing: 0.1 }) });
@@ -176,14 +187,19 @@ export const binaryCrossEntropyOnProbabilities = smoothed(
 export const crossEntropy = smoothed(
   "crossEntropy",
   (epsilon) => (z, target) => {
-    const [, classes] = z.shape;
-    if (z.shape.length !== 2 || classes < 2) {
+    const classes = z.shape[z.shape.length - 1];
+    if (z.shape.length < 2 || classes < 2) {
       throw new ShapeError(
         `crossEntropy needs a network that gives one logit per class, at least two; it gives ${showShape(z.shape.slice(1))}. End it with dense(number of classes), or use binaryCrossEntropy with dense(1).`,
       );
     }
-    const t = target.dtype === "int" ? oneHot(target, classes) : target;
-    return softmaxCrossEntropy(z, smooth(t, epsilon, classes));
+    const isClass = target.dtype === "int";
+    const t = isClass ? oneHot(target, classes) : target;
+    if (z.shape.length === 2) return softmaxCrossEntropy(z, smooth(t, epsilon, classes));
+    if (!isClass) return meanOverPlaces(softmaxCrossEntropy(z, smooth(t, epsilon, classes)));
+    const counts = placesThatCount(target);
+    const each = softmaxCrossEntropy(z, mul(smooth(t, epsilon, classes), reshape(counts, [...counts.shape, 1])));
+    return meanOverPlaces(each, counts);
   },
   { target: "classes", activation: "softmax" },
 );

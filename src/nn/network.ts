@@ -12,7 +12,7 @@ import { add, randomUniform, toFloat } from "../ops/index.ts";
 import { streamKey } from "../random.ts";
 import { joined } from "../wording.ts";
 import type { Initializer } from "./initializers.ts";
-import { type Layer, type LayerConfig, type LayerKind, layerKind, type ParameterSpec } from "./layer.ts";
+import { type Layer, type LayerConfig, type LayerKind, layerKind, type Memory, type ParameterSpec } from "./layer.ts";
 import { chained, flowThrough, type Wiring } from "./wiring.ts";
 
 /** A parameter or state of a network. */
@@ -52,6 +52,8 @@ export interface Applied {
   readonly named: ReadonlyMap<string, Node>;
   /** New values of states such as running means; only when training. */
   readonly updates: readonly { variable: Node; value: Node }[];
+  /** What is remembered from place to place: variables that begin as zeros. */
+  readonly memories: readonly Node[];
   /** The sum of the layers' own loss terms, if any has one. */
   readonly penalty: Node | undefined;
 }
@@ -60,6 +62,8 @@ export interface ApplyOptions {
   readonly training: boolean;
   /** The number of the step, a scalar of type int: what random layers draw their numbers for. */
   readonly step?: Node;
+  /** Where the network goes on place by place. */
+  readonly memory?: Memory;
 }
 
 /** What gathers while a network is applied. */
@@ -68,6 +72,7 @@ interface Pass extends ApplyOptions {
   readonly x: Node;
   readonly results: Map<string, Node>;
   readonly updates: Map<Node, Node>;
+  readonly memories: Node[];
   /** By the parameters that they are of, so that one which is used twice counts once. */
   readonly penalties: Map<object, Node>;
   /** How many random arrays each layer has drawn. */
@@ -255,6 +260,7 @@ export class Network {
       x,
       results: new Map(),
       updates: new Map(),
+      memories: [],
       penalties: new Map(),
       draws: new Map(),
     };
@@ -266,6 +272,7 @@ export class Network {
       output,
       named: pass.results,
       updates: [...pass.updates].map(([variable, value]) => ({ variable, value })),
+      memories: pass.memories,
       penalty: penalties.length > 0 ? penalties.reduce((a, b) => add(a, b)) : undefined,
     };
   }
@@ -277,7 +284,8 @@ export class Network {
       if (inputs.length > 1 && !definition.several)
         throw new ArgumentError(`it takes one input, but is applied to ${inputs.length}. Merge them first.`);
       const shape = x.shape.slice(1);
-      place.prepare(shape);
+      // One place of a sequence has another shape than the whole, for which the parameters are.
+      if (!pass.memory) place.prepare(shape);
       if (x === pass.x) place.seesData = true;
       for (const { penalty, trainable, node } of own.values()) {
         if (penalty && trainable) pass.penalties.set(node, penalty(node));
@@ -301,6 +309,18 @@ export class Network {
           return randomUniform(pass.step, shape, streamKey(this.seed, `${name}.random${draw}`));
         },
         update: (key, next) => pass.updates.set(own.get(key)!.node, next),
+        ...(pass.memory && {
+          memory: {
+            ...pass.memory,
+            keep: (key: string, shape: Shape, next: (before: Node) => Node): Node => {
+              const before = variable(`${name}.${key}`, shape);
+              const after = next(before);
+              pass.memories.push(before);
+              pass.updates.set(before, after);
+              return after;
+            },
+          },
+        }),
         addLoss: (term) => pass.penalties.set({}, term),
         layer: (index, ...given) => this.#applyPlace(place.layers[index], given, pass),
       });

@@ -6,6 +6,7 @@ import { nonzero, positive, uniform } from "../graph/samples.ts";
 import { s } from "../graph/scalar.ts";
 import { broadcastsTo } from "../graph/shape.ts";
 import { type Binary, elementwise, type Ternary, type Unary } from "./elementwise.ts";
+import { joinedPads } from "./shape.ts";
 
 /** Gives `x` back where the other operand, `by`, is a number that changes nothing, and no shape either: x + 0, x · 1. */
 const unchanged = (x: Node, by: Node, neutral: number): Node | undefined =>
@@ -15,7 +16,7 @@ const unchanged = (x: Node, by: Node, neutral: number): Node | undefined =>
 export const add = elementwise("add", {
   forward: (a, b) => s.add(a, b),
   backward: ({ dy }) => [dy, dy],
-  simplify: ([a, b]) => unchanged(b, a, 0) ?? unchanged(a, b, 0),
+  simplify: ([a, b]) => unchanged(b, a, 0) ?? unchanged(a, b, 0) ?? joinedPads(a, b),
 });
 
 /** a − b, element by element; shapes are broadcast. */

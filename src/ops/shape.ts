@@ -1,9 +1,10 @@
 /** Ops that move elements and compute nothing: transpose, slice, pad, concat. Reshape and broadcastTo: broadcast.ts. */
 import { ShapeError } from "../errors.ts";
+import { constant, fillValue } from "../graph/leaf.ts";
 import type { Node } from "../graph/node.ts";
-import { type AboutOps, type AnyArray, applyOp, defineOp } from "../graph/op.ts";
+import { type AboutOps, type AnyArray, applyOp, defineOp, type Op } from "../graph/op.ts";
 import { uniform } from "../graph/samples.ts";
-import { type Shape, sameShape, showShape, stridesOf } from "../graph/shape.ts";
+import { type Shape, sameShape, showShape, sizeOf, stridesOf } from "../graph/shape.ts";
 
 /** Copies a box of `shape` elements between two arrays, in each of which it begins at 0 and has strides of its own. */
 function copyBox(
@@ -96,8 +97,28 @@ const sliceOp = defineOp<{ start: readonly number[]; size: Shape }>({
   simplify: ([x], { size }) => (sameShape(size, x.shape) ? x : undefined),
 });
 
-/** The box of `size` elements that begins at `start`. */
-export const slice = (x: Node, start: readonly number[], size: Shape): Node => applyOp(sliceOp, [x], { start, size });
+const rowsOp = defineOp<{ start: number; count: number }>({
+  name: "rows",
+  meaning: { kind: "view", offset: ([x], { start }) => start * sizeOf(x.shape.slice(1)) },
+  shape: ([x], { count }) => ({ shape: [count, ...x.shape.slice(1)], dtype: x.dtype }),
+  backward: ({ inputs: [x], dy, attributes: { start, count } }) => {
+    const along = (n: number): number[] => x.shape.map((_, axis) => (axis === 0 ? n : 0));
+    return [pad(dy, along(start), along(x.shape[0] - start - count))];
+  },
+  simplify: ([x], { count }) => {
+    const value = fillValue(x);
+    return value === undefined ? undefined : constant(value, [count, ...x.shape.slice(1)], x.dtype);
+  },
+});
+
+/** The box of `size` elements that begins at `start`. Whole rows are not moved: they are where they are. */
+export function slice(x: Node, start: readonly number[], size: Shape): Node {
+  const box = applyOp(sliceOp, [x], { start, size });
+  const isWhole = size.every((n, axis) => axis === 0 || n === x.shape[axis]);
+  return box === x || !isWhole || size.length === 0 || x.dtype === "byte"
+    ? box
+    : applyOp(rowsOp, [x], { start: start[0], count: size[0] });
+}
 
 const padOp = defineOp<{ before: readonly number[]; after: readonly number[] }>({
   name: "pad",
@@ -124,6 +145,25 @@ const padOp = defineOp<{ before: readonly number[]; after: readonly number[] }>(
 /** Puts zeros around x: so many before and after along each axis. */
 export const pad = (x: Node, before: readonly number[], after: readonly number[]): Node =>
   applyOp(padOp, [x], { before, after });
+
+/**
+ * The sum of two arrays in zeros that lie side by side in them: both in one array in zeros. So the gradients of the parts of
+ * an array, such as the steps of a sequence, are put together, and not added up. undefined for other nodes.
+ */
+export function joinedPads(a: Node, b: Node): Node | undefined {
+  if (a.op.name !== "pad" || b.op.name !== "pad") return undefined;
+  const [p, q] = [a, b].map(({ attributes }) => attributes as { before: number[]; after: number[] });
+  const axes = [...a.shape.keys()].filter((i) => p.before[i] !== q.before[i] || p.after[i] !== q.after[i]);
+  const [axis] = axes;
+  if (axes.length !== 1 || !sameShape(a.shape, b.shape)) return undefined;
+  const [first, second, before, after] = p.before[axis] < q.before[axis] ? [a, b, p, q] : [b, a, q, p];
+  if (before.before[axis] + first.inputs[0].shape[axis] !== after.before[axis]) return undefined;
+  // One list of parts, and not lists in lists.
+  const parts = [first, second].flatMap(({ inputs: [x] }) =>
+    x.op === (concatOp as unknown as Op) && x.attributes.axis === axis ? x.inputs : [x],
+  );
+  return pad(concat(parts, axis), before.before, after.after);
+}
 
 /** How long arrays are together along an axis. */
 const lengthOf = (arrays: readonly { readonly shape: Shape }[], axis: number): number =>
@@ -176,6 +216,13 @@ export default (): AboutOps => ({
   slice: {
     explain: { forward: "y = a box cut out of x", derivative: "∂L/∂x = ∂L/∂y inside the box, 0 outside" },
     cases: [{ inputs: [uniform(4, 5)], attributes: { start: [1, 2], size: [2, 3] } }],
+  },
+  rows: {
+    explain: { forward: "y = some rows of x", derivative: "∂L/∂x = ∂L/∂y in these rows, 0 in others" },
+    cases: [
+      { inputs: [uniform(5, 3)], attributes: { start: 1, count: 3 } },
+      { inputs: [uniform(4, 2, 3)], attributes: { start: 3, count: 1 } },
+    ],
   },
   pad: {
     explain: { forward: "y = x with zeros around it", derivative: "∂L/∂x = ∂L/∂y without the border" },

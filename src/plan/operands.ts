@@ -12,6 +12,14 @@ export function storageOf(node: Node): Node {
   return base;
 }
 
+/** At which element of that memory they begin. */
+export function offsetOf(node: Node): number {
+  let offset = 0;
+  for (let base = node; base.op.meaning.kind === "view"; base = base.inputs[0])
+    offset += base.op.meaning.offset?.(base.inputs, base.attributes as never) ?? 0;
+  return offset;
+}
+
 /** The pattern of an operand in a space of rows (the first `split` axes) and columns, or undefined if it has none. */
 export function patternOf(shape: Shape, space: Shape, split: number): Pattern | undefined {
   if (!broadcastsTo(shape, space)) return undefined;

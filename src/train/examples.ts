@@ -70,7 +70,7 @@ export const joinExamples = (parts: readonly Examples[]): Examples =>
 export function splitForValidation(examples: Examples, fraction: number, seed: number): [Examples, Examples] {
   checkNumbers("validation as a ", { fraction }, BETWEEN_0_AND_1);
   const { x, y } = examples;
-  const labels = y.kind === "classes" ? y.values : undefined;
+  const labels = y.kind === "classes" && y.values.length === x.count ? y.values : undefined;
   const [kept, held] = splitRows(x.count, [1 - fraction, fraction], seed, labels);
   return [takeExamples(examples, kept), takeExamples(examples, held)];
 }

@@ -232,16 +232,18 @@ function doubleActivation(network: Network, loss: LossOption): Warning | undefin
 /** The loss of the best answer that is the same for every row, where that is known. */
 function constantLoss({ x: { count }, y: { kind, values } }: Examples, loss: LossOption): number | undefined {
   const width = values.length / count;
-  // Of each column, where class numbers stand for one-hot rows.
+  // Class numbers stand for one-hot rows, one for each place that counts.
+  const rows = kind === "classes" ? values.reduce((sum, c) => sum + Number(c >= 0), 0) : count;
   const [sums, squares]: number[][] = [[], []];
   for (let i = 0; i < values.length; i++) {
     const [c, t] = kind === "classes" ? [values[i], 1] : [i % width, values[i]];
+    if (c < 0) continue;
     sums[c] = (sums[c] ?? 0) + t;
     squares[c] = (squares[c] ?? 0) + t * t;
   }
   const entropy = (p: number): number => (p > 0 ? -p * Math.log(p) : 0);
   const total = (term: (mean: number, square: number) => number): number =>
-    sums.reduce((all, sum, c) => all + term(sum / count, squares[c] / count), 0);
+    sums.reduce((all, sum, c) => all + term(sum / rows, squares[c] / rows), 0);
   const variance = total((mean, square) => square - mean ** 2);
   const bits = total((p) => entropy(p) + entropy(1 - p)) / width;
   return new Map<string | undefined, number>([

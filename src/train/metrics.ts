@@ -6,7 +6,7 @@ import { unknownName } from "../checks.ts";
 import { ArgumentError } from "../errors.ts";
 import type { Node } from "../graph/node.ts";
 import { sizeOf } from "../graph/shape.ts";
-import { hasLabels, type Loss, takesLogits } from "../nn/losses.ts";
+import { hasLabels, type Loss, lossPerSample, meanOverPlaces, placesThatCount, takesLogits } from "../nn/losses.ts";
 import { abs, argmax, equal, greater, less, mean, mul, oneHot, reshape, sub, sum } from "../ops/index.ts";
 import type { Targets } from "./to-arrays.ts";
 
@@ -48,12 +48,24 @@ const agreements = (output: Node, target: Node, { threshold = 0.5 }: Loss): Node
  */
 const accuracy: SampleMetric = {
   perSample: (output, target, loss) => {
-    if (target.dtype === "int") return equal(argmax(output), target);
+    if (target.dtype === "int") {
+      const right = equal(argmax(output), target);
+      return right.shape.length === 1 ? right : meanOverPlaces(right, placesThatCount(target));
+    }
     const width = sizeOf(output.shape.slice(1));
     if (width === 1 || hasLabels(loss, width)) return mean(agreements(output, target, loss), 1);
     return equal(argmax(output), argmax(target));
   },
 };
+
+/** e to the loss: among how many equally likely classes the network is undecided. */
+const perplexity: SampleMetric = {
+  perSample: (output, target, loss) => lossPerSample(loss, output, target),
+  finish: Math.exp,
+};
+
+/** The loss in bits, as information is counted: of a text by characters, those that one takes. */
+const bits: SampleMetric = { ...perplexity, finish: (loss) => loss / Math.LN2 };
 
 /** The share of rows of which every label is right (`accuracy_score` of several labels in scikit-learn). */
 const subsetAccuracy: SampleMetric = {
@@ -270,6 +282,8 @@ const METRICS = new Map<string, Metric>(
     recall: perClass(({ hits, there }) => ratio(hits, there)),
     f1: perClass(({ hits, taken, there }) => ratio(2 * hits, taken + there)),
     auc,
+    bits,
+    perplexity,
     meanAbsoluteError: ofErrors(abs),
     meanSquaredError,
     rootMeanSquaredError: { ...meanSquaredError, finish: Math.sqrt },

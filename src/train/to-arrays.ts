@@ -100,8 +100,15 @@ export function toTargets(y: Numbers, loss: Loss, outputShape: Shape, count: num
   if (Array.isArray(y) && typeof y[0] === "string")
     throw new DataError(`${what} is text; toDataset of chainrule/data turns names into class numbers.`, { row: 1 });
   const isFlat = isTyped(y) || (Array.isArray(y) && typeof y[0] === "number");
-  if (wants === "classes" && isFlat && y.length === count)
-    return { kind: "classes", values: labels(y as ArrayLike<number>, width, what) };
+  // A network that gives several rows of logits, as one for each place of a sequence, has a class for each.
+  const [places, classes] = [sizeOf(outputShape.slice(0, -1)), outputShape[outputShape.length - 1] ?? 1];
+  if (wants === "classes" && isFlat && y.length === count * places)
+    return { kind: "classes", values: labels(y as ArrayLike<number>, classes, places, what) };
+  if (wants === "classes" && places > 1 && depthOf(y) === outputShape.length)
+    return {
+      kind: "classes",
+      values: labels(classRows(y, outputShape.slice(0, -1), count, what), classes, places, what),
+    };
   const { values } = toUncheckedRows(y, isFlat ? [] : outputShape, what);
   if (values.length !== count * width) {
     const wanted =
@@ -114,6 +121,18 @@ export function toTargets(y: Numbers, loss: Loss, outputShape: Shape, count: num
   if (wants === "classes") checkProbabilities(values, width, name, what);
   if (independent) checkYesOrNo(values, width, name, what);
   return { kind: "values", values: Float32Array.from(values) };
+}
+
+/** How many axes nested arrays have. */
+const depthOf = (x: unknown): number => (Array.isArray(x) || isTyped(x) ? 1 + depthOf(x[0]) : 0);
+
+/** The classes of all places of all rows, one after the other. */
+function classRows(y: Numbers, shape: Shape, count: number, what: string): ArrayLike<number> {
+  const { values } = toUncheckedRows(y, shape, what);
+  if (values.length === count * sizeOf(shape)) return values;
+  throw new ShapeError(
+    `${what} has ${values.length} classes for ${count} rows; ${sizeOf(shape)} were wanted for each, one for each place.`,
+  );
 }
 
 /** Throws unless every row is the probabilities of all classes: numbers from 0 on that sum to 1. */
@@ -166,12 +185,15 @@ export function toWeights(weights: ArrayLike<number>, count: number, what: strin
   return Float32Array.from(weights);
 }
 
-function labels(y: ArrayLike<number>, classes: number, what: string): Int32Array {
-  checkRows(
-    Array.from(y),
-    (x) => Number.isInteger(x) && x >= 0 && x < classes,
-    what,
-    `class numbers from 0 to ${classes - 1} were wanted, since the network has ${classes} outputs. Count classes from 0, or widen the last layer`,
+/** Class numbers; of several places of a row some may be −1, which do not count. */
+function labels(y: ArrayLike<number>, classes: number, places: number, what: string): Int32Array {
+  const least = places > 1 ? -1 : 0;
+  const wrong = Array.from(y).findIndex((x) => !(Number.isInteger(x) && x >= least && x < classes));
+  if (wrong < 0) return Int32Array.from(y);
+  const [row, column] = [Math.floor(wrong / places) + 1, (wrong % places) + 1];
+  const place = places > 1 ? `, place ${column}` : "";
+  throw new DataError(
+    `${what}, row ${row}${place} is ${y[wrong]}; class numbers from 0 to ${classes - 1} were wanted, since the network has ${classes} outputs${places > 1 ? " for each place; −1 marks one that does not count" : ""}. Count classes from 0, or widen the last layer.`,
+    { row, ...(places > 1 && { column }) },
   );
-  return Int32Array.from(y);
 }

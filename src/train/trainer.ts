@@ -137,28 +137,30 @@ export function makeEvaluator(
   checkMetrics(metrics, objective.loss, examples.y);
   const data = uploadExamples(session, network, examples);
   const total = examples.x.count;
-  const width = sizeOf(network.outputShape);
+  const size = sizeOf(network.outputShape);
+  // Of classes for each place, every place is a row of its own.
+  const width = examples.y.kind === "classes" ? network.outputShape[network.outputShape.length - 1] : size;
   const executables = new Map<number, Executable>();
 
   const run = async (signal?: AbortSignal): Promise<Scores> => {
     const batchSize = forwardBatch(network);
     const { whole } = objective;
     const sums = noSums(objective);
-    const outputs = new Float32Array(whole.length > 0 ? total * width : 0);
+    const outputs = new Float32Array(whole.length > 0 ? total * size : 0);
     let length = 1;
     for (let row = 0; row < total; ) {
       signal?.throwIfAborted();
-      const [size, count] = nextBatches(total - row, batchSize, length);
-      const executable = cached(executables, size, () =>
-        session.compile(evaluationPlan(network, objective, data, size)),
+      const [rows, count] = nextBatches(total - row, batchSize, length);
+      const executable = cached(executables, rows, () =>
+        session.compile(evaluationPlan(network, objective, data, rows)),
       );
       const start = performance.now();
       const from = row;
-      const run = await executable.run([Int32Array.from({ length: size * count }, (_, i) => from + i)], count);
+      const run = await executable.run([Int32Array.from({ length: rows * count }, (_, i) => from + i)], count);
       for (const i of sums.keys()) for (const value of run.outputs[i]) sums[i] += value;
-      if (whole.length > 0) outputs.set(run.outputs[sums.length], row * width);
+      if (whole.length > 0) outputs.set(run.outputs[sums.length], row * size);
       length = seriesLength(count, performance.now() - start);
-      row += size * count;
+      row += rows * count;
       await breathe();
     }
     const predictions = { outputs, width, targets: examples.y, loss: objective.loss };

@@ -19,7 +19,7 @@ import { metricNamed, type SampleMetric, type WholeMetric } from "./metrics.ts";
 export interface DataLeaves {
   /** [N, …input shape] of float or byte */
   readonly x: Node;
-  /** [N] of int, or [N, …] */
+  /** Classes, [N] of int, or [N, …] with one for each place; or values, [N, …output shape]. */
   readonly y: Node;
   /** [N]: how much each row counts in the loss; absent if all count alike. */
   readonly weights?: Node;
@@ -51,7 +51,10 @@ export function leavesOf(
 ): DataLeaves {
   return {
     x: make("x", [count, ...inputShape], values instanceof Uint8Array ? "byte" : "float"),
-    y: y.kind === "classes" ? make("y", [count], "int") : make("y", [count, ...outputShape]),
+    y:
+      y.kind === "classes"
+        ? make("y", [count, ...outputShape.slice(0, -1)], "int")
+        : make("y", [count, ...outputShape]),
     ...(weights && { weights: make("weights", [count]) }),
   };
 }

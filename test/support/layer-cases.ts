@@ -24,11 +24,15 @@ import {
   maxPool1d,
   maxPool2d,
   merge,
+  multiHeadAttention,
   normalize,
+  positions,
   rescale,
   reshape,
   residual,
+  rmsNorm,
   spatialDropout,
+  transformerBlock,
   upsampling2d,
   zeroPadding2d,
 } from "chainrule";
@@ -50,9 +54,28 @@ const notImage = { input: image, bad: [7] };
 /** By the kinds of layers. */
 export const LAYER_CASES: Readonly<Record<string, readonly LayerCase[]>> = {
   dense: [
-    { layer: dense(3), input: [5], output: [3], bad: [5, 2] },
+    { layer: dense(3), input: [5], output: [3], bad: [5, 2, 2] },
     { layer: dense(3, { activation: "gelu", bias: 0.1, l1: 0.01, l2: 0.1 }), input: [5], output: [3], bad: [] },
-    { layer: dense(3, { activation: "softmax", bias: false }), input: [5], output: [3], bad: [5, 2] },
+    { layer: dense(3, { activation: "softmax", bias: false }), input: [5], output: [3], bad: [] },
+    { layer: dense(4, { activation: "relu" }), input: [6, 3], output: [6, 4], bad: [6, 3, 2] },
+  ],
+  multiHeadAttention: [
+    { layer: multiHeadAttention({ heads: 2 }), input: [5, 6], output: [5, 6], bad: [5, 7] },
+    { layer: multiHeadAttention({ heads: 4, keyHeads: 2, causal: true, bias: false }), input: [5, 8], output: [5, 8] },
+    {
+      layer: multiHeadAttention({ heads: 2, headSize: 4, rotary: true, causal: true, dropout: 0.2 }),
+      input: [4, 6],
+      output: [4, 6],
+      bad: [6],
+    },
+  ],
+  positions: [
+    { layer: positions(), input: [5, 4], output: [5, 4], bad: [5] },
+    { layer: positions({ kind: "sinusoidal" }), input: [5, 4], output: [5, 4], bad: [5, 4, 3] },
+  ],
+  rmsNorm: [
+    { layer: rmsNorm(), input: [5], output: [5], bad: [] },
+    { layer: rmsNorm({ epsilon: 1e-3 }), input: [3, 6], output: [3, 6] },
   ],
   activation: [
     { layer: activation("mish"), input: [4, 3], output: [4, 3] },
@@ -125,7 +148,22 @@ export const LAYER_CASES: Readonly<Record<string, readonly LayerCase[]>> = {
     },
   ],
   upsampling2d: [{ layer: upsampling2d([2, 1]), ...notImage, output: [12, 5, 4] }],
-  chain: [{ layer: chain([dense(4, { activation: "tanh" }), dense(2)]), input: [3], output: [2], bad: [3, 2] }],
+  chain: [
+    ...[
+      transformerBlock({ width: 6, heads: 2, hidden: 5 }),
+      transformerBlock({
+        width: 6,
+        heads: 2,
+        gated: true,
+        norm: "rms",
+        activation: "silu",
+        rotary: false,
+        bias: false,
+      }),
+      transformerBlock({ width: 6, heads: 3, placement: "post", causal: true, dropout: 0.1 }),
+    ].map((layer): LayerCase => ({ layer, input: [4, 6], output: [4, 6], bad: [6] })),
+    { layer: chain([dense(4, { activation: "tanh" }), dense(2)]), input: [3], output: [2], bad: [] },
+  ],
   residual: [
     { layer: residual([dense(5, { activation: "tanh" }), dense(3)]), input: [3], output: [3], bad: [4] },
     {

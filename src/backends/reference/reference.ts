@@ -8,7 +8,7 @@ import { type Node, topologicalOrder } from "../../graph/node.ts";
 import type { AnyArray, FloatArray, Tensor } from "../../graph/op.ts";
 import { compileScalar, inputScalar } from "../../graph/scalar.ts";
 import { padShape, type Shape, sizeOf, stridesOf } from "../../graph/shape.ts";
-import { storageOf } from "../../plan/operands.ts";
+import { offsetOf, storageOf } from "../../plan/operands.ts";
 import type { PlanRequest } from "../../plan/plan.ts";
 import { ARRAYS } from "../arrays.ts";
 import type { ImmediateBackend, ImmediateSession, Run } from "../backend.ts";
@@ -115,7 +115,12 @@ export function evaluate(
   const values = new Map<Node, AnyArray>();
 
   const valueAt = (node: Node): AnyArray => {
-    const base = storageOf(node);
+    const whole = baseValue(storageOf(node));
+    const [offset, size] = [offsetOf(node), sizeOf(node.shape)];
+    return size === whole.length ? whole : whole.subarray(offset, offset + size);
+  };
+
+  const baseValue = (base: Node): AnyArray => {
     const known = values.get(base);
     if (known) return known;
     const fill = fillValue(base);

@@ -5,17 +5,17 @@
 import { PlatformError } from "../../errors.ts";
 import type { Node } from "../../graph/node.ts";
 import { sizeOf } from "../../graph/shape.ts";
-import { storageOf } from "../../plan/operands.ts";
+import { offsetOf, storageOf } from "../../plan/operands.ts";
 import type { Step } from "../../plan/plan.ts";
 import { type Plan, stepFlops } from "../../plan/plan.ts";
-import { bytesOf } from "../../plan/target.ts";
+import { bytesOf, SINGLE_PRECISION } from "../../plan/target.ts";
 import { type Address, f32, f32x4, type I32, i32, ModuleBuilder, parameter } from "./assembler.ts";
 import { emitBarrier, emitLeave, emitRowCheck } from "./barrier.ts";
 import type { KernelContext, Phase } from "./kernel.ts";
 import { KERNELS } from "./kernels/index.ts";
 import { loop } from "./kernels/loop.ts";
 import type { Madd } from "./math.ts";
-import { type Signature, signatureOf } from "./signature.ts";
+import { isSamePlace, type Place, type Signature, signatureOf } from "./signature.ts";
 
 export interface CompileOptions {
   /** Whether to multiply and add in one instruction. */
@@ -76,7 +76,9 @@ export function compilePlan(
   // A new value that is stored in place of the old one is read from there as well.
   const homes = new Map(plan.steps.flatMap((step) => [...step.stores]));
   const homeOf = (node: Node): Node => homes.get(storageOf(node)) ?? storageOf(node);
-  const addressOf = (node: Node): number => options.address(homeOf(node));
+  const placeOf = (node: Node): Place => ({ home: homeOf(node), offset: offsetOf(node) });
+  const addressOf = (node: Node): number =>
+    options.address(homeOf(node)) + offsetOf(node) * SINGLE_PRECISION.bytes[node.dtype];
   const context: KernelContext = {
     ...options,
     madd: options.fusedMadd ? f32x4.relaxedMadd : multiplyThenAdd,
@@ -87,17 +89,17 @@ export function compilePlan(
       return scratchAddress;
     },
   };
-  const signatures = plan.steps.map((step) => signatureOf(step, homeOf));
+  const signatures = plan.steps.map((step) => signatureOf(step, placeOf));
   const uses = new Map<string, number>();
   for (const { key } of signatures) uses.set(key, (uses.get(key) ?? 0) + 1);
   const isRepeated = ({ key }: Signature): boolean => uses.get(key)! >= REPEATED;
   /** A step's phases: written for its arrays alone, or for those that it will be told of. */
   const written = (i: number): Phase[] => {
     const { arrays } = signatures[i];
-    const told = new Map(
-      arrays.map((node, k) => [node, { base: parameter("i32", OWN_PARAMETERS.length + k), plus: 0 }]),
-    );
-    const address = (node: Node): Address => told.get(homeOf(node))!;
+    const address = (node: Node): Address => {
+      const k = arrays.findIndex((other) => isSamePlace(placeOf(other), placeOf(node)));
+      return { base: parameter("i32", OWN_PARAMETERS.length + k), plus: 0 };
+    };
     return phasesOf(plan.steps[i], isRepeated(signatures[i]) ? { ...context, address } : context);
   };
   // Kernels say how much they need to work in when they are made, so they are made once to ask and once to write.

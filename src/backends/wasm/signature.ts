@@ -7,19 +7,29 @@ import { fillValue } from "../../graph/leaf.ts";
 import type { Node } from "../../graph/node.ts";
 import type { Step } from "../../plan/plan.ts";
 
+/** Where elements lie: in whose memory, and at which of its elements they begin. */
+export interface Place {
+  readonly home: Node;
+  readonly offset: number;
+}
+
+export const isSamePlace = (a: Place, b: Place): boolean => a.home === b.home && a.offset === b.offset;
+
 export interface Signature {
   readonly key: string;
-  /** The arrays that the step reads and writes, each by the node in whose memory it lies, in the order of their use. */
+  /** The arrays that the step reads and writes, one node for each place, in the order of their use. */
   readonly arrays: readonly Node[];
 }
 
-/** @param homeOf the node in whose memory a node's elements lie */
-export function signatureOf({ nodes, writes, space, split }: Step, homeOf: (node: Node) => Node): Signature {
+export function signatureOf({ nodes, writes, space, split }: Step, placeOf: (node: Node) => Place): Signature {
   const arrays: Node[] = [];
+  const places: Place[] = [];
   const arrayOf = (node: Node): number => {
-    const home = homeOf(node);
-    const known = arrays.indexOf(home);
-    return known < 0 ? arrays.push(home) - 1 : known;
+    const place = placeOf(node);
+    const known = places.findIndex((other) => isSamePlace(other, place));
+    if (known >= 0) return known;
+    places.push(place);
+    return arrays.push(node) - 1;
   };
   const own = new Map(nodes.map((node, i) => [node, i]));
   const written = new Set(writes);

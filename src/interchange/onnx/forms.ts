@@ -148,6 +148,11 @@ export const FORMS: Readonly<Record<string, Form>> = {
     ]),
   ),
   reshape: plain((node, { graph }, [x]) => graph.add("Reshape", [x, graph.shape(node.shape)])),
+  rows: plain((node, { graph }, [x]) => {
+    const start = attribute<number>(node, "start");
+    const end = start + attribute<number>(node, "count");
+    return graph.add("Slice", [x, graph.constant([start]), graph.constant([end]), graph.constant([0])]);
+  }),
   slice: plain((node, { graph }, [x]) => {
     const start = attribute<number[]>(node, "start");
     const size = attribute<number[]>(node, "size");

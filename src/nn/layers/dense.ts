@@ -12,17 +12,20 @@ export type DenseOptions = AffineOptions;
 const make = defineLayer<{ readonly units: number } & DenseOptions>("dense", {
   options: AFFINE,
   parameters: (config, input) => {
-    if (input.length !== 1) {
-      throw new ShapeError(`dense takes one axis of features; ${showShape(input)} came. Put flatten() before it.`);
+    if (input.length < 1 || input.length > 2) {
+      throw new ShapeError(
+        `dense takes features, or a sequence of them; ${showShape(input)} came. Put flatten() before it.`,
+      );
     }
-    return affineParameters(config, [input[0], config.units], config.units);
+    return affineParameters(config, [input[input.length - 1], config.units], config.units);
   },
-  apply: (config, context) => affineOutput(config, context, matmul(context.x, context.parameter("kernel"))), // [B, I] · [I, O]
+  apply: (config, context) => affineOutput(config, context, matmul(context.x, context.parameter("kernel"))), // [B, I] · [I, O], or [B, T, I] · [I, O]
   describe: (config) => describeAffine(`${config.units}`, config),
 });
 
 /**
- * A fully connected layer: z = xW + b, a = activation(z); [B, I] → [B, units].
+ * A fully connected layer: z = xW + b, a = activation(z); [B, I] → [B, units], and at each place of a sequence
+ * [B, T, I] → [B, T, units].
  *
  * @example
  * const hidden = dense(128, { activation: "relu", init: "he", l2: 1e-4 });

@@ -1,10 +1,24 @@
 /** Dropout of single values and of whole channels: off at inference. */
 import { BELOW_1, checkNumbers } from "../../checks.ts";
+import type { Node } from "../../graph/node.ts";
 import type { Shape } from "../../graph/shape.ts";
 import { greater, mul } from "../../ops/index.ts";
-import { defineLayer, type Layer, type LayerOptions } from "../layer.ts";
+import { defineLayer, type Layer, type LayerContext, type LayerOptions } from "../layer.ts";
 
 type Config = { readonly rate: number } & LayerOptions;
+
+/** x with a share of it dropped, in training; what `mask` counts as one goes or stays together. */
+export function dropped(
+  x: Node,
+  rate: number,
+  { training, uniform, name }: Pick<LayerContext, "training" | "uniform" | "name">,
+  mask: Shape = x.shape,
+): Node {
+  if (!training || rate === 0) return x;
+  // The random numbers are multiples of 2⁻²⁴, so those below `rate` are exactly a share of `rate`.
+  const kept = name(greater(uniform(mask), rate - 2 ** -25), "mask");
+  return mul(x, mul(kept, 1 / (1 - rate)));
+}
 
 /** A kind that drops what `maskShape` counts as one. */
 const defineDropout = (
@@ -13,12 +27,7 @@ const defineDropout = (
 ): ((rate: number, options?: LayerOptions) => Layer) => {
   const make = defineLayer<Config>(kind, {
     options: [],
-    apply: ({ rate }, { x, training, uniform, name }) => {
-      if (!training || rate === 0) return x;
-      // The random numbers are multiples of 2⁻²⁴, so those below `rate` are exactly a share of `rate`.
-      const kept = name(greater(uniform(maskShape(x.shape)), rate - 2 ** -25), "mask");
-      return mul(x, mul(kept, 1 / (1 - rate)));
-    },
+    apply: ({ rate }, context) => dropped(context.x, rate, context, maskShape(context.x.shape)),
     describe: ({ rate }) => `${rate}`,
   });
   return (rate, options = {}) => {

@@ -1,5 +1,5 @@
 /**
- * Batch and layer normalisation: x̂ = (x − μ) / √(σ² + ε), y = γ x̂ + β. They differ in what μ and σ² are taken over. The
+ * Batch, layer and root mean square normalisation: x̂ = (x − μ) / √(σ² + ε), y = γ x̂ + β. They differ in what μ and σ² are taken over. The
  * backward pass, through mean and variance too, follows from the graph.
  */
 import { ABOVE_0, BELOW_1, checkNumbers } from "../../checks.ts";
@@ -110,4 +110,29 @@ const makeLayerNorm = defineLayer<LayerNormOptions>("layerNorm", {
 export function layerNorm(options: LayerNormOptions = {}): Layer {
   checkNumbers("layerNorm: ", { epsilon: options.epsilon ?? 1e-5 }, ABOVE_0);
   return makeLayerNorm(options);
+}
+
+const makeRmsNorm = defineLayer<LayerNormOptions>("rmsNorm", {
+  options: ["epsilon"],
+  scales: true,
+  parameters: (_, input) => {
+    checkAxis("rmsNorm", input);
+    return perFeature(input, { gamma: 1 });
+  },
+  apply: ({ epsilon = 1e-5 }, { x, parameter, name }) => {
+    const size = sqrt(add(mean(mul(x, x), -1, true), epsilon));
+    return mul(name(mul(x, div(1, size)), "normalized"), parameter("gamma"));
+  },
+});
+
+/**
+ * Root mean square normalisation (Zhang & Sennrich, 2019): γ x / √(mean x² + ε) over the features of each place; it takes off no
+ * mean and adds none: [B, …, C] → the same.
+ *
+ * @example
+ * const model = sequential({ input: [8] }, [dense(16), rmsNorm(), dense(2)]);
+ */
+export function rmsNorm(options: LayerNormOptions = {}): Layer {
+  checkNumbers("rmsNorm: ", { epsilon: options.epsilon ?? 1e-5 }, ABOVE_0);
+  return makeRmsNorm(options);
 }
