@@ -110,7 +110,7 @@ export function gpt(options: GptOptions): Layer[] {
   checkWhole("gpt: ", { vocabulary, blocks }, 1);
   const one = { ...shared, norm, causal: true, rotary: kind === "rotary", dropout: rate };
   return [
-    embedding(vocabulary, options.width, { init: "normal(0.02)" }),
+    embedding(vocabulary, options.width, { init: "random(0.02)" }),
     ...(kind === "rotary" ? [] : [positions({ kind })]),
     ...(rate > 0 ? [dropout(rate)] : []),
     ...Array.from({ length: blocks }, () => transformerBlock(one)),
