@@ -115,6 +115,7 @@ export type { ClassWeights } from "./train/class-weights.ts";
 export { Epochs } from "./train/epochs.ts";
 export { type FindLearningRateOptions, findLearningRate, type LearningRateSearch } from "./train/find-learning-rate.ts";
 export type { Fit, FitObserver, FitOptions, Progress, RunningFit } from "./train/fit.ts";
+export { type GenerateOptions, generate, type SamplingOptions } from "./train/generate.ts";
 export {
   type ElementCheck,
   type GradcheckOptions,

@@ -57,4 +57,13 @@ export {
   type TableOptions,
 } from "./table.ts";
 export type { StoredTensor } from "./tensor-file.ts";
+export {
+  byteTokenizer,
+  characterTokenizer,
+  type Tokenizer,
+  tokenizerFrom,
+  type WindowOptions,
+  type Windows,
+  windows,
+} from "./tokenizer.ts";
 export { circles, curve, iris, moons, spirals, type ToyOptions, xor } from "./toy.ts";

@@ -4,7 +4,7 @@ import type { Command } from "commander";
 import { readDataFor } from "../data/sources.ts";
 import { heldOut } from "../data/split.ts";
 import { fingerprintOf } from "../model/metadata.ts";
-import { openModel } from "../model/open-model.ts";
+import { openDataModel } from "../model/open-model.ts";
 import type { BackendOptions } from "../options/backend.ts";
 import { positiveWhole } from "../options/values.ts";
 import { jsonScores, measureModel } from "../report/scores.ts";
@@ -36,7 +36,7 @@ export function register(program: Command): void {
 }
 
 async function evaluate(path: string, source: string, options: EvaluateOptions): Promise<void> {
-  const { model, details } = await openModel(path, options);
+  const { model, details } = await openDataModel(path, options);
   try {
     const data = await readDataFor(source, details, model.inputShape);
     const { origin } = details;

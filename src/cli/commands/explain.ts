@@ -34,7 +34,7 @@ import {
 import { batchOf } from "../data/first-rows.ts";
 import { readDataFor } from "../data/sources.ts";
 import type { Details } from "../model/metadata.ts";
-import { openModel } from "../model/open-model.ts";
+import { openDataModel } from "../model/open-model.ts";
 import type { BackendOptions } from "../options/backend.ts";
 import { readLoss } from "../options/losses.ts";
 import { readOptimizer } from "../options/optimizers.ts";
@@ -122,7 +122,7 @@ export function register(program: Command): void {
 }
 
 async function explainCommand(path: string, source: string, options: ExplainCommandOptions): Promise<void> {
-  const { model, details } = await openModel(path, options);
+  const { model, details } = await openDataModel(path, options);
   try {
     const data = await readDataFor(source, details, model.inputShape);
     const loss = options.loss === undefined ? trainedLoss(model, details.task) : readLoss(options.loss);

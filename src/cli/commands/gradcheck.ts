@@ -3,7 +3,7 @@ import type { Command } from "commander";
 import { type GradientReport, gradcheck } from "../../index.ts";
 import { batchOf, randomBatch } from "../data/first-rows.ts";
 import { readDataFor } from "../data/sources.ts";
-import { openModel } from "../model/open-model.ts";
+import { openDataModel } from "../model/open-model.ts";
 import { positiveWhole } from "../options/values.ts";
 import { trainedLoss } from "../report/scores.ts";
 import { EXIT } from "../terminal/exit.ts";
@@ -31,7 +31,7 @@ export function register(program: Command): void {
 }
 
 async function gradcheckModel(path: string, source: string | undefined, options: GradcheckOptions): Promise<void> {
-  const { model, details } = await openModel(path, { threads: 1 });
+  const { model, details } = await openDataModel(path, { threads: 1 });
   try {
     const data = source === undefined ? undefined : await readDataFor(source, details, model.inputShape);
     const loss = trainedLoss(model, details.task);

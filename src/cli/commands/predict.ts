@@ -17,7 +17,7 @@ import { decimalPoints, encodeCsv, readImage } from "../../data/node.ts";
 import { DataError, type Model } from "../../index.ts";
 import { readDataFor } from "../data/sources.ts";
 import { type Details, writtenOf } from "../model/metadata.ts";
-import { openModel } from "../model/open-model.ts";
+import { openDataModel } from "../model/open-model.ts";
 import type { BackendOptions } from "../options/backend.ts";
 import { positiveWhole, rows } from "../options/values.ts";
 import { UsageError } from "../terminal/exit.ts";
@@ -72,7 +72,7 @@ interface Batch {
 }
 
 async function predict(path: string, sources: readonly string[], options: PredictOptions): Promise<void> {
-  const { model, details } = await openModel(path, options);
+  const { model, details } = await openDataModel(path, options);
   try {
     // All inputs are read before anything is written, so that a mistake in the last leaves no half of an answer.
     const batches: Batch[] = [];

@@ -22,6 +22,7 @@ import { UsageError } from "../terminal/exit.ts";
 import { plural } from "../terminal/text.ts";
 import { chooseRecipe } from "../training/defaults.ts";
 import { runTraining } from "../training/fit.ts";
+import { isText, trainOnText } from "../training/language-model.ts";
 import { fitted, makeModel } from "../training/network.ts";
 import { reportProfile } from "../training/profile.ts";
 import { checkEpochs, RESUMABLE_OPTIONS, readRun, restoreOptions } from "../training/resume.ts";
@@ -41,6 +42,7 @@ DATA is one of
   DIRECTORY     IDX files named as MNIST's are (plain or .gz), or one folder of
                 PNG or JPEG pictures for each class
   FILE.npz      arrays x_train, y_train, x_test, y_test
+  FILE.txt      a text (or .md): a small language model learns to write like it
 
 COLUMNS of a table are numbers (also as $1,200, 24% or 1.234,5), dates, yes or
 no, or else words, each of which becomes a feature of its own. What they were
@@ -163,6 +165,7 @@ export function register(program: Command): void {
 }
 
 async function train(source: string, asked: TrainOptions): Promise<void> {
+  if (isText(source)) return trainOnText(source, asked);
   const { target, task, missing, ignore, columns, decimal, encoding, imageSize } = asked;
   const header = asked.header === false ? false : undefined;
   const reading = { target, task, missing, ignore, columns, decimal, encoding, header, imageSize };

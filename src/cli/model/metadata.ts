@@ -8,7 +8,8 @@ import { DataError, type Model } from "../../index.ts";
 import { count } from "../terminal/text.ts";
 
 export interface Details {
-  readonly task: Task;
+  /** `"text"` for a language model. */
+  readonly task: Task | "text";
   /** Names of the classes, class 0 first; absent for regression. */
   readonly classes?: readonly string[];
   /** Names of the features of a table. */
@@ -81,6 +82,7 @@ const strings = (x: unknown): x is string[] => Array.isArray(x) && x.every((item
 export function readDetails(model: Model, file: string): Details {
   const { task, classes, features, schema, digits, trained, loss, decimal, encoding, origin } = model.details;
   const { optimizer, learningRate } = model.details;
+  if (task === "text") return { task, ...(typeof trained === "string" && { trained }) };
   const width = model.network.outputShape.reduce((a, b) => a * b, 1);
   const isClassifier = task === undefined ? /crossentropy/i.test(String(loss)) : task === "classification";
   const names = isClassifier ? (classes ?? Array.from({ length: Math.max(2, width) }, (_, i) => String(i))) : undefined;

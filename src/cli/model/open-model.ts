@@ -1,10 +1,13 @@
 /** Reads a model file, of ours or of others, with what the command needs to know of it. */
 import { lstat, realpath } from "node:fs/promises";
 import { dirname, isAbsolute, join, relative } from "node:path";
+import type { Task } from "../../data/index.ts";
 import { readFile } from "../../data/node.ts";
 import { ChainruleError, DataError, fromBytes, type Model } from "../../index.ts";
 import type { FromOnnxOptions } from "../../interchange/index.ts";
 import { type BackendOptions, chooseBackend } from "../options/backend.ts";
+import { UsageError } from "../terminal/exit.ts";
+import { commandName, quote } from "../terminal/text.ts";
 import { type Details, readDetails } from "./metadata.ts";
 
 const isOnnx = (path: string): boolean => /\.onnx$/i.test(path);
@@ -87,4 +90,18 @@ async function openOwn(path: string, options: BackendOptions): Promise<Model> {
 export async function openModel(path: string, options: BackendOptions): Promise<{ model: Model; details: Details }> {
   const model = isOnnx(path) ? await openOnnx(path, { backend: chooseBackend(options) }) : await openOwn(path, options);
   return { model, details: readDetails(model, path) };
+}
+
+/** A model that takes data; one that writes text takes none. */
+export async function openDataModel(
+  path: string,
+  options: BackendOptions,
+): Promise<{ model: Model; details: Details & { readonly task: Task } }> {
+  const { model, details } = await openModel(path, options);
+  const { task } = details;
+  if (task !== "text") return { model, details: { ...details, task } };
+  model.close();
+  throw new UsageError(
+    `${path} was trained on a text, and writes: ${commandName()} generate ${quote(path)} --prompt "The "`,
+  );
 }

@@ -19,6 +19,7 @@ import { commandName, quote } from "../terminal/text.ts";
 import { storedRun } from "./resume.ts";
 import type { Training } from "./run.ts";
 import { checkpointPath, exists, keptWeights, savedElsewhere } from "./saving.ts";
+import { onSignals } from "./signals.ts";
 
 export async function runTraining(run: Training): Promise<EpochReport[]> {
   const { options, out, display, model, recipe, parts, augment } = run;
@@ -102,26 +103,3 @@ const recorder = (history: History): Callback => ({
     if (Array.isArray(values.epochs)) history.push(...(values.epochs as EpochReport[]));
   },
 });
-
-/** Calls `stop` at the first Ctrl-C or request to end, and quits at the second. */
-function onSignals(stop: () => void): () => void {
-  const signals = ["SIGINT", "SIGTERM"] as const;
-  let at: number | undefined;
-  const listener = (signal: NodeJS.Signals): void => {
-    const now = performance.now();
-    if (at === undefined) {
-      at = now;
-      stop();
-    } else if (now - at > 300) {
-      // Sooner, it is the same Ctrl-C, passed on by npm or another parent. As if there were no listener, since an exit
-      // would wait for a disk that hangs; shells see 130 as well.
-      release();
-      process.kill(process.pid, signal);
-    }
-  };
-  const release = (): void => {
-    for (const signal of signals) process.off(signal, listener);
-  };
-  for (const signal of signals) process.on(signal, listener);
-  return release;
-}
