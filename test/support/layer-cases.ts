@@ -4,6 +4,7 @@ import {
   averagePool1d,
   averagePool2d,
   batchNorm,
+  bidirectional,
   block,
   branches,
   chain,
@@ -19,8 +20,10 @@ import {
   globalAveragePool2d,
   globalMaxPool1d,
   globalMaxPool2d,
+  gru,
   type Layer,
   layerNorm,
+  lstm,
   maxPool1d,
   maxPool2d,
   merge,
@@ -31,6 +34,7 @@ import {
   reshape,
   residual,
   rmsNorm,
+  simpleRnn,
   spatialDropout,
   transformerBlock,
   upsampling2d,
@@ -68,6 +72,20 @@ export const LAYER_CASES: Readonly<Record<string, readonly LayerCase[]>> = {
       output: [4, 6],
       bad: [6],
     },
+  ],
+  simpleRnn: [
+    { layer: simpleRnn(3), input: [4, 2], output: [3], bad: [4] },
+    { layer: simpleRnn(3, { sequences: true, backwards: true, activation: "sigmoid" }), input: [4, 2], output: [4, 3] },
+  ],
+  lstm: [
+    { layer: lstm(3), input: [4, 2], output: [3], bad: [4] },
+    { layer: lstm(3, { sequences: true, forgetBias: 0.5 }), input: [4, 2], output: [4, 3] },
+    { layer: lstm(2, { backwards: true, bias: false }), input: [3, 2], output: [2] },
+  ],
+  gru: [
+    { layer: gru(3), input: [4, 2], output: [3], bad: [4, 2, 2] },
+    { layer: gru(3, { sequences: true, resetAfter: false }), input: [4, 2], output: [4, 3] },
+    { layer: gru(2, { backwards: true, bias: false }), input: [3, 2], output: [2] },
   ],
   positions: [
     { layer: positions(), input: [5, 4], output: [5, 4], bad: [5] },
@@ -187,6 +205,7 @@ export const LAYER_CASES: Readonly<Record<string, readonly LayerCase[]>> = {
     },
   ],
   block: [
+    { layer: bidirectional(gru(2, { sequences: true })), input: [3, 2], output: [3, 4] },
     {
       // The same layer twice: y = W(Wx) + x.
       layer: block((x) => {

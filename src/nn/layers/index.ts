@@ -9,6 +9,7 @@ export { dropout, spatialDropout } from "./dropout.ts";
 export * from "./embedding.ts";
 export * from "./normalization.ts";
 export * from "./pooling.ts";
+export * from "./recurrent.ts";
 export { flatten, reshape, upsampling2d, zeroPadding2d } from "./reshape.ts";
 export * from "./scaling.ts";
 export * from "./transformer.ts";
