@@ -36,11 +36,7 @@ export interface CompileOptions {
 /** First unit, last but one, thread. */
 const OWN_PARAMETERS = ["i32", "i32", "i32"] as const;
 
-/**
- * Steps of which so many are alike have one function for all; one that knows its addresses is a little faster. Where V8
- * makes one 256-bit vector of two, none are shared: it finds the pairs only where addresses are known, and a transformer's
- * four blocks are 2.4 times as fast.
- */
+/** Steps of which so many are alike have one function for all; one that knows its addresses is a little faster. */
 const REPEATED = 3;
 
 const multiplyThenAdd: Madd = (a, b, c) => f32x4.add(f32x4.mul(a, b), c);
@@ -96,7 +92,7 @@ export function compilePlan(
   const signatures = plan.steps.map((step) => signatureOf(step, placeOf));
   const uses = new Map<string, number>();
   for (const { key } of signatures) uses.set(key, (uses.get(key) ?? 0) + 1);
-  const isRepeated = ({ key }: Signature): boolean => !options.turbo && uses.get(key)! >= REPEATED;
+  const isRepeated = ({ key }: Signature): boolean => uses.get(key)! >= REPEATED;
   /** A step's phases: written for its arrays alone, or for those that it will be told of. */
   const written = (i: number): Phase[] => {
     const { arrays } = signatures[i];
