@@ -12,7 +12,10 @@ import {
   conv2d,
   dense,
   flatten,
+  gpt,
+  gru,
   type Layer,
+  lstm,
   maxPool2d,
   sequential,
   wasm,
@@ -36,15 +39,18 @@ else await runTraining(spec);
 
 /** The losses take logits, so a final sigmoid belongs to the loss. */
 function lossOf({ layers }: Spec): string {
-  return layers!.at(-1)![0] === "sigmoid" ? "binaryCrossEntropy" : "crossEntropy";
+  return layers?.at(-1)?.[0] === "sigmoid" ? "binaryCrossEntropy" : "crossEntropy";
 }
 
 function modelOf(spec: Spec) {
+  if (spec.gpt) return sequential({ input: spec.input, seed: 1, backend }, gpt(spec.gpt));
   const layers = spec.layers!.flatMap(([kind, ...n]): Layer[] => {
     if (kind === "dense") return [dense(n[0], { init: "he" })];
     if (kind === "conv") return [conv2d(n[0], n[1], { init: "he" })];
     if (kind === "maxpool") return [maxPool2d(n[0])];
     if (kind === "batchnorm") return [batchNorm()];
+    if (kind === "lstm") return [lstm(n[0])];
+    if (kind === "gru") return [gru(n[0])];
     if (kind === "flatten") return [flatten()];
     if (kind === "relu" || kind === "tanh") return [activation(kind)];
     return kind === "sigmoid" ? [] : fail(`no layer ${kind} yet`);
@@ -52,9 +58,13 @@ function modelOf(spec: Spec) {
   return sequential({ input: spec.input, seed: 1, backend }, layers);
 }
 
+const joined = (parts: readonly Float32Array[]): Float32Array => Float32Array.from(parts.flatMap((part) => [...part]));
+
 async function runTraining(spec: Spec): Promise<void> {
   const batches = dataset(spec);
-  const data = { x: new Float32Array(batches[0].x.buffer), y: new Int32Array(batches[0].y.buffer) };
+  const data = spec.gpt
+    ? { x: joined(batches.map(({ x }) => x)), y: Int32Array.from(batches.flatMap(({ y }) => [...y])) }
+    : { x: new Float32Array(batches[0].x.buffer), y: new Int32Array(batches[0].y.buffer) };
   const model = modelOf(spec);
   const losses: number[] = [];
   const begin = performance.now();
@@ -65,6 +75,7 @@ async function runTraining(spec: Spec): Promise<void> {
     optimizer: adam({ learningRate: 1e-3 }),
     epochs: Number.MAX_SAFE_INTEGER,
     batchSize: spec.batch,
+    onWarning: false,
   })) {
     const now = performance.now();
     if (warm === 0) {
@@ -74,7 +85,9 @@ async function runTraining(spec: Spec): Promise<void> {
     }
     epochs++;
     if (now - warm < job.seconds * 1000) continue;
-    const samplesPerSecond = ((epochs * data.y.length) / (now - warm)) * 1000;
+    // The targets of a language model are as many as its places.
+    const each = spec.gpt ? data.y.length : data.y.length * (spec.places ?? 1);
+    const samplesPerSecond = ((epochs * each) / (now - warm)) * 1000;
     report({ samplesPerSecond: Number(samplesPerSecond.toFixed(1)), engine: model.engine, ...learned(losses) });
     break;
   }

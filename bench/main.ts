@@ -26,6 +26,7 @@ const SPEEDS = {
   training: "samples/s",
   "more-training": "samples/s",
   inference: "samples/s",
+  sequences: "places/s",
   sgemm: "GFLOP/s",
 };
 const TABLES = [...Object.keys(SPEEDS), "mnist", "start-up", "size"];
@@ -178,6 +179,8 @@ async function main(): Promise<void> {
   if (options.workloads.length) {
     const runner = new Runner({ node: first, python: options.python });
     const peers = await installed(runner, contestants(options.peers, nodes));
+    const blas = peers.some(({ language }) => language === "python") ? await runner.chooseBlas() : undefined;
+    if (blas) say(blas);
     const jobs = options.workloads.map((name) => ({ name, ...workloads[name] }));
     const results = await measureRounds(runner, { ...options, workloads: jobs, peers, say });
     data.speeds = results;
@@ -185,7 +188,13 @@ async function main(): Promise<void> {
       const own = options.workloads.filter((name) => workloads[name].table === table);
       const columns = own.map((name): Column => [name, workloads[name].title]);
       if (columns.length === 0) continue;
-      add(table, speedTable(results, columns, unit), versions, ...describe(results, own, rounds, seconds));
+      add(
+        table,
+        speedTable(results, columns, unit),
+        versions,
+        ...describe(results, own, rounds, seconds),
+        ...(blas ? [blas] : []),
+      );
     }
   }
   const whole = ["mnist", "start-up"].filter((name) => tables.includes(name));

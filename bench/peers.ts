@@ -5,6 +5,9 @@
 import { execFile } from "node:child_process";
 import { fileURLToPath } from "node:url";
 
+/** What there is to measure: networks of rows and images, of sequences, and matrix products. */
+export type Kind = "networks" | "sequences" | "products";
+
 export interface Peer {
   readonly name: string;
   readonly language: "node" | "python" | "tsx";
@@ -12,7 +15,7 @@ export interface Peer {
   /** Put after the job. */
   readonly arguments?: readonly string[];
   /** Networks unless said. */
-  readonly does?: readonly ("networks" | "products")[];
+  readonly does?: readonly Kind[];
   /** Whether it can use more than one thread. */
   readonly threaded: boolean;
   /** The one line that brings it where it is missing. */
@@ -46,7 +49,7 @@ export const PEERS: readonly Peer[] = [
     name: "chainrule",
     language: "tsx",
     script: "chainrule.ts",
-    does: ["networks", "products"],
+    does: ["networks", "sequences", "products"],
     threaded: true,
     bring: "npm install",
   },
@@ -55,11 +58,18 @@ export const PEERS: readonly Peer[] = [
     language: "tsx",
     script: "chainrule.ts",
     arguments: ["--turbo"],
-    does: ["networks", "products"],
+    does: ["networks", "sequences", "products"],
     threaded: true,
     bring: "npm install",
   },
-  { name: "pytorch", language: "python", script: "peers/pytorch.py", threaded: true, bring: apt },
+  {
+    name: "pytorch",
+    language: "python",
+    script: "peers/pytorch.py",
+    does: ["networks", "sequences"],
+    threaded: true,
+    bring: apt,
+  },
   { name: "sklearn", language: "python", script: "peers/scikit_learn.py", threaded: true, bring: apt },
   { name: "onnxruntime", language: "node", script: "peers/onnxruntime.mjs", threaded: true, bring: npm },
   { name: "tfjs-wasm", language: "node", script: "peers/tfjs.mjs", threaded: false, bring: npm },
@@ -68,11 +78,16 @@ export const PEERS: readonly Peer[] = [
   { name: "numpy", language: "python", script: "peers/sgemm.py", does: ["products"], threaded: true, bring: apt },
 ];
 
+/** Kernels of OpenBLAS for x86-64; "" leaves the choice to it. */
+const CORE_TYPES = ["", "HASWELL", "SKYLAKEX", "ZEN"];
+
 const here = fileURLToPath(new URL(".", import.meta.url));
 
 /** Starts peers under the given Node and Python, each job in a process of its own. */
 export class Runner {
   readonly #node: string;
+  /** Put into the environment of the Python peers. */
+  #environment: Readonly<Record<string, string>> = {};
   readonly #pythons: readonly string[];
   /** The command that starts each peer, found by probe(). */
   readonly #commands = new Map<Peer, string[]>();
@@ -102,10 +117,35 @@ export class Runner {
     return undefined;
   }
 
+  /**
+   * Finds the kernels with which OpenBLAS is fastest here: on some processors it takes slow ones by itself. All Python
+   * peers then run with them.
+   * @returns what was found, for people; undefined where there is no NumPy
+   */
+  async chooseBlas(): Promise<string | undefined> {
+    const rates: [name: string, gflops: number][] = [];
+    for (const python of this.#pythons) {
+      for (const core of CORE_TYPES) {
+        const env: Record<string, string> = core === "" ? {} : { OPENBLAS_CORETYPE: core };
+        const { json } = await run<{ gflops: number }>([python, `${here}peers/blas_trial.py`], 30, env);
+        if (json) rates.push([core, json.gflops]);
+      }
+      if (rates.length > 0) break;
+    }
+    if (rates.length === 0) return undefined;
+    const [best, gflops] = rates.reduce((a, b) => (b[1] > 1.05 * a[1] ? b : a));
+    const [, own] = rates[0];
+    if (best !== "") this.#environment = { OPENBLAS_CORETYPE: best };
+    return best === ""
+      ? `OpenBLAS as it is: ${gflops.toFixed(0)} GFLOP/s`
+      : `OPENBLAS_CORETYPE=${best}: ${gflops.toFixed(0)} GFLOP/s, by itself ${own.toFixed(0)}`;
+  }
+
   /** Runs one job of a peer that probe() found. */
   async measure(peer: Peer, job: Job, limitSeconds: number): Promise<Measurement> {
     const command = [...this.#commands.get(peer)!, JSON.stringify(job), ...(peer.arguments ?? [])];
-    const { json, ...failure } = await run<Measurement>(command, limitSeconds);
+    const env = peer.language === "python" ? this.#environment : {};
+    const { json, ...failure } = await run<Measurement>(command, limitSeconds, env);
     return json ?? { version: "", ...failure };
   }
 }
@@ -117,9 +157,14 @@ interface Output<Line> {
 }
 
 /** Runs a command that prints one line of JSON at its end. */
-export function run<Line>([file, ...args]: string[], limitSeconds: number): Promise<Output<Line>> {
+export function run<Line>(
+  [file, ...args]: string[],
+  limitSeconds: number,
+  environment: Readonly<Record<string, string>> = {},
+): Promise<Output<Line>> {
   return new Promise((resolve) => {
-    const options = { timeout: limitSeconds * 1000, cwd: here, killSignal: "SIGKILL" as const };
+    const env = { ...process.env, ...environment };
+    const options = { timeout: limitSeconds * 1000, cwd: here, killSignal: "SIGKILL" as const, env };
     execFile(file, args, options, (failure, stdout, stderr) => {
       const line = stdout.trim().split("\n").at(-1)!;
       if (line.startsWith("{")) return resolve({ json: JSON.parse(line) });

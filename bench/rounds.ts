@@ -1,5 +1,5 @@
 /** Runs peers on workloads in interleaved rounds: each round runs every one once, each in a process of its own. */
-import type { Measurement, Peer, Runner } from "./peers.ts";
+import type { Kind, Measurement, Peer, Runner } from "./peers.ts";
 import { number, type Result } from "./table.ts";
 
 /** An entry of workloads.json, as far as it matters who runs it. */
@@ -7,6 +7,8 @@ export interface Workload {
   readonly name: string;
   /** The side of a matrix product; networks have none. */
   readonly matmul?: number;
+  /** The places of a sequence; networks of rows and images have none. */
+  readonly places?: number;
 }
 
 export interface Rounds {
@@ -26,8 +28,9 @@ const SLOW_SECONDS = 30;
 
 export async function measureRounds(runner: Runner, options: Rounds): Promise<Result[]> {
   const { peers, threads, rounds, seconds, limit, say } = options;
-  const jobs = options.workloads.flatMap(({ name: workload, matmul }) => {
-    const able = peers.filter(({ does = ["networks"] }) => does.includes(matmul ? "products" : "networks"));
+  const jobs = options.workloads.flatMap(({ name: workload, matmul, places }) => {
+    const kind: Kind = matmul ? "products" : places ? "sequences" : "networks";
+    const able = peers.filter(({ does = ["networks"] }) => does.includes(kind));
     return able.flatMap((peer) =>
       (peer.threaded ? threads : [1]).map((threads) => {
         const result: Result = { workload, peer: peer.name, threads, version: "", values: [] };

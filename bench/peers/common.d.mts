@@ -9,6 +9,9 @@ export interface Spec {
   input: number[];
   layers?: [kind: string, ...numbers: number[]][];
   batch: number;
+  /** The places of a sequence, each of which counts. */
+  places?: number;
+  gpt?: { vocabulary: number; width: number; heads: number; blocks: number };
   mode?: "inference";
   matmul?: number;
 }

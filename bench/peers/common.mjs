@@ -46,9 +46,10 @@ function generator(seed) {
  */
 export function dataset(spec) {
   const { batch } = spec;
+  if (spec.gpt) return tokens(spec);
   const features = spec.input.reduce((a, b) => a * b);
   const xor = spec.name === "xor";
-  const count = Math.max(spec.input.length === 3 ? 1024 : 8192, 16 * batch);
+  const count = Math.max(spec.input.length > 1 ? 1024 : 8192, 16 * batch);
   const random = generator(1);
   const patterns = xor ? [] : Float32Array.from({ length: 10 * features }, random);
   const x = new Float32Array(count * features);
@@ -66,6 +67,19 @@ export function dataset(spec) {
     x: x.subarray(i * batch * features, (i + 1) * batch * features),
     y: y.subarray(i * batch, (i + 1) * batch),
   }));
+}
+
+/** Sequences in which each token says the next one: 16 batches. */
+function tokens({ batch, places, gpt: { vocabulary } }) {
+  const random = generator(1);
+  return Array.from({ length: 16 }, () => {
+    const [x, y] = [new Float32Array(batch * places), new Int32Array(batch * places)];
+    for (let i = 0; i < x.length; i++) {
+      x[i] = i % places === 0 ? Math.floor(random() * vocabulary) : y[i - 1];
+      y[i] = (x[i] * 7 + 3) % vocabulary;
+    }
+    return { x, y };
+  });
 }
 
 /** One-hot rows of integer labels. */

@@ -33,14 +33,26 @@ def start(peer, version):
 
 def dataset(spec):
     """8,192 samples, 1,024 images (at least 16 batches): each class is a pattern of its own under noise. XOR is XOR."""
+    if "gpt" in spec:
+        return tokens(spec)
     if JOB["workload"] == "xor":
         x = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], np.float32)
         return np.tile(x, (2048, 1)), np.tile(np.array([0, 1, 1, 0], np.int64), 2048)
     random = np.random.default_rng(1)
-    count = max(1024 if len(spec["input"]) == 3 else 8192, 16 * spec["batch"])
+    count = max(1024 if len(spec["input"]) > 1 else 8192, 16 * spec["batch"])
     patterns = random.random((10, *spec["input"]), np.float32)
     y = random.integers(0, 10, count)
     return (patterns[y] + random.random((count, *spec["input"]), np.float32)) / 2, y
+
+
+def tokens(spec):
+    """Sequences in which each token says the next one: 16 batches."""
+    vocabulary, places = spec["gpt"]["vocabulary"], spec["places"]
+    x = np.zeros((16 * spec["batch"], places + 1), np.int64)
+    x[:, 0] = np.random.default_rng(1).integers(0, vocabulary, len(x))
+    for t in range(places):
+        x[:, t + 1] = (x[:, t] * 7 + 3) % vocabulary
+    return x[:, :-1].copy(), x[:, 1:].copy()
 
 
 def clock(run):
@@ -96,5 +108,5 @@ def measure(spec, step, loss=None):
         for k in range(n):
             step(k)
 
-    rate = clock(run) * spec["batch"]
+    rate = clock(run) * spec["batch"] * spec.get("places", 1)
     report(samplesPerSecond=round(rate, 1), **(learned(losses) if loss else {}))

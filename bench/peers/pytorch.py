@@ -6,7 +6,8 @@ from torch import nn
 
 spec = common.start("pytorch", torch.__version__)
 threads = common.JOB["threads"]
-if any(layer[0] == "conv" for layer in spec["layers"]):
+layers = spec.get("layers", [])
+if any(layer[0] == "conv" for layer in layers):
     # oneDNN's convolutions run on torch's own threads; a second pool of BLAS threads only fights with them.
     torch.set_num_threads(threads)
     if threads > 1:
@@ -16,6 +17,49 @@ if any(layer[0] == "conv" for layer in spec["layers"]):
 else:
     torch.set_num_threads(1)  # the products run on the BLAS's threads
 torch.manual_seed(1)
+
+
+class Last(nn.Module):
+    """A recurrent module, of which the last state goes on."""
+
+    def __init__(self, module):
+        super().__init__()
+        self.module = module
+
+    def forward(self, x):
+        return self.module(x)[0][:, -1]
+
+
+class Block(nn.Module):
+    """A block of a transformer as GPT-2 has it: normalisation first, one product for queries, keys and values."""
+
+    def __init__(self, width, heads, places):
+        super().__init__()
+        self.heads = heads
+        self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.all, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
+        self.wide, self.narrow = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
+        self.register_buffer("mask", torch.full((places, places), float("-inf")).triu(1))
+
+    def forward(self, x):
+        b, t, d = x.shape
+        q, k, v = self.all(self.norm1(x)).view(b, t, 3, self.heads, d // self.heads).permute(2, 0, 3, 1, 4)
+        weights = torch.softmax(q @ k.transpose(-2, -1) / (d // self.heads) ** 0.5 + self.mask, -1)
+        x = x + self.out((weights @ v).transpose(1, 2).reshape(b, t, d))
+        return x + self.narrow(nn.functional.gelu(self.wide(self.norm2(x))))
+
+
+class Gpt(nn.Module):
+    def __init__(self, places, vocabulary, width, heads, blocks):
+        super().__init__()
+        self.table = nn.Embedding(vocabulary, width)
+        self.places = nn.Parameter(torch.zeros(places, width))
+        self.blocks = nn.Sequential(*(Block(width, heads, places) for _ in range(blocks)))
+        self.norm = nn.LayerNorm(width)
+        self.head = nn.Linear(width, vocabulary, bias=False)
+
+    def forward(self, x):
+        return self.head(self.norm(self.blocks(self.table(x) + self.places))).flatten(0, 1)
 
 
 def build(shape, layers):
@@ -32,6 +76,10 @@ def build(shape, layers):
             shape = (shape[0] // n[0], shape[1] // n[0], shape[2])
         elif kind == "batchnorm":
             modules.append(nn.BatchNorm2d(shape[2]))
+        elif kind in ("lstm", "gru"):
+            module = {"lstm": nn.LSTM, "gru": nn.GRU}[kind]
+            modules.append(Last(module(shape[1], n[0], batch_first=True)))
+            shape = (n[0],)
         elif kind == "flatten":
             modules.append(nn.Flatten())
             shape = (shape[0] * shape[1] * shape[2],)
@@ -40,10 +88,10 @@ def build(shape, layers):
     return nn.Sequential(*modules)
 
 
-model = build(tuple(spec["input"]), spec["layers"])
+model = Gpt(spec["places"], **spec["gpt"]) if "gpt" in spec else build(tuple(spec["input"]), layers)
 x, y = (torch.from_numpy(part) for part in common.dataset(spec))
 criterion = nn.CrossEntropyLoss()
-if spec["layers"][-1] == ["sigmoid"]:
+if layers[-1:] == [["sigmoid"]]:
     model = model[:-1]  # its stable form takes logits
     criterion = nn.BCEWithLogitsLoss()
     y = y[:, None].float()
@@ -58,7 +106,7 @@ optimizer = torch.optim.Adam(model.parameters(), lr=1e-3, foreach=True)
 def train(i):
     bx, by = batches[i % len(batches)]
     optimizer.zero_grad(set_to_none=True)
-    loss = criterion(model(bx), by)
+    loss = criterion(model(bx), by.flatten() if "gpt" in spec else by)
     loss.backward()
     optimizer.step()
     return loss
