@@ -174,7 +174,9 @@ export function fusedPart({ root, nodes, elementwise, reductions, writes }: Step
         if (!value) {
           const fill = fillValue(x);
           value =
-            fill === undefined ? f.let(loadFloats(x, address(x), meetings, locate(x.shape))) : f.constant(v128.constF32(fill));
+            fill === undefined
+              ? f.let(loadFloats(x, address(x), meetings, locate(x.shape)))
+              : f.constant(v128.constF32(fill));
           values[i].set(x, value);
         }
         return value;

@@ -118,7 +118,6 @@ export async function trainOnText(source: string, options: TrainOptions): Promis
       }),
       epochs,
       batchSize,
-      metrics: ["bits"],
       validation: held,
       signal: stop.signal,
       onProgress: (progress) => display.progress(progress),
