@@ -58,7 +58,9 @@ function modelOf(spec: Spec) {
   return sequential({ input: spec.input, seed: 1, backend }, layers);
 }
 
-const joined = (parts: readonly Float32Array[]): Float32Array => Float32Array.from(parts.flatMap((part) => [...part]));
+function joined(parts: readonly Float32Array[]): Float32Array {
+  return Float32Array.from(parts.flatMap((part) => [...part]));
+}
 
 async function runTraining(spec: Spec): Promise<void> {
   const batches = dataset(spec);

@@ -69,10 +69,10 @@ export function dataset(spec) {
   }));
 }
 
-/** Sequences in which each token says the next one: 16 batches. */
+/** Sequences in which each token says the next one: 4 batches. */
 function tokens({ batch, places, gpt: { vocabulary } }) {
   const random = generator(1);
-  return Array.from({ length: 16 }, () => {
+  return Array.from({ length: 4 }, () => {
     const [x, y] = [new Float32Array(batch * places), new Int32Array(batch * places)];
     for (let i = 0; i < x.length; i++) {
       x[i] = i % places === 0 ? Math.floor(random() * vocabulary) : y[i - 1];
