@@ -1,4 +1,8 @@
 /** `chainrule/interchange`: other people's models in, one's own out. */
+
+export { type ToModuleOptions, toModule } from "./module/to-module.ts";
+export { type ToPageOptions, toPage } from "./module/to-page.ts";
+export { roundedWeights, type WeightType } from "./module/weights.ts";
 export { type FromOnnxOptions, fromOnnx } from "./onnx/from-onnx.ts";
 export type { ExternalData } from "./onnx/tensors.ts";
 export { type ToOnnxOptions, toOnnx } from "./onnx/to-onnx.ts";
