@@ -17,6 +17,7 @@ export {
   type LayerKind,
   type LayerMaker,
   type LayerOptions,
+  type Memory,
   type ParameterSpec,
 } from "./nn/layer.ts";
 // A name that is a layer's and an op's is the layer here; the op is ops.conv2d, say.
@@ -62,6 +63,7 @@ export {
   maxPool2d,
   merge,
   multiHeadAttention,
+  type NormName,
   normalize,
   type Pool1dOptions,
   type Pool2dOptions,

@@ -9,7 +9,9 @@ export interface Tokenizer {
   readonly size: number;
   /** The tokens' numbers. @throws DataError for what it does not know */
   encode(text: string): Int32Array;
+  /** The text of tokens' numbers. */
   decode(tokens: ArrayLike<number>): string;
+  /** Plain data, of which `tokenizerFrom` makes it again. */
   toJSON(): unknown;
 }
 

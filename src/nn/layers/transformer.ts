@@ -8,8 +8,8 @@ import { dropout } from "./dropout.ts";
 import { embedding } from "./embedding.ts";
 import { layerNorm, rmsNorm } from "./normalization.ts";
 
-/** How values are brought to one size. */
-type NormName = "layer" | "rms";
+/** How values are brought to one size: `layerNorm` or `rmsNorm`. */
+export type NormName = "layer" | "rms";
 const NORMS: Readonly<Record<NormName, () => Layer>> = { layer: () => layerNorm(), rms: () => rmsNorm() };
 
 /** Options of `transformerBlock`. */
