@@ -19,7 +19,7 @@ const ARROWS: Record<string, readonly string[]> = {
   train: [".", "graph", "ops", "plan", "backends", "nn", "optim", "data"],
   explain: [".", "graph", "ops", "plan", "backends", "nn", "optim", "data", "train"],
   worker: ["."],
-  interchange: [".", "graph", "ops", "backends", "nn", "data", "train"],
+  interchange: [".", "graph", "ops", "plan", "backends", "nn", "data", "train"],
   cli: [".", "data", "explain", "interchange"],
 };
 

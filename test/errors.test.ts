@@ -48,7 +48,7 @@ test.each([
     () => sequential({ input: [2] }, [dense(3, { activation: "rleu" })]),
     { what: "activation", came: "rleu", meant: "relu" },
   ],
-  ["wrong-shape", ShapeError, () => sequential({ input: [2, 2] }, [dense(3)]), { layer: "dense_1" }],
+  ["wrong-shape", ShapeError, () => sequential({ input: [2, 2, 2] }, [dense(3)]), { layer: "dense_1" }],
   [
     "wrong-length",
     ArgumentError,

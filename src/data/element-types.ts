@@ -39,7 +39,7 @@ function converted(toFloat: (bits: Uint16Array) => Float32Array) {
 }
 
 /** Sixteen-bit floats (IEEE 754 binary16, as bits) as 32-bit floats. */
-function halfToFloat(bits: Uint16Array): Float32Array {
+export function halfToFloat(bits: Uint16Array): Float32Array {
   const out = new Float32Array(bits.length);
   for (let i = 0; i < bits.length; i++) {
     const sign = bits[i] & 0x8000 ? -1 : 1;

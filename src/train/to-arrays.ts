@@ -113,7 +113,9 @@ export function toTargets(y: Numbers, loss: Loss, outputShape: Shape, count: num
   if (values.length !== count * width) {
     const wanted =
       wants === "classes"
-        ? `one class number, or one row of ${width} probabilities, was wanted for each.`
+        ? places > 1
+          ? `a class for each of ${places} places was wanted, since the network gives ${showShape(outputShape)} for each row. For one class for each row put flatten() before the last layers.`
+          : `one class number, or one row of ${width} probabilities, was wanted for each.`
         : `${count * width} were wanted, since the network gives ${showShape(outputShape)} for each.${values.length === count ? " For classes take crossEntropy as the loss, or end the network with dense(1)." : ""}`;
     throw new ShapeError(`${what} has ${values.length} values for ${count} rows; ${wanted}`);
   }

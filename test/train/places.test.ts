@@ -91,7 +91,9 @@ test("targets of another form are refused, with the place", async () => {
       [0, 4, 1],
     ]),
   ).rejects.toThrow(/row 2, place 2 is 4; class numbers from 0 to 3/);
-  await expect(evaluate([1, 2])).rejects.toThrow(/2 values for 2 rows/);
+  await expect(evaluate([1, 2])).rejects.toThrow(
+    /2 values for 2 rows; a class for each of 3 places was wanted.*flatten\(\)/,
+  );
   await expect(
     evaluate([
       [1, 2],

@@ -1,4 +1,5 @@
 /** Weights at rest: as floats of 32 or 16 bits, or as whole numbers of 8 bits with a scale for each column. */
+import { halfToFloat } from "../../data/element-types.ts";
 import type { Shape } from "../../graph/shape.ts";
 
 /** How weights lie in a file. */
@@ -27,13 +28,6 @@ export function toHalf(value: number): number {
   return sign | (whole + ((exponent + 14) << 10));
 }
 
-/** The float that a half is. */
-export function fromHalf(half: number): number {
-  const [sign, exponent, fraction] = [half & 0x8000 ? -1 : 1, (half >> 10) & 31, half & 1023];
-  if (exponent === 31) return fraction ? Number.NaN : sign * Number.POSITIVE_INFINITY;
-  return sign * (exponent ? (1 + fraction / 1024) * 2 ** (exponent - 15) : fraction * 2 ** -24);
-}
-
 /** Whole numbers of 8 bits, and what each column's are multiplied by. */
 export interface Quantized {
   readonly values: Int8Array;
@@ -58,7 +52,7 @@ export const isQuantized = (shape: Shape): boolean => shape.length > 1;
 /** What becomes of weights when they are kept in a type and read again. */
 export function roundedWeights(data: Float32Array, shape: Shape, type: WeightType): Float32Array {
   if (type === "float16" || (type === "int8" && !isQuantized(shape)))
-    return type === "float16" ? data.map((value) => fromHalf(toHalf(value))) : data;
+    return type === "float16" ? halfToFloat(Uint16Array.from(data, toHalf)) : data;
   if (type === "float32") return data;
   const { values, scales } = quantize(data, shape);
   return Float32Array.from(values, (value, i) => value * scales[i % scales.length]);

@@ -85,9 +85,7 @@ export class GraphBuilder {
   /** A shape as an operand, every size written out. */
   wholeShape(shape: Shape): string {
     if (!shape.some((n) => this.grows(n))) return this.constant(shape);
-    this.#size ??= this.add("Shape", [this.#input], this.version >= 15 ? { start: 0, end: 1 } : {}, "batch_size");
-    // Before version 15 the whole shape comes.
-    const size = this.version >= 15 ? this.#size : this.#firstOf(this.#size);
+    const size = this.#batchSize();
     const parts = shape.map((n) => {
       if (!this.grows(n)) return this.constant([n]);
       return n === this.#batch ? size : this.add("Mul", [size, this.constant([n / this.#batch])]);
@@ -95,11 +93,18 @@ export class GraphBuilder {
     return parts.length === 1 ? parts[0] : this.add("Concat", parts, { axis: 0 }, "shape");
   }
 
-  #first: string | undefined;
-
-  #firstOf(whole: string): string {
-    this.#first ??= this.add("Slice", [whole, this.constant([0]), this.constant([1])], {}, "batch_size");
-    return this.#first;
+  /** The size of the batch as an array of one number. Before version 15 the operator gives the whole shape alone. */
+  #batchSize(): string {
+    this.#size ??=
+      this.version >= 15
+        ? this.add("Shape", [this.#input], { start: 0, end: 1 }, "batch_size")
+        : this.add(
+            "Slice",
+            [this.add("Shape", [this.#input]), this.constant([0]), this.constant([1])],
+            {},
+            "batch_size",
+          );
+    return this.#size;
   }
 }
 

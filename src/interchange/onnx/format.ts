@@ -5,7 +5,7 @@
 import { type Message, readMessage, type Schema, writeMessage } from "../protobuf.ts";
 
 /** The types of elements that are computed with, or read as weights, by their numbers in files. */
-export const ELEMENT_TYPES = {
+export const TYPE_NAMES = {
   1: "float",
   2: "uint8",
   3: "int8",
@@ -21,11 +21,11 @@ export const ELEMENT_TYPES = {
   16: "bfloat16",
 } as const;
 
-export type ElementType = (typeof ELEMENT_TYPES)[keyof typeof ELEMENT_TYPES];
+export type ElementType = (typeof TYPE_NAMES)[keyof typeof TYPE_NAMES];
 
 /** The number of a type in files. */
 export const typeNumber = (type: ElementType): number =>
-  Number(Object.entries(ELEMENT_TYPES).find(([, name]) => name === type)![0]);
+  Number(Object.entries(TYPE_NAMES).find(([, name]) => name === type)![0]);
 
 export interface TensorProto {
   dims?: number[];

@@ -4,19 +4,17 @@
  * in which their channels lie last.
  */
 
-import { evaluate } from "../../backends/reference/reference.ts";
-import { constant, constantArray } from "../../graph/leaf.ts";
-import { topologicalOrder } from "../../graph/node.ts";
+import { constant } from "../../graph/leaf.ts";
 import { type Shape, sizeOf } from "../../graph/shape.ts";
 import { reshape, transpose } from "../../ops/index.ts";
 import { type OnnxNode, OURS } from "./call.ts";
-import type { Simplified, SourcedTensor } from "./simplify.ts";
-import type { Value } from "./value.ts";
+import { type Simplified, type SourcedTensor, tensorOf } from "./simplify.ts";
+import { folded, Value } from "./value.ts";
 
 /** What a pass over the graph says of a node's first operand. */
 export type Probe = (visit: (node: OnnxNode, inputs: readonly (Value | undefined)[]) => void, of: Simplified) => void;
 
-/** The axes of an array in another order, or its elements under another shape. */
+/** The axes of an array in another order, of the array itself or under another view; maybe under another shape then. */
 function moved(
   tensor: SourcedTensor,
   order: readonly number[],
@@ -24,18 +22,9 @@ function moved(
   shape?: Shape,
 ): SourcedTensor {
   const turned = transpose(reshape(constant(tensor.data, tensor.shape), view), order);
-  const node = reshape(turned, shape ?? turned.shape);
-  const data = constantArray(node) ?? evaluate(topologicalOrder([node]), "float64", noLeaf)(node);
-  return {
-    ...tensor,
-    shape: node.shape,
-    data: tensor.type === "float" ? Float32Array.from(data) : Float64Array.from(data),
-  };
+  const value = folded(new Value(reshape(turned, shape ?? turned.shape), tensor.type));
+  return { ...tensor, ...tensorOf(tensor.name, value) };
 }
-
-const noLeaf = (): never => {
-  throw new Error("A weight depends on no input.");
-};
 
 export function inOurLayouts({ graph, arrays }: Simplified, probe: Probe): Simplified {
   const own = new Map(arrays);

@@ -58,7 +58,8 @@ function computed(graph: OnnxGraph, node: OnnxNode, inputs: readonly SourcedTens
   });
 }
 
-function tensorOf(name: string, { node, type }: Value): OnnxTensor {
+/** The array of a value that is a constant. */
+export function tensorOf(name: string, { node, type }: Value): OnnxTensor {
   const fill = fillValue(node);
   const size = sizeOf(node.shape);
   const data = fill === undefined ? Float64Array.from(constantArray(node)!) : new Float64Array(size).fill(fill);

@@ -1,7 +1,8 @@
 /** Arrays of ONNX files: read from the several forms in which a file may hold them, and written. */
+import { ELEMENT_TYPES, type ElementName } from "../../data/element-types.ts";
 import { DataError } from "../../errors.ts";
 import { type Shape, showShape, sizeOf } from "../../graph/shape.ts";
-import { ELEMENT_TYPES, type ElementType, type TensorProto, typeNumber } from "./format.ts";
+import { type ElementType, type TensorProto, TYPE_NAMES, typeNumber } from "./format.ts";
 
 /** An array of a file. Floats of 32 bits stay such; all other numbers come as doubles, exact up to 2⁵³. */
 export interface OnnxTensor {
@@ -27,57 +28,32 @@ export const plainArray = ({ type, shape, data }: Omit<OnnxTensor, "name">): Pla
 /** Finds the bytes of arrays that lie in a file beside the model, by the name that the model gives. */
 export type ExternalData = (location: string) => Uint8Array;
 
-const BYTES: Readonly<Record<ElementType, number>> = {
-  float: 4,
-  uint8: 1,
-  int8: 1,
-  uint16: 2,
-  int16: 2,
-  int32: 4,
-  int64: 8,
-  bool: 1,
-  float16: 2,
-  double: 8,
-  uint32: 4,
-  uint64: 8,
-  bfloat16: 2,
+/** The types as readers of arrays know them. */
+const NAMES: Readonly<Record<ElementType, ElementName>> = {
+  float: "f4",
+  uint8: "u1",
+  int8: "i1",
+  uint16: "u2",
+  int16: "i2",
+  int32: "i4",
+  int64: "i8",
+  bool: "u1",
+  float16: "f2",
+  double: "f8",
+  uint32: "u4",
+  uint64: "u8",
+  bfloat16: "bf2",
 };
 
-/** 1 bit of sign, 5 of exponent, 10 of fraction. */
-function half(bits: number): number {
-  const [sign, exponent, fraction] = [bits & 0x8000 ? -1 : 1, (bits >> 10) & 0x1f, bits & 0x3ff];
-  if (exponent === 31) return fraction ? Number.NaN : sign * Number.POSITIVE_INFINITY;
-  return sign * (exponent === 0 ? fraction * 2 ** -24 : (1 + fraction / 1024) * 2 ** (exponent - 15));
+/** Elements from their bytes, all but floats as doubles. */
+function fromBytes(bytes: Uint8Array, type: ElementType): OnnxTensor["data"] {
+  const elements = ELEMENT_TYPES[NAMES[type]].read(bytes);
+  return elements instanceof Float32Array && type === "float" ? elements : Float64Array.from(elements as never, Number);
 }
-
-const bits = new DataView(new ArrayBuffer(4));
-
-/** The upper half of a float. */
-function brain(upper: number): number {
-  bits.setUint32(0, upper << 16);
-  return bits.getFloat32(0);
-}
-
-/** How an element of a type is read from the raw bytes. */
-const ELEMENT: Readonly<Record<ElementType, (view: DataView, at: number) => number>> = {
-  float: (view, at) => view.getFloat32(at, true),
-  uint8: (view, at) => view.getUint8(at),
-  int8: (view, at) => view.getInt8(at),
-  uint16: (view, at) => view.getUint16(at, true),
-  int16: (view, at) => view.getInt16(at, true),
-  int32: (view, at) => view.getInt32(at, true),
-  int64: (view, at) => Number(view.getBigInt64(at, true)),
-  bool: (view, at) => view.getUint8(at),
-  float16: (view, at) => half(view.getUint16(at, true)),
-  double: (view, at) => view.getFloat64(at, true),
-  uint32: (view, at) => view.getUint32(at, true),
-  uint64: (view, at) => Number(view.getBigUint64(at, true)),
-  bfloat16: (view, at) => brain(view.getUint16(at, true)),
-};
 
 /** How a type of elements is called, for messages too. @throws DataError for types that are not computed with. */
 export function elementType(number: number | undefined, what: string): ElementType {
-  const type = (ELEMENT_TYPES as Readonly<Record<number, ElementType>>)[number ?? 0];
+  const type = (TYPE_NAMES as Readonly<Record<number, ElementType>>)[number ?? 0];
   if (type) return type;
   throw new DataError(
     `${what} has elements of ONNX's type number ${number ?? 0}; numbers and truth values of up to 64 bits are read, but no texts, complex numbers or numbers of 4 or 8 floating bits.`,
@@ -101,25 +77,21 @@ export function readTensor(proto: TensorProto, external?: ExternalData): OnnxTen
   if (!shape.every((n) => Number.isSafeInteger(n) && n >= 0)) throw wrong(Number.NaN);
   const raw = proto.dataLocation === 1 ? outside(proto, what, external) : proto.rawData;
   if (raw) {
-    const size = BYTES[type];
+    const { size } = ELEMENT_TYPES[NAMES[type]];
     if (raw.length !== count * size) throw wrong(Math.floor(raw.length / size));
-    return { name, type, shape, data: fromBytes(raw, type, count) };
+    return { name, type, shape, data: fromBytes(raw, type) };
   }
   const list =
     [proto.floatData, proto.int32Data, proto.int64Data, proto.doubleData, proto.uint64Data].find((x) => x?.length) ??
     [];
   if (list.length !== count) throw wrong(list.length);
   // Halves stand in the list of integers as their bits.
-  const decode = type === "float16" ? half : type === "bfloat16" ? brain : undefined;
-  const numbers = decode ? list.map(decode) : list;
-  return { name, type, shape, data: type === "float" ? Float32Array.from(numbers) : Float64Array.from(numbers) };
-}
-
-function fromBytes(raw: Uint8Array, type: ElementType, count: number): OnnxTensor["data"] {
-  // A float array needs only to begin where one may.
-  if (type === "float") return new Float32Array(raw.slice().buffer);
-  const view = new DataView(raw.buffer, raw.byteOffset, raw.byteLength);
-  return Float64Array.from({ length: count }, (_, i) => ELEMENT[type](view, i * BYTES[type]));
+  const data = /float16/.test(type)
+    ? fromBytes(new Uint8Array(Uint16Array.from(list).buffer), type)
+    : type === "float"
+      ? Float32Array.from(list)
+      : Float64Array.from(list);
+  return { name, type, shape, data };
 }
 
 function outside(proto: TensorProto, what: string, external: ExternalData | undefined): Uint8Array {
@@ -143,7 +115,7 @@ function outside(proto: TensorProto, what: string, external: ExternalData | unde
 
 /** An array as a file holds it: floats and doubles as they are, whole numbers and truth values in their own widths. */
 export function writeTensor({ name, type, shape, data }: OnnxTensor): TensorProto {
-  const raw = new Uint8Array(data.length * BYTES[type]);
+  const raw = new Uint8Array(data.length * ELEMENT_TYPES[NAMES[type]].size);
   if (type === "float") new Float32Array(raw.buffer).set(data);
   else if (type === "double") new Float64Array(raw.buffer).set(data);
   else if (type === "int64") new BigInt64Array(raw.buffer).set(Array.from(data, BigInt));

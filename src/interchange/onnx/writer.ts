@@ -66,7 +66,6 @@ export class Writer {
   readonly graph: GraphBuilder;
   readonly #values = new Map<Node, Written>();
   readonly #weight: (variable: Node) => Weight;
-
   readonly #forms: Readonly<Record<string, Form>>;
 
   /**
@@ -92,7 +91,7 @@ export class Writer {
 
   /** The name of images [B, H, W, C] with channels second. */
   images(node: Node): string {
-    const written = this.#values.get(node)!;
+    const written = this.#values.get(node) ?? this.#leaf(node);
     written.second ??= this.graph.add("Transpose", [this.first(node)], { perm: TO_SECOND });
     return written.second;
   }
@@ -102,8 +101,7 @@ export class Writer {
     const fill = fillValue(node);
     const array = constantArray(node);
     const written: Written = {};
-    if (fill !== undefined && node.shape.every((n) => n === 1 || graph.grows(n)) && node.shape.length === 0)
-      written.last = graph.constant(fill);
+    if (fill !== undefined && node.shape.length === 0) written.last = graph.constant(fill);
     else if (fill !== undefined)
       written.last = graph.add("Expand", [graph.constant(fill), graph.wholeShape(node.shape)], {}, "filled");
     else if (array) written.last = this.#repeated(node, array);
@@ -200,14 +198,10 @@ export class Writer {
     const name = op.name;
     const same = SAME[name];
     if (same) return graph.add(same, operands, {}, name);
-    // A conversion, or a repetition, of floats.
     if (name === "toFloat")
-      return graph.add(
-        inputs[0].dtype === "float" ? "Identity" : "Cast",
-        operands,
-        inputs[0].dtype === "float" ? {} : { to: 1 },
-        name,
-      );
+      return inputs[0].dtype === "float"
+        ? graph.add("Identity", operands, {}, name)
+        : graph.add("Cast", operands, { to: 1 }, name);
     if (name === "broadcastTo") return graph.add("Expand", [...operands, graph.wholeShape(shape)], {}, name);
     if (op.meaning.kind !== "elementwise") throw new Error("Not elementwise.");
     const scalar = op.meaning.scalar(attributes as never, ...inputs.map((_, i) => inputScalar(i)));

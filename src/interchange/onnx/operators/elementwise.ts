@@ -47,7 +47,7 @@ import {
   tanh,
 } from "../../../ops/index.ts";
 import type { Call, Operator, Operators } from "../call.ts";
-import { ELEMENT_TYPES, type ElementType } from "../format.ts";
+import { type ElementType, TYPE_NAMES } from "../format.ts";
 import { isFloat, truncated, Value, wrapped } from "../value.ts";
 
 /** One operand, and what the operator's attributes say. */
@@ -158,7 +158,7 @@ export function cast(value: Value, to: ElementType): Value {
 }
 
 function typeOf(call: Call, number: number): ElementType {
-  const type = (ELEMENT_TYPES as Readonly<Record<number, ElementType>>)[number];
+  const type = (TYPE_NAMES as Readonly<Record<number, ElementType>>)[number];
   return type ?? call.fail(`a cast to type number ${number}, which is not computed with`);
 }
 
