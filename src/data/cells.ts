@@ -9,6 +9,8 @@ export type Cell = number | string | undefined;
 const NUMBER = /^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$/;
 /** Digits that begin with a zero, as in zip codes and numbers of articles: a code, not a quantity. */
 const CODE = /^0\d+$/;
+/** Whole numbers so long that a double may not tell them from their neighbours. */
+const LONG = /^[+-]?\d{16,}$/;
 const MISSING = new Set(["", "na", "n/a", "nan", "null", "none", "?", "-", "--"]);
 const TRUE = new Set(["true", "yes", "t", "y"]);
 const FALSE = new Set(["false", "no", "f", "n"]);
@@ -17,12 +19,15 @@ const DATE = /^(\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d(?:\.\d+)?))?\s
 /** What the text of a field is: a finite or huge number, missing, or the text without the spaces around it. */
 export function parseCell(field: string): Cell {
   const text = field.trim();
-  if (NUMBER.test(text)) return CODE.test(text) ? text : Number(text);
+  if (NUMBER.test(text)) return CODE.test(text) || isLong(text) ? text : Number(text);
   return text.length <= 4 && MISSING.has(text.toLowerCase()) ? undefined : text;
 }
 
-/** Whether a cell is a code: digits with leading zeros. */
-export const isCode = (cell: Cell): cell is string => typeof cell === "string" && CODE.test(cell);
+/** Whether a text is a whole number beyond 2⁵³, such as an identifier, which as a number would be another one. */
+export const isLong = (text: string): boolean => LONG.test(text) && !Number.isSafeInteger(Number(text));
+
+/** Whether a cell is a code: digits with leading zeros, or too many of them for a number. */
+export const isCode = (cell: Cell): cell is string => typeof cell === "string" && (CODE.test(cell) || isLong(cell));
 
 /** How the numbers of a column are written where they are not plain: `1,234.5`, `1.234,5`, `$5`, `24%`, `(120)`. */
 export interface NumberForm {

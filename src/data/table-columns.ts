@@ -10,6 +10,7 @@ import {
   type DatePart,
   datePhase,
   isCode,
+  isLong,
   type NumberForm,
   parseAmount,
   parseBoolean,
@@ -166,8 +167,11 @@ function findKind(column: Column, table: Table): Found {
     });
   if (codes > 0 && codes + numbers === all) {
     const shown = table.kept.map((i) => column.cell(i)).find(isCode)!;
+    const why = isLong(shown)
+      ? "whole numbers beyond 2⁵³, which as numbers could not all be told apart"
+      : "digits with leading zeros";
     table.notes.push(
-      message`${column.name}: digits with leading zeros, such as ${show(shown)}, are taken for words; ${option("columns", "numeric")} takes them for numbers.`,
+      message`${column.name}: ${why}, such as ${show(shown)}, are taken for words; ${option("columns", "numeric")} takes them for numbers.`,
     );
     return { kind: "categorical" };
   }

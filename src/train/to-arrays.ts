@@ -82,10 +82,11 @@ export function checkFinite(values: Float32Array | Uint8Array, rowSize: number, 
   while (index < bits.length && (bits[index] & 0x7f800000) !== 0x7f800000) index++;
   if (index === bits.length) return;
   const [row, column] = [Math.floor(index / rowSize) + 1, (index % rowSize) + 1];
-  throw new DataError(
-    `${what}, row ${row}, column ${column} is ${values[index]}; give a finite number, or remove the row.`,
-    { row, column },
-  );
+  // A finite number of double precision may have become infinite.
+  const came = Number.isNaN(values[index])
+    ? "NaN; give a finite number, or remove the row."
+    : `${values[index]}, or beyond 3.4e38, the largest float of 32 bits; give a finite number, take another unit, or remove the row.`;
+  throw new DataError(`${what}, row ${row}, column ${column} is ${came}`, { row, column });
 }
 
 /** Targets: class numbers, or rows of numbers. */

@@ -426,6 +426,20 @@ describe("numbers as people write them", () => {
     await expect(encodeTable(schema, "w\n1.5\n")).rejects.toThrow(/row 2, column "w": the value is 1.5, but/);
   });
 
+  test("whole numbers that a double cannot tell apart are words, as features and as classes", async () => {
+    const csv = "id,y\n9007199254740993,a\n9007199254740992,b\n9007199254740993,a\n9007199254740992,b\n";
+    const asFeature = await readTable(csv, { target: "y" });
+    expect(asFeature.features).toEqual(["id=9007199254740992", "id=9007199254740993"]);
+    expect([...asFeature.x]).toEqual([0, 1, 1, 0, 0, 1, 1, 0]);
+    expect(asFeature.notes?.some((note) => inWords(note).includes("beyond 2⁵³"))).toBe(true);
+    const asClass = await readTable(csv, { target: "id", task: "classification", columns: { y: "categorical" } });
+    expect(asClass.classes).toEqual(["9007199254740992", "9007199254740993"]);
+    const asNumber = await readTable(csv, { target: "y", columns: { id: "numeric" } });
+    expect(asNumber.features).toEqual(["id"]);
+    // What a double holds exactly is a number.
+    expect((await readTable("id,y\n9007199254740991,a\n1,b\n", { target: "y" })).features).toEqual(["id"]);
+  });
+
   test("digits with leading zeros are words, unless said to be numbers", async () => {
     const text = "zip,y\n00501,a\n10115,b\n00501,b\n";
     const data = await readTable(text, { target: "y" });
