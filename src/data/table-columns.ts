@@ -166,7 +166,10 @@ function findKind(column: Column, table: Table): Found {
       column: column.name,
     });
   if (codes > 0 && codes + numbers === all) {
-    const shown = table.kept.map((i) => column.cell(i)).find(isCode)!;
+    const texts = table.kept.map((i) => column.cell(i)).filter(isCode);
+    // Among shorter numbers a long one is a large quantity; identifiers are all long.
+    if (numbers > 0 && texts.every(isLong)) return { kind: "numeric" };
+    const [shown] = texts;
     const why = isLong(shown)
       ? "whole numbers beyond 2⁵³, which as numbers could not all be told apart"
       : "digits with leading zeros";

@@ -436,7 +436,8 @@ describe("numbers as people write them", () => {
     expect(asClass.classes).toEqual(["9007199254740992", "9007199254740993"]);
     const asNumber = await readTable(csv, { target: "y", columns: { id: "numeric" } });
     expect(asNumber.features).toEqual(["id"]);
-    // What a double holds exactly is a number.
+    // What a double holds exactly is a number, and so is what stands among shorter ones.
+    expect((await readTable("v,y\n9007199254740993,a\n7,b\n", { target: "y" })).features).toEqual(["v"]);
     expect((await readTable("id,y\n9007199254740991,a\n1,b\n", { target: "y" })).features).toEqual(["id"]);
   });
 
