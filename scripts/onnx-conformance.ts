@@ -1,7 +1,7 @@
 /**
  * Runs ONNX's own conformance cases: folders of `model.onnx` with inputs and the outputs that are right.
  *
- * Run: npm run onnx-conformance -- DIR [DIR …] [--backend reference] [--only NAME] [--write docs/onnx.md]
+ * Run: npm run onnx-conformance -- DIR [DIR …] [--backend reference|gradients] [--only NAME] [--write docs/onnx.md]
  *
  * A folder that holds cases, or folders of them. Each case becomes a graph of ours, is computed by the WebAssembly engine
  * (or by the reference), and compared as ONNX's runner does: relative 1e-3, absolute 1e-7; whole numbers exactly.
@@ -30,7 +30,7 @@ function* casesIn(folder: string): Generator<string> {
 }
 
 if (args.length === 0) {
-  console.error("Usage: npm run onnx-conformance -- DIR [DIR …] [--backend reference] [--only NAME]");
+  console.error("Usage: npm run onnx-conformance -- DIR [DIR …] [--backend reference|gradients] [--only NAME]");
   process.exit(2);
 }
 

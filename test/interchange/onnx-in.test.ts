@@ -16,7 +16,7 @@ import {
 } from "chainrule";
 import { fromOnnx, toOnnx } from "chainrule/interchange";
 import { describe, expect, test } from "vitest";
-import { compareCase, EXCUSED } from "../../scripts/onnx-case.ts";
+import { compareCase, EXCUSED, EXCUSED_GRADIENTS } from "../../scripts/onnx-case.ts";
 import { input } from "../../src/graph/leaf.ts";
 import type { GraphProto, ModelProto } from "../../src/interchange/onnx/format.ts";
 import { readModelProto, writeModelProto } from "../../src/interchange/onnx/format.ts";
@@ -28,7 +28,7 @@ import { skipWhere } from "../support/skip.ts";
 const CASES = resolve(import.meta.dirname, "../../../shared/onnx");
 
 describe.each(["node", "pytorch-converted", "pytorch-operator", "simple"])("ONNX's cases: %s", (kind) => {
-  for (const backend of ["wasm", "reference"])
+  for (const backend of ["wasm", "reference", "gradients"])
     test(backend, async (context) => {
       const folder = join(CASES, kind);
       skipWhere(!existsSync(folder), "ONNX's conformance cases are not beside the project: ../shared/onnx.", context);
@@ -37,8 +37,8 @@ describe.each(["node", "pytorch-converted", "pytorch-operator", "simple"])("ONNX
         const path = join(folder, name);
         const files = readdirSync(path, { recursive: true }) as string[];
         const { passed, reason } = await compareCase((file) => readFileSync(join(path, file)), files, backend);
-        const excuse = EXCUSED[name];
-        const isExcused = excuse !== undefined && (excuse.on === "both" || excuse.on === backend);
+        const excuse = EXCUSED[name]?.on;
+        const isExcused = backend === "gradients" ? name in EXCUSED_GRADIENTS : excuse === "both" || excuse === backend;
         if (passed === isExcused) failed.push(`${name}: ${passed ? "passes, though it is excused" : reason}`);
       }
       expect(failed).toEqual([]);

@@ -220,12 +220,9 @@ function attention(call: Call): Value[] {
   const capped = cap > 0 ? mul(cap, tanh(mul(1 / cap, scores))) : scores;
   const bias = maskOf(call, batch, rows, columns);
   const biased = bias ? add(capped, bias) : capped;
-  let weights = softmax(biased);
-  if (bias) {
-    // A row that may see nothing gives zeros.
-    const blind = equal(max(bias, -1, true), Number.NEGATIVE_INFINITY);
-    weights = select(blind, 0, weights);
-  }
+  // A row that may see nothing gives zeros; its scores are made finite, so that no gradient is NaN either.
+  const blind = bias && equal(max(bias, -1, true), Number.NEGATIVE_INFINITY);
+  const weights = blind ? select(blind, 0, softmax(select(blind, 0, biased))) : softmax(biased);
   const y = matmul(weights, repeatedHeads(v, groups)); // [B, H, T, Dv]
   const merged = flat ? reshape(transpose(y, [0, 2, 1, 3]), [batch, rows, -1]) : y;
   const shown = [scores, capped, biased, weights][call.number("qk_matmul_output_mode", 0)];
