@@ -93,8 +93,47 @@ describe("ONNX", () => {
     expect(summary.stdout).toMatch(/onnx_1 +\d+ nodes/);
   });
 
+  test("training goes on from it, and from what was imported", async () => {
+    await scratch.run(["export", "fruit.safetensors", "start.onnx"]);
+    await scratch.run(["import", "start.onnx", "imported.safetensors"]);
+    for (const model of ["start.onnx", "imported.safetensors"]) {
+      const run = await scratch.run([
+        "train",
+        "fruit.csv",
+        "--from",
+        model,
+        "--epochs",
+        "2",
+        "--json",
+        "--out",
+        "next.safetensors",
+      ]);
+      expect([run.code, run.stderr.includes("error")]).toEqual([0, false]);
+      const again = await scratch.run(["evaluate", "next.safetensors", "fruit.csv", "--json"]);
+      expect(JSON.parse(again.stdout).test.accuracy).toBeGreaterThan(0.5);
+    }
+  });
+
+  test("a file that only predicts, and a page", async () => {
+    const js = await scratch.run([
+      "export",
+      "fruit.safetensors",
+      "fruit.js",
+      "--weights",
+      "int8",
+      "--test",
+      "fruit.csv",
+    ]);
+    expect([js.code, js.stdout]).toEqual([0, expect.stringMatching(/weights +accuracy .* % as float32, .* % as int8/)]);
+    expect(js.stderr).toMatch(/columns of words/);
+    const page = await scratch.run(["export", "fruit.safetensors", "fruit.html"]);
+    expect([page.code, page.stdout]).toEqual([0, expect.stringMatching(/^fruit\.html, \d+ kB/)]);
+  });
+
   test.each<[string, string[], number, RegExp]>([
-    ["another form", ["export", "fruit.safetensors", "fruit.pt"], 2, /ends in \.onnx/],
+    ["--test without --weights", ["export", "fruit.safetensors", "f.js", "--test", "fruit.csv"], 2, /give both/],
+    ["--weights for ONNX", ["export", "fruit.safetensors", "f.onnx", "--weights", "int8"], 2, /--weights is for \.js/],
+    ["another form", ["export", "fruit.safetensors", "fruit.pt"], 2, /ends in \.onnx, \.js/],
     ["a file that is none", ["import", "fruit.csv", "x.safetensors"], 2, /ends in \.onnx/],
     [
       "classes that are too few",

@@ -53,7 +53,7 @@ async function importModel(file: string, path: string, options: ImportOptions): 
       throw new UsageError(`--classes names ${classes.length}, but the model gives ${count(width)} numbers.`);
     if (classes) Object.assign(model.details, { task: "classification", classes, loss: "crossEntropy" });
     else if (model.network.outputOp === "softmax") Object.assign(model.details, { loss: "crossEntropy" });
-    readDetails(model, file);
+    const known = classes ?? readDetails(model, file).classes;
     await model.save(path);
     const { network } = model;
     const paint = painter(process.stdout);
@@ -61,11 +61,11 @@ async function importModel(file: string, path: string, options: ImportOptions): 
     const lines = [
       paint("bold", path),
       titled("takes", sizes(network.inputShape), paint),
-      titled("gives", `${sizes(network.outputShape)}${classes ? `: ${classes.join(", ")}` : ""}`, paint),
+      titled("gives", `${sizes(network.outputShape)}${known ? `: ${known.join(", ")}` : ""}`, paint),
       titled("parameters", count(network.parameterCount), paint),
     ];
     process.stdout.write(`${lines.join("\n")}\n`);
-    if (!classes && width > 1 && network.outputOp !== "softmax")
+    if (!known && width > 1)
       warn("Its outputs are taken for numbers. If they stand for classes, name them: --classes cat,dog");
   } finally {
     model.close();

@@ -8,11 +8,11 @@ import { extname, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import type { Dataset } from "../../data/index.ts";
 import { readFile } from "../../data/node.ts";
-import { type Backend, DataError, fromBytes, type Layer, Model } from "../../index.ts";
+import { type Backend, DataError, type Layer, Model } from "../../index.ts";
 import { UsageError } from "../terminal/exit.ts";
 import { plural } from "../terminal/text.ts";
 import type { Recipe } from "../training/defaults.ts";
-import { readModelBytes } from "./open-model.ts";
+import { openFile } from "./open-model.ts";
 
 /** What the function of a model file is called with. */
 export interface ModelRequest {
@@ -150,7 +150,7 @@ export async function buildModel(path: string, build: ModelFunction, settings: B
 
 /** The network of a checkpoint, to go on with; no code is run for it. */
 export async function modelOfCheckpoint(path: string, backend: Backend): Promise<Model> {
-  const model = fromBytes(await readModelBytes(path), { file: path, backend });
+  const model = await openFile(path, backend);
   // These belong to the file, not to the model.
   delete model.details.run;
   delete model.details.training;

@@ -3,7 +3,7 @@ import { lstat, realpath } from "node:fs/promises";
 import { dirname, isAbsolute, join, relative } from "node:path";
 import type { Task } from "../../data/index.ts";
 import { readFile } from "../../data/node.ts";
-import { ChainruleError, DataError, fromBytes, type Model } from "../../index.ts";
+import { type Backend, ChainruleError, DataError, fromBytes, type Model } from "../../index.ts";
 import type { FromOnnxOptions } from "../../interchange/index.ts";
 import { type BackendOptions, chooseBackend } from "../options/backend.ts";
 import { UsageError } from "../terminal/exit.ts";
@@ -75,9 +75,9 @@ export async function openOnnx(path: string, options: FromOnnxOptions): Promise<
 }
 
 /** A model of our own form; a layer that another room defines is made known by reading that room. */
-async function openOwn(path: string, options: BackendOptions): Promise<Model> {
+async function openOwn(path: string, backend: Backend): Promise<Model> {
   const bytes = await readModelBytes(path);
-  const open = () => fromBytes(bytes, { file: path, backend: chooseBackend(options) });
+  const open = () => fromBytes(bytes, { file: path, backend });
   try {
     return open();
   } catch (error) {
@@ -87,8 +87,12 @@ async function openOwn(path: string, options: BackendOptions): Promise<Model> {
   }
 }
 
+/** A model of a file, of ours or of others. */
+export const openFile = (path: string, backend: Backend): Promise<Model> =>
+  isOnnx(path) ? openOnnx(path, { backend }) : openOwn(path, backend);
+
 export async function openModel(path: string, options: BackendOptions): Promise<{ model: Model; details: Details }> {
-  const model = isOnnx(path) ? await openOnnx(path, { backend: chooseBackend(options) }) : await openOwn(path, options);
+  const model = await openFile(path, chooseBackend(options));
   return { model, details: readDetails(model, path) };
 }
 

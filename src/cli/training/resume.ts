@@ -5,9 +5,9 @@
  */
 import { resolve } from "node:path";
 import type { Command } from "commander";
-import { ChainruleError, DataError, fromBytes, type Model, reference } from "../../index.ts";
+import { ChainruleError, DataError, type Model, reference } from "../../index.ts";
 import { isNumber } from "../data/split.ts";
-import { readModelBytes } from "../model/open-model.ts";
+import { openFile } from "../model/open-model.ts";
 import { asUsage } from "../options/language.ts";
 import { UsageError } from "../terminal/exit.ts";
 import { plural, warn } from "../terminal/text.ts";
@@ -29,9 +29,9 @@ export interface Run {
   readonly path: string;
 }
 
-function open(bytes: Uint8Array, path: string): Model {
+async function open(path: string): Promise<Model> {
   try {
-    return fromBytes(bytes, { file: path, backend: reference() });
+    return await openFile(path, reference());
   } catch (error) {
     if (!(error instanceof ChainruleError && error.facts.what === "layer")) throw error;
     const hint = "If a model file defines it, give --model FILE beside --resume.";
@@ -57,7 +57,7 @@ export async function readRun(path: string): Promise<Run> {
 }
 
 async function readRunAt(path: string): Promise<Run> {
-  const model = open(await readModelBytes(path), path);
+  const model = await open(path);
   const run = model.details.run as Partial<Run> | undefined;
   const training = model.details.training as { position?: { epoch?: unknown } } | undefined;
   model.close();
