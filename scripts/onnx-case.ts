@@ -137,12 +137,13 @@ function run(
       outputs = applyGraph(file.graph, withArrays(file, values));
     } catch (error) {
       const name = error instanceof ArgumentError && error.code === "needs-constant" ? error.facts.input : undefined;
-      // It may come by way of others: then all whole numbers are taken for what decides shapes.
-      const next = typeof name === "string" && byName.has(name) ? [name] : undefined;
-      const open = [...byName].filter(([key, { type }]) => !constants.has(key) && !isFloat(type)).map(([key]) => key);
-      const fixed = name === undefined ? [] : (next ?? open);
+      // It may come by way of others: then whole numbers are taken for what decides shapes, and at last all.
+      const open = [...byName].filter(([key]) => !constants.has(key));
+      const whole = open.filter(([, { type }]) => !isFloat(type));
+      const own = open.filter(([key]) => key === name);
+      const fixed = name === undefined ? [] : ([own, whole, open].find((list) => list.length > 0) ?? []);
       if (fixed.length === 0) throw error;
-      for (const key of fixed) constants.add(key);
+      for (const [key] of fixed) constants.add(key);
       continue;
     }
     if (backend === "gradients") return compareGradients(nodes, byName, outputs);

@@ -2,6 +2,7 @@
 import { ArgumentError, DataError } from "../../errors.ts";
 import type { Node } from "../../graph/node.ts";
 import type { Shape } from "../../graph/shape.ts";
+import { type ElementType, TYPE_NAMES } from "./format.ts";
 import type { PlainArray } from "./tensors.ts";
 import type { Value } from "./value.ts";
 
@@ -147,11 +148,22 @@ export class Call {
     return this.numbers(attribute) ?? this.known(i);
   }
 
+  /** The type of elements that a number of an attribute stands for. */
+  type(number: number): ElementType {
+    const type = (TYPE_NAMES as Readonly<Record<number, ElementType>>)[number];
+    return type ?? this.fail(`elements of type number ${number}, which are not computed with`);
+  }
+
   /** The number of an axis from the front. */
   axis(axis: number, { length }: Shape): number {
     const positive = axis < 0 ? axis + length : axis;
     if (positive >= 0 && positive < Math.max(1, length)) return positive;
     return this.fail(`axis ${axis} of an array of ${length} axes`);
+  }
+
+  /** The same call with other operands. */
+  with(inputs: readonly (Value | undefined)[]): Call {
+    return new Call(this.node, inputs, this);
   }
 
   get title(): string {

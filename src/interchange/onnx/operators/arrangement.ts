@@ -3,7 +3,7 @@ import { constant } from "../../../graph/leaf.ts";
 import type { Node } from "../../../graph/node.ts";
 import { broadcastShapes, type Shape, sizeOf } from "../../../graph/shape.ts";
 import { broadcastTo, concat, reshape, select, sub, transpose } from "../../../ops/index.ts";
-import { type Call, type Operators, OURS } from "../call.ts";
+import { type Call, type Operator, type Operators, OURS } from "../call.ts";
 import { integers, Value, valueOfArray } from "../value.ts";
 import { padded, range, reversed, rowNumbers, runningSum, stride, take } from "./moving.ts";
 
@@ -228,11 +228,24 @@ function triangle(call: Call): Value {
 function identityMatrix(call: Call): Value {
   const x = call.value(0);
   const k = call.number("k", 0);
-  return like(
-    x,
+  const type = call.has("dtype") ? call.type(call.number("dtype", 1)) : x.type;
+  return new Value(
     mask(x.shape, (row, column) => column === row + k),
+    type,
   );
 }
+
+/** A window over a signal: a sum of cosines, of a whole period, or, where it is symmetric, to the very end of it. */
+const signalWindow =
+  (...terms: readonly number[]): Operator =>
+  (call) => {
+    const [size] = call.known(0)!;
+    const period = call.number("periodic", 1) ? size : size - 1;
+    const values = range(size).map((i) =>
+      terms.reduce((sum, a, k) => sum + (k % 2 ? -a : a) * Math.cos((2 * Math.PI * k * i) / period), 0),
+    );
+    return new Value(constant(Float64Array.from(values), [size]), call.type(call.number("output_datatype", 1)));
+  };
 
 /** [B, C, H, W] → [B, C / b², H · b, W · b]. */
 function depthToSpace(call: Call): Value {
@@ -288,6 +301,7 @@ function reverseSequence(call: Call): Value {
 }
 
 export const ARRANGEMENT: Operators = {
+  BlackmanWindow: signalWindow(0.42, 0.5, 0.08),
   Concat: joined,
   Constant: constantOf,
   ConstantOfShape: constantOfShape,
@@ -296,6 +310,8 @@ export const ARRANGEMENT: Operators = {
   Expand: expanded,
   EyeLike: identityMatrix,
   Flatten: flattened,
+  HammingWindow: signalWindow(25 / 46, 21 / 46),
+  HannWindow: signalWindow(0.5, 0.5),
   Pad: paddedValue,
   Range: rangeOf,
   Reshape: reshaped,

@@ -47,7 +47,7 @@ import {
   tanh,
 } from "../../../ops/index.ts";
 import type { Call, Operator, Operators } from "../call.ts";
-import { type ElementType, TYPE_NAMES } from "../format.ts";
+import type { ElementType } from "../format.ts";
 import { isFloat, truncated, Value, wrapped } from "../value.ts";
 
 /** One operand, and what the operator's attributes say. */
@@ -157,11 +157,6 @@ export function cast(value: Value, to: ElementType): Value {
   return value.map((x) => wrapped(isFloat(value.type) ? truncated(x) : x, to), to);
 }
 
-function typeOf(call: Call, number: number): ElementType {
-  const type = (TYPE_NAMES as Readonly<Record<number, ElementType>>)[number];
-  return type ?? call.fail(`a cast to type number ${number}, which is not computed with`);
-}
-
 function where(call: Call): Value {
   const [condition, a, b] = [call.value(0), call.value(1), call.value(2)];
   return new Value(select(condition.node, a.node, b.node), a.type);
@@ -196,8 +191,12 @@ export const ELEMENTWISE: Operators = {
   Asinh: unary(asinh),
   Atan: unary(atan),
   Atanh: unary(atanh),
-  Cast: (call) => cast(call.value(0), typeOf(call, call.number("to", 1))),
+  Cast: (call) => cast(call.value(0), call.type(call.number("to", 1))),
   CastLike: (call) => cast(call.value(0), call.value(1).type),
+  BitShift: binaryWith((a, b, call) => {
+    const factor = pow(2, b);
+    return call.text("direction", "LEFT") === "RIGHT" ? floor(div(a, round(factor))) : mul(a, round(factor));
+  }),
   Ceil: unary(ceil),
   Celu: unaryWith((x, call) => {
     const alpha = call.number("alpha", 1);

@@ -8,6 +8,7 @@ import { LINEAR } from "./linear.ts";
 import { LOOKUP } from "./lookup.ts";
 import { LOSS } from "./loss.ts";
 import { NORMALIZATION } from "./normalization.ts";
+import { QUANTIZATION } from "./quantization.ts";
 import { REDUCTION } from "./reduction.ts";
 import { RESIZE } from "./resize.ts";
 import { SEQUENCE } from "./sequence.ts";
@@ -21,6 +22,7 @@ export const OPERATORS: Operators = {
   ...LOOKUP,
   ...LOSS,
   ...NORMALIZATION,
+  ...QUANTIZATION,
   ...REDUCTION,
   ...RESIZE,
   ...SEQUENCE,
