@@ -91,19 +91,17 @@ export class Call {
     return typeof value === "number" ? value : otherwise;
   }
 
-  numbers(name: string): readonly number[] | undefined {
+  #list<T>(name: string): readonly T[] | undefined {
     const value = this.#attribute(name);
     return Array.isArray(value) ? value : undefined;
   }
+
+  numbers = (name: string): readonly number[] | undefined => this.#list(name);
+  texts = (name: string): readonly string[] | undefined => this.#list(name);
 
   text(name: string, otherwise: string): string {
     const value = this.#attribute(name);
     return typeof value === "string" ? value : otherwise;
-  }
-
-  texts(name: string): readonly string[] | undefined {
-    const value = this.#attribute(name);
-    return Array.isArray(value) ? value : undefined;
   }
 
   array(name: string): PlainArray | undefined {

@@ -25,7 +25,7 @@ import {
 } from "../../../ops/index.ts";
 import { type Call, type Operators, OURS } from "../call.ts";
 import { Value } from "../value.ts";
-import { range, rowNumbers } from "./moving.ts";
+import { coordinatesOf, placeOf, range, rowNumbers } from "./moving.ts";
 import { asImages, placed, seen, type Way, wayOf, windowsOf } from "./windows.ts";
 
 /** Sequences [B, L, C] as images of one row, and back. */
@@ -232,18 +232,8 @@ function maxUnpool(call: Call): Value {
   const flat = reshape(x.node, [sizeOf(x.shape), 1]);
   // Indices count in the array that was pooled, whose size a wanted shape may surpass.
   const spot = (i: number): number => {
-    const inner = sizeOf(own);
-    const [plane, rest] = [Math.floor(i / inner), i % inner];
-    let left = rest;
-    const at = own
-      .toReversed()
-      .map((n) => {
-        const k = left % n;
-        left = Math.floor(left / n);
-        return k;
-      })
-      .toReversed();
-    return at.reduce((sum, k, axis) => sum * shape[axis + 2] + k, plane);
+    const [plane, rest] = [Math.floor(i / sizeOf(own)), i % sizeOf(own)];
+    return placeOf([plane, ...coordinatesOf(rest, own)], [1, ...shape.slice(2)]);
   };
   const y = scatterAdd(flat, rowNumbers(places.map(spot)), [sizeOf(shape), 1]);
   return new Value(reshape(y, shape), x.type);

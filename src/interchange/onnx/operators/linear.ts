@@ -4,7 +4,7 @@ import { sizeOf } from "../../../graph/shape.ts";
 import { add, broadcastTo, matmul, mul, reshape, sum, transpose } from "../../../ops/index.ts";
 import type { Call, Operators } from "../call.ts";
 import { Value } from "../value.ts";
-import { pick, range, rowNumbers } from "./moving.ts";
+import { coordinatesOf, pick, placeOf, range, rowNumbers } from "./moving.ts";
 
 /** Products as NumPy has them: an operand of one axis is a row on the left, a column on the right. */
 export function product(a: Node, b: Node): Node {
@@ -32,13 +32,11 @@ function withoutRepeats(x: Node, letters: string): { node: Node; letters: string
   if (own.length === letters.length) return { node: x, letters };
   const sizes = own.map((letter) => x.shape[letters.indexOf(letter)]);
   const places = range(sizeOf(sizes)).map((i) => {
-    let rest = i;
-    const at = new Map<string, number>();
-    for (let k = own.length - 1; k >= 0; k--) {
-      at.set(own[k], rest % sizes[k]);
-      rest = Math.floor(rest / sizes[k]);
-    }
-    return [...letters].reduce((place, letter, axis) => place * x.shape[axis] + at.get(letter)!, 0);
+    const at = coordinatesOf(i, sizes);
+    return placeOf(
+      [...letters].map((letter) => at[own.indexOf(letter)]),
+      x.shape,
+    );
   });
   return { node: reshape(pick(x, rowNumbers(places)), sizes), letters: own.join("") };
 }

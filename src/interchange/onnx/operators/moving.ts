@@ -1,10 +1,18 @@
 /** How arrays are rearranged by constant numbers: what several operators use. */
 import { constant } from "../../../graph/leaf.ts";
 import type { Node } from "../../../graph/node.ts";
-import { type Shape, sizeOf } from "../../../graph/shape.ts";
+import { type Shape, sizeOf, stridesOf } from "../../../graph/shape.ts";
 import { add, concat, gather, less, mul, pad, reshape, select, slice, toIndex, transpose } from "../../../ops/index.ts";
 
 export const range = (count: number): number[] => Array.from({ length: count }, (_, i) => i);
+
+/** Where element number i of an array of some shape stands, along each axis; and which number stands there. */
+export const coordinatesOf = (i: number, shape: Shape): number[] => {
+  const strides = stridesOf(shape);
+  return shape.map((n, axis) => Math.floor(i / strides[axis]) % n);
+};
+export const placeOf = (coordinates: readonly number[], shape: Shape): number =>
+  coordinates.reduce((place, k, axis) => place * shape[axis] + k, 0);
 
 /** Row numbers as a node. */
 export const rowNumbers = (numbers: readonly number[], shape: Shape = [numbers.length]): Node =>

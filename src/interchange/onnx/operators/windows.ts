@@ -6,7 +6,7 @@ import { type Shape, sizeOf } from "../../../graph/shape.ts";
 import { concat, gather, reshape, transpose } from "../../../ops/index.ts";
 import type { Padding, Pair } from "../../../ops/window.ts";
 import type { Call } from "../call.ts";
-import { range, rowNumbers } from "./moving.ts";
+import { coordinatesOf, range, rowNumbers } from "./moving.ts";
 
 /** A window's way, written out for each axis that it moves along. */
 export interface Way {
@@ -71,21 +71,10 @@ export function asImages({ window, strides, dilations, before, after }: Way) {
 
 /** Which element of an array of `size` each cell of each place sees: [places, cells]; −1 where it sees padding. */
 export function seen({ window, strides, dilations, before, places }: Way, size: readonly number[]): number[] {
-  const coordinates = (i: number, shape: readonly number[]): number[] => {
-    let rest = i;
-    return shape
-      .toReversed()
-      .map((n) => {
-        const at = rest % n;
-        rest = Math.floor(rest / n);
-        return at;
-      })
-      .toReversed();
-  };
   return range(sizeOf(places)).flatMap((place) => {
-    const at = coordinates(place, places);
+    const at = coordinatesOf(place, places);
     return range(sizeOf(window)).map((cell) =>
-      coordinates(cell, window).reduce((index, k, axis) => {
+      coordinatesOf(cell, window).reduce((index, k, axis) => {
         const i = at[axis] * strides[axis] - before[axis] + k * dilations[axis];
         return index < 0 || i < 0 || i >= size[axis] ? -1 : index * size[axis] + i;
       }, 0),
