@@ -5,14 +5,12 @@
  */
 import { ArgumentError } from "../errors.ts";
 import { countElements, type ShapedArray, type TypedArray } from "./arrays.ts";
-import { crc32 } from "./crc32.ts";
 import type { Dataset } from "./dataset.ts";
 import { ELEMENT_TYPES, type ElementName, elementName } from "./element-types.ts";
 import { dataError, list, show } from "./fail.ts";
 import { arraysToDataset, type NamedArray } from "./from-arrays.ts";
-import { type InflateError, inflate, MAX_UNPACKED } from "./inflate.ts";
-
-type Fail = (message: string, cause?: unknown) => Error;
+import { MAX_UNPACKED } from "./inflate.ts";
+import { type Fail, readDirectory, unpack } from "./zip.ts";
 
 const MAGIC = [0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59]; // \x93NUMPY
 
@@ -144,70 +142,6 @@ export async function decodeNpz(bytes: Uint8Array, file?: string): Promise<Map<s
     arrays.set(name, decodeArray(content, named));
   }
   return arrays;
-}
-
-interface Entry {
-  readonly name: string;
-  readonly method: number;
-  readonly crc: number;
-  readonly packed: number;
-  readonly size: number;
-  readonly offset: number;
-}
-
-/** The central directory of a ZIP file, which stands at its end. */
-function readDirectory(bytes: Uint8Array, fail: Fail): Entry[] {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-  let end = bytes.length - 22;
-  while (end >= Math.max(0, bytes.length - 22 - 65535) && view.getUint32(end, true) !== 0x06054b50) end--;
-  if (end < 0 || view.getUint32(end, true) !== 0x06054b50)
-    throw fail("has no directory at its end: it is cut short, or of another format.");
-  const count = view.getUint16(end + 10, true);
-  let at = view.getUint32(end + 16, true);
-  if (count === 0xffff || at === 0xffffffff)
-    throw fail("is of the form for more than 4 GiB, which is not read; save the arrays one by one.");
-  const entries: Entry[] = [];
-  for (let i = 0; i < count; i++) {
-    if (at + 46 > end || view.getUint32(at, true) !== 0x02014b50)
-      throw fail("has a damaged directory; save or copy it again.");
-    const nameLength = view.getUint16(at + 28, true);
-    if (at + 46 + nameLength > end) throw fail("has a damaged directory; save or copy it again.");
-    entries.push({
-      name: new TextDecoder().decode(bytes.subarray(at + 46, at + 46 + nameLength)),
-      method: view.getUint16(at + 10, true),
-      crc: view.getUint32(at + 16, true),
-      packed: view.getUint32(at + 20, true),
-      size: view.getUint32(at + 24, true),
-      offset: view.getUint32(at + 42, true),
-    });
-    at += 46 + nameLength + view.getUint16(at + 30, true) + view.getUint16(at + 32, true);
-  }
-  return entries;
-}
-
-async function unpack(
-  bytes: Uint8Array,
-  { method, crc, packed, size, offset }: Entry,
-  fail: Fail,
-): Promise<Uint8Array> {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-  if (offset + 30 > bytes.length || view.getUint32(offset, true) !== 0x04034b50)
-    throw fail("is not where the directory says: the file is damaged.");
-  const begin = offset + 30 + view.getUint16(offset + 26, true) + view.getUint16(offset + 28, true);
-  if (begin + packed > bytes.length) throw fail("is cut short; save or copy the file again.");
-  const content = bytes.subarray(begin, begin + packed);
-  if (method !== 0 && method !== 8)
-    throw fail(`is packed by method ${method}; only numpy.savez and numpy.savez_compressed are read.`);
-  let out = content;
-  if (method === 8)
-    try {
-      out = await inflate(content, "deflate-raw", size);
-    } catch (cause) {
-      throw fail(`is damaged: ${(cause as InflateError).message}.`, cause);
-    }
-  if (out.length !== size || crc32(out) !== crc)
-    throw fail("is damaged: its check sum or length is wrong. Save or copy the file again.");
-  return out;
 }
 
 /** The names that inputs and labels have in NPZ files, in Keras' way and others. */
