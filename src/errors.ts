@@ -32,6 +32,8 @@ export type ErrorCode =
   | "closed"
   /** A session of which a run broke off. */
   | "broken-session"
+  /** Values in a GPU's memory, asked for where there is no time to wait. */
+  | "not-at-once"
   /** More memory than there is. `facts`: megabytes. */
   | "out-of-memory"
   /** An operator of another library's file that is not known or not taken here. `facts`: operator, node, or unknown, a list. */

@@ -1,6 +1,6 @@
 /**
- * What a backend is: something that keeps variables and runs plans. The reference interpreter and the WebAssembly
- * engine are two; whatever one computes, the others must.
+ * What a backend is: something that keeps variables and runs plans. Processors answer at once; what a GPU has in its
+ * memory comes as promises. Whatever one backend computes, the others must.
  */
 import type { Node } from "../graph/node.ts";
 import type { AnyArray } from "../graph/op.ts";
@@ -22,11 +22,11 @@ export interface Session {
   readonly usedBytes: number;
   /** Sets a variable to a copy of `values`, all of it, making room for it the first time. */
   write(variable: Node, values: AnyArray | readonly number[]): void;
-  /** A copy of a variable's values. */
-  read(variable: Node): AnyArray;
+  /** A copy of a variable's values; a promise where they lie in a GPU's memory. */
+  read(variable: Node): AnyArray | Promise<AnyArray>;
   /** Forgets a variable; no plan that uses it may run again. */
   free(variable: Node): void;
-  /** Makes a plan ready to run. */
+  /** Makes a plan ready to run, or begins to: where that takes its time, the first run waits. */
   compile(plan: Plan): Executable;
   /** Gives back memory and threads. */
   close(): void;
@@ -45,15 +45,17 @@ export interface Executable {
    * Milliseconds that each step of the plan takes on one thread, from runs of the step alone on the values of the last
    * run, after which no other plan of the session may have run. Variables are put back.
    */
-  profile?(): number[];
+  profile?(): number[] | Promise<number[]>;
 }
 
 /** A backend that computes on the calling thread and so answers at once. */
 export interface ImmediateExecutable extends Executable {
   run(inputs: readonly AnyArray[], count?: number): Run;
+  profile?(): number[];
 }
 
 export interface ImmediateSession extends Session {
+  read(variable: Node): AnyArray;
   compile(plan: Plan): ImmediateExecutable;
 }
 

@@ -1,6 +1,7 @@
 /** What every backend checks, in the same words: the lengths of arrays, and variables without a value. */
 import { ArgumentError, ChainruleError } from "../errors.ts";
 import { type Node, nameOf } from "../graph/node.ts";
+import type { AnyArray } from "../graph/op.ts";
 import { showShape, sizeOf } from "../graph/shape.ts";
 
 /** Throws unless there is a number for each element of a node, in each of so many runs. */
@@ -20,6 +21,17 @@ export const withoutValue = (variable: Node, closed: boolean): ArgumentError =>
       : `The variable "${nameOf(variable)}" has no value yet: write one first.`,
     { code: closed ? "closed" : "no-value", facts: { variable: nameOf(variable) } },
   );
+
+/** Values that were read, where there is no time to wait for them. */
+export function atOnce<T extends AnyArray>(values: T | Promise<T>): T {
+  if (!(values instanceof Promise)) return values;
+  // The promise may fail too, where nobody listens.
+  values.catch(() => {});
+  throw new ArgumentError(
+    "The values lie in a GPU's memory and cannot be had without waiting: await model.weightAsync(name) or model.toBytesAsync(); fromBytes(await model.toBytesAsync()) is the model on the processor.",
+    { code: "not-at-once" },
+  );
+}
 
 /** The error for a run, or a write, after `close`. */
 export const closedSession = (): ArgumentError =>

@@ -84,8 +84,8 @@ export async function open(model: Model, data: Data, options: ExplainOptions): P
     [graph.inputs.step, Int32Array.of(step - 1)],
     ...Object.entries(graph.inputs.scalars).map(([name, node]) => [node, Float64Array.of(scalars[name])] as const),
     ...stateValues(states, state),
-    ...network.parameters.map(({ node }) => [node, session.read(node)] as const),
   ]);
+  for (const { node } of network.parameters) given.set(node, await session.read(node));
 
   const stops = stopsOf(graph, network.parameters);
   const forward = topologicalOrder([graph.loss]).filter((node) => node.dtype === "float" && !isConstant(node));

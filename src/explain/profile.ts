@@ -3,7 +3,8 @@
  * The plan is the one that `fit` runs, on the same data in the engine; the model comes out as it went in.
  */
 import { ArgumentError } from "../errors.ts";
-import { nameOf, type Phase } from "../graph/node.ts";
+import { type Node, nameOf, type Phase } from "../graph/node.ts";
+import type { AnyArray } from "../graph/op.ts";
 import type { LossOption } from "../nn/losses.ts";
 import type { Optimizer } from "../optim/index.ts";
 import { stepFlops } from "../plan/plan.ts";
@@ -67,12 +68,13 @@ export async function profileTraining(model: Model, data: Data, options: Profile
   const graph = trainingGraph(network, objectiveOf(network, loss, metrics), optimizer, states, batch);
   const plan = trainingPlan(graph);
   const executable = session.compile(plan);
-  const before = network.parameters.map(({ node }) => [node, session.read(node)] as const);
+  const before: [Node, AnyArray][] = [];
   try {
+    for (const { node } of network.parameters) before.push([node, await session.read(node)]);
     const scalars = Object.values(optimizer.scalars(1)).map((value) => Float64Array.of(value));
     // The values of a real step, since some take longer than others: denormal numbers, say.
     await executable.run([Int32Array.from({ length: size }, (_, i) => i), Int32Array.of(0), ...scalars]);
-    const times = executable.profile?.();
+    const times = await executable.profile?.();
     if (!times) throw new ArgumentError(`${session.description} cannot be profiled; take the wasm backend.`);
     const dataNodes = new Set(Object.values(variables));
     return plan.steps.map((step, i): StepCost => {

@@ -6,6 +6,7 @@
 import type { Session } from "../backends/backend.ts";
 import { ArgumentError } from "../errors.ts";
 import type { Node } from "../graph/node.ts";
+import type { AnyArray } from "../graph/op.ts";
 import type { ScheduleMemory } from "../optim/index.ts";
 import type { Examples } from "../train/examples.ts";
 import { takeExamples } from "../train/examples.ts";
@@ -62,9 +63,9 @@ async function nextExamples(session: Session, trainer: Trainer): Promise<Example
   await trainer.bringRows();
   const { x, y, weights } = trainer.data;
   const all = {
-    x: { values: session.read(x) as Float32Array, count: x.shape[0] },
-    y: { kind: y.dtype === "int" ? "classes" : "values", values: session.read(y) } as Targets,
-    ...(weights && { weights: session.read(weights) as Float32Array }),
+    x: { values: (await session.read(x)) as Float32Array, count: x.shape[0] },
+    y: { kind: y.dtype === "int" ? "classes" : "values", values: await session.read(y) } as Targets,
+    ...(weights && { weights: (await session.read(weights)) as Float32Array }),
   };
   return takeExamples(all, trainer.nextRows);
 }
@@ -130,9 +131,9 @@ export class Recorder implements FitObserver {
   }
 
   /** Called by `fit`, which has the recorder as its observer. */
-  observe(run: RunningFit): void {
+  async observe(run: RunningFit): Promise<void> {
     const start = performance.now();
-    if (this.#run?.trainer !== run.trainer) this.#begin(run);
+    if (this.#run?.trainer !== run.trainer) await this.#begin(run);
     const { position } = run.trainer;
     this.#end = position;
     this.#first ??= position;
@@ -140,7 +141,7 @@ export class Recorder implements FitObserver {
     if (start - this.#last < this.#interval) return;
     this.#last = start;
     if (this.#skipped++ % this.#spacing !== 0) return;
-    const arrays = nodesOf(run).map((node) => run.model.session.read(node) as Float32Array);
+    const arrays = (await Promise.all(nodesOf(run).map((node) => run.model.session.read(node)))) as Float32Array[];
     this.#copies.push({ position, arrays });
     const isFull = this.cost.bytes > this.#memory || this.#copies.length > MOST_COPIES;
     if (isFull && this.#copies.length > 2) {
@@ -150,7 +151,7 @@ export class Recorder implements FitObserver {
     this.#milliseconds += performance.now() - start;
   }
 
-  #begin(run: RunningFit): void {
+  async #begin(run: RunningFit): Promise<void> {
     this.close();
     this.#run = run;
     this.#copies = [];
@@ -160,7 +161,7 @@ export class Recorder implements FitObserver {
     this.#skipped = 0;
     this.#milliseconds = 0;
     this.#last = Number.NEGATIVE_INFINITY;
-    this.#bytes = run.model.toBytes();
+    this.#bytes = await run.model.toBytesAsync();
   }
 
   /**
@@ -188,9 +189,10 @@ export class Recorder implements FitObserver {
       throw new ArgumentError(`The run has no step ${step}: its steps are 1 to ${this.steps}.`);
     const { loss, optimizer } = this.#run!.record;
     const { x, y, weights } = await nextExamples(model.session, trainer);
-    const state = trainer.states.flatMap(({ parameter, state }) =>
-      Object.entries(state).map(([name, node]) => [`${name}.${parameter.name}`, model.session.read(node)] as const),
-    );
+    const state: Record<string, AnyArray> = {};
+    for (const { parameter, state: nodes } of trainer.states)
+      for (const [name, node] of Object.entries(nodes))
+        state[`${name}.${parameter.name}`] = await model.session.read(node);
     return explain(
       model,
       { x: x.values, y: y.values, ...(weights && { weights }) },
@@ -199,7 +201,7 @@ export class Recorder implements FitObserver {
         optimizer,
         step,
         rows: trainer.nextRows,
-        state: Object.fromEntries(state),
+        state,
         ...(trainer.position.schedule && { schedule: trainer.position.schedule }),
       },
     );

@@ -106,13 +106,13 @@ export function earlyStopping(options: EarlyStoppingOptions = {}): Callback {
     onBegin: () => {
       [best, waited, weights] = [undefined, 0, new Map()];
     },
-    onEpoch: (epoch, run) => {
+    onEpoch: async (epoch, run) => {
       const score = monitored(epoch, monitor);
       const gain = best === undefined ? Number.POSITIVE_INFINITY : mode === "min" ? best - score : score - best;
       if (gain > minimumChange) {
         [best, waited] = [score, 0];
         if (restoreBest)
-          weights = new Map(run.model.network.parameters.map(({ name }) => [name, run.model.weight(name)]));
+          for (const { name } of run.model.network.parameters) weights.set(name, await run.model.weightAsync(name));
       } else {
         waited++;
       }

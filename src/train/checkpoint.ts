@@ -60,10 +60,14 @@ const stateArrays = (trainer: Trainer) =>
 /** A callback's arrays in the file: `callback.earlyStopping.dense_1.kernel`. */
 const callbackPrefix = (name: string): string => `callback.${name}.`;
 
-export function encodeTraining(model: InferenceModel, trainer: Trainer, record: TrainingRecord): Uint8Array {
+export async function encodeTraining(
+  model: InferenceModel,
+  trainer: Trainer,
+  record: TrainingRecord,
+): Promise<Uint8Array> {
   const tensors = new Map<string, { shape: readonly number[]; data: Floats }>();
   for (const { node, name } of stateArrays(trainer))
-    tensors.set(name, { shape: node.shape, data: model.session.read(node) as Floats });
+    tensors.set(name, { shape: node.shape, data: (await model.session.read(node)) as Floats });
   const memories: Record<string, unknown> = {};
   for (const { name, save } of record.callbacks) {
     const memory = save?.();
@@ -72,7 +76,7 @@ export function encodeTraining(model: InferenceModel, trainer: Trainer, record: 
     for (const [key, data] of memory.arrays ?? [])
       tensors.set(`${callbackPrefix(name)}${key}`, { shape: [data.length], data });
   }
-  return model.toBytes({
+  return model.toBytesAsync({
     tensors,
     details: { training: { settings: settingsOf(record), position: trainer.position, callbacks: memories } },
   });

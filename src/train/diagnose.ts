@@ -14,18 +14,20 @@ import { inputsOf, type TrainingGraph } from "./training-graph.ts";
  * @param place which step it is, in words
  * @param read the value of a variable from before the step
  */
-export function diagnose(
+export async function diagnose(
   graph: TrainingGraph,
   inputs: readonly AnyArray[],
   place: string,
   step: number,
-  read: (node: Node) => AnyArray,
-): DivergenceError {
+  read: (node: Node) => AnyArray | Promise<AnyArray>,
+): Promise<DivergenceError> {
   const leaves = inputsOf(graph);
   const plan = makePlan({ inputs: leaves, outputs: [graph.loss], updates: graph.updates });
   const given = new Map(leaves.map((leaf, i) => [leaf, inputs[i]]));
   const nodes = plan.steps.flatMap((planStep) => planStep.nodes).sort((a, b) => a.id - b.id);
-  const value = evaluate(nodes, "float32", (leaf) => given.get(leaf) ?? read(leaf));
+  for (const variable of new Set(plan.steps.flatMap(({ reads }) => reads).filter(isVariable)))
+    given.set(variable, await read(variable));
+  const value = evaluate(nodes, "float32", (leaf) => given.get(leaf)!);
   const isBad = (x: number): boolean => !Number.isFinite(x);
   const culprit = ["forward", "backward", "update"]
     .flatMap((phase) => nodes.filter((node) => node.phase === phase))

@@ -58,7 +58,7 @@ export async function findLearningRate(
   const rate = (step: number): number => from * (to / from) ** (step / (steps - 1));
   const batch = batches(model.examples(data, loss), batchSize, model.network.seed);
   const { parameters } = model.network;
-  const before = parameters.map(({ name }) => model.weight(name));
+  const before = await Promise.all(parameters.map(({ name }) => model.weightAsync(name)));
   const train = trainStep(model, { loss, optimizer: optimizer(rate) });
   const points: { learningRate: number; loss: number }[] = [];
   try {

@@ -40,7 +40,7 @@ export interface RunningFit {
 /** Looks at a run after each series of steps, and before the first; `Recorder` is one. It must change nothing. */
 export interface FitObserver {
   /** Looks at the run. */
-  observe(run: RunningFit): void;
+  observe(run: RunningFit): void | Promise<void>;
 }
 
 /** Options of `model.fit`. */
@@ -189,15 +189,15 @@ export class Fit extends Epochs {
       const warn = onWarning === false ? undefined : warnOnce(onWarning ?? (({ message }) => console.warn(message)));
       if (options.resume !== undefined)
         await restoreTraining(options.resume, run, trainer, record, (warning) => warn?.([warning]));
-      const observe = (): void => options.observer?.observe({ model, record, trainer });
-      observe();
+      const observe = () => options.observer?.observe({ model, record, trainer });
+      await observe();
       let savedAt = performance.now();
       /** Writes the checkpoint, if the last one is older than so many seconds. */
       const save = async (seconds: number): Promise<void> => {
         if (!checkpoint || performance.now() - savedAt < seconds * 1000) return;
         const { writeFile } = await files();
         const keepPrevious = previousOf(checkpoint.path);
-        await writeFile(checkpoint.path, encodeTraining(model, trainer, record), { keepPrevious });
+        await writeFile(checkpoint.path, await encodeTraining(model, trainer, record), { keepPrevious });
         savedAt = performance.now();
       };
       warn?.(checkExamples(model.network, examples));
@@ -210,7 +210,7 @@ export class Fit extends Epochs {
         const seconds = (): number => Math.max(performance.now() - start, 1e-3) / 1000;
         const samplesPerSecond = (): number => (trainer.position.row - startRow) / seconds();
         const progress = async (): Promise<void> => {
-          observe();
+          await observe();
           options.onProgress?.({
             epoch,
             epochs,
@@ -238,7 +238,7 @@ export class Fit extends Epochs {
           lookedAt = performance.now();
         }
         trainer.beginEpoch((report.validation ?? report).loss);
-        observe();
+        await observe();
         for (const callback of callbacks) await callback.onEpoch?.(report, run);
         await save(trainer.position.epoch >= epochs || stopped ? 0 : 1);
         yield report;

@@ -3,6 +3,7 @@
  * derivative of the loss. It reads the same graph that trains, and runs it with the reference interpreter.
  */
 import { reference } from "../backends/reference/reference.ts";
+import type { Node } from "../graph/node.ts";
 import type { AnyArray } from "../graph/op.ts";
 import { type Shape, showShape, sizeOf, stridesOf } from "../graph/shape.ts";
 import type { LossOption } from "../nn/losses.ts";
@@ -135,7 +136,8 @@ export async function gradcheck(
   const graph = givenStep(network, loss, examples);
   const given: AnyArray[] = [...arraysOf(examples), Int32Array.of(0)];
   const session = reference("float64").open();
-  const values = new Map(network.parameters.map(({ node }) => [node, Float64Array.from(model.session.read(node))]));
+  const values = new Map<Node, Float64Array>();
+  for (const { node } of network.parameters) values.set(node, Float64Array.from(await model.session.read(node)));
   for (const [node, array] of values) session.write(node, array);
   const inputs = [...graph.inputs.batch, graph.inputs.step];
   const forward = session.compile(makePlan({ inputs, outputs: [graph.loss] }));

@@ -1,6 +1,7 @@
 /** A network with its values, and what can be done with it without changing them: evaluate, predict, save. */
 
 import type { Backend, Executable, Session } from "../backends/backend.ts";
+import { atOnce } from "../backends/checks.ts";
 import { wasm } from "../backends/wasm/session.ts";
 import { checkOptionNames, unknownName } from "../checks.ts";
 import { ArgumentError } from "../errors.ts";
@@ -106,9 +107,17 @@ export class InferenceModel {
     return this.network.inputShape;
   }
 
-  /** A copy of a parameter's values, by its name such as `dense_1.kernel`. */
+  /**
+   * A copy of a parameter's values, by its name such as `dense_1.kernel`.
+   * @throws ArgumentError on a GPU, which answers only `weightAsync`
+   */
   weight(name: string): Float32Array {
-    return this.session.read(this.#parameter(name).node) as Float32Array;
+    return atOnce(this.session.read(this.#parameter(name).node)) as Float32Array;
+  }
+
+  /** A copy of a parameter's values, on any backend. */
+  async weightAsync(name: string): Promise<Float32Array> {
+    return (await this.session.read(this.#parameter(name).node)) as Float32Array;
   }
 
   /** Sets a parameter's values. */
@@ -273,10 +282,26 @@ export class InferenceModel {
     return summaryTable(this.network, this.engine);
   }
 
-  /** The model as the bytes of a safetensors file. */
-  toBytes(extra: Pick<ModelFile, "tensors" | "details"> = { tensors: new Map(), details: {} }): Uint8Array {
+  /**
+   * The model as the bytes of a safetensors file.
+   * @throws ArgumentError on a GPU, which answers only `toBytesAsync`
+   */
+  toBytes(): Uint8Array {
+    return this.#encode(this.network.parameters.map(({ node }) => atOnce(this.session.read(node))));
+  }
+
+  /** The model as the bytes of a safetensors file, on any backend. */
+  async toBytesAsync(extra?: Pick<ModelFile, "tensors" | "details">): Promise<Uint8Array> {
+    const values = await Promise.all(this.network.parameters.map(({ node }) => this.session.read(node)));
+    return this.#encode(values, extra);
+  }
+
+  #encode(
+    values: readonly AnyArray[],
+    extra: Pick<ModelFile, "tensors" | "details"> = { tensors: new Map(), details: {} },
+  ): Uint8Array {
     const parameters = this.network.parameters.map(
-      ({ name, node }) => [name, { shape: node.shape, data: this.session.read(node) as Float32Array }] as const,
+      ({ name, node }, i) => [name, { shape: node.shape, data: values[i] as Float32Array }] as const,
     );
     return encodeModelFile({
       architecture: {
@@ -294,7 +319,7 @@ export class InferenceModel {
   async save(path: string): Promise<void> {
     checkPath("save", path);
     const { writeFile } = await files();
-    await writeFile(path, this.toBytes());
+    await writeFile(path, await this.toBytesAsync());
   }
 
   /** Takes the parameters' values from a file of the same architecture. */

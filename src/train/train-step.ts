@@ -71,7 +71,8 @@ export function trainStep(model: Model, options: TrainStepOptions): TrainStep {
     const scalars = Object.values(optimizer.scalars(steps + 1, schedule)).map((value) => Float64Array.of(value));
     const inputs = [...arraysOf(examples), Int32Array.of(steps), ...scalars];
     const { outputs, completed } = await executable.run(inputs);
-    if (completed === 0) throw diagnose(graph, inputs, `step ${steps + 1}`, steps + 1, (node) => session.read(node));
+    if (completed === 0)
+      throw await diagnose(graph, inputs, `step ${steps + 1}`, steps + 1, (node) => session.read(node));
     steps++;
     const named = outputs.slice(1).map((values, i) => [states[i].parameter.name, values as Float32Array] as const);
     return { loss: outputs[0][0], gradients: Object.fromEntries(named) };

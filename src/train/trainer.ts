@@ -350,9 +350,9 @@ export function makeTrainer({ session, network }: Opened, examples: Examples, op
   };
 
   /** Goes back to the last copy, or only to a position if there is none. */
-  const restore = (before: Position): void => {
+  const restore = async (before: Position): Promise<void> => {
     position = snapshot?.position ?? before;
-    if (snapshot) for (const [node, copy] of copies) session.write(node, session.read(copy));
+    if (snapshot) for (const [node, copy] of copies) session.write(node, await session.read(copy));
   };
 
   /**
@@ -361,16 +361,16 @@ export function makeTrainer({ session, network }: Opened, examples: Examples, op
    */
   const diverged = async (): Promise<never> => {
     const broken = position;
-    restore(broken);
+    await restore(broken);
     // There are no rows where there was no copy to go back to: broken from the beginning.
     while (position.step <= broken.step && nextRows().length > 0) {
       const before = position;
       if ((await run(1)) && (await keepSnapshot())) continue;
-      restore(before);
+      await restore(before);
       const size = nextRows().length;
       const step = before.step + 1;
       const place = `step ${step} (epoch ${before.epoch + 1})`;
-      throw diagnose(program(size).graph, inputsOfSteps(size, 1), place, step, (node) => session.read(node));
+      throw await diagnose(program(size).graph, inputsOfSteps(size, 1), place, step, (node) => session.read(node));
     }
     throw new DivergenceError("The loss or a weight became NaN or infinite.", broken.step);
   };

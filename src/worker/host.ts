@@ -53,12 +53,12 @@ export class Host {
   predict = (x: Inputs) => this.#open.predict(x);
   classify = (x: Inputs) => this.#open.classify(x);
   intermediates = (x: Inputs) => this.#open.intermediates(x);
-  weight = (name: string) => this.#open.weight(name);
+  weight = (name: string) => this.#open.weightAsync(name);
   setWeight = (name: string, values: Numbers) => this.#open.setWeight(name, values);
   freeze = (...layers: string[]) => this.#open.freeze(...layers);
   unfreeze = (...layers: string[]) => this.#open.unfreeze(...layers);
   summary = () => this.#open.summary();
-  toBytes = () => this.#open.toBytes();
+  toBytes = () => this.#open.toBytesAsync();
 }
 
 /** The batches of a function of the other side, which are asked for one after the other. */

@@ -45,7 +45,7 @@ export async function inWorker(
 ): Promise<WorkerModel> {
   const there = connect<Host>(worker);
   try {
-    const opened = await there.call("open", model instanceof Model ? model.toBytes() : model, engine);
+    const opened = await there.call("open", model instanceof Model ? await model.toBytesAsync() : model, engine);
     return new WorkerModel(there, opened);
   } catch (error) {
     there.close();

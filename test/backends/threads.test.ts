@@ -82,7 +82,7 @@ test("a plan that is freed before the helpers have it leaves the memory of other
   const other = variable("other", [1 << 20], "int");
   session.write(other, new Int32Array(1 << 20));
   await new Promise((resolve) => setTimeout(resolve, 500));
-  expect(session.read(other).some((value) => value !== 0)).toBe(false);
+  expect((await session.read(other)).some((value) => value !== 0)).toBe(false);
   model.close();
 });
 

@@ -97,7 +97,7 @@ async function cost(model: Model, details: Details, source: string, type: Weight
   const data = await readDataFor(source, { ...details, task }, model.inputShape);
   const before = await measureModel(model, data);
   for (const { name, node } of model.network.parameters)
-    model.setWeight(name, roundedWeights(model.weight(name), node.shape, type));
+    model.setWeight(name, roundedWeights(await model.weightAsync(name), node.shape, type));
   const after = await measureModel(model, data);
   return "accuracy" in before && "accuracy" in after
     ? `accuracy ${percent(before.accuracy)} as float32, ${percent(after.accuracy)} as ${type}`

@@ -2,6 +2,7 @@
  * A trained model as one file of JavaScript or TypeScript that only predicts: its own few kernels as WebAssembly, its weights
  * beside them, and some lines that put both together. The file depends on nothing.
  */
+import { atOnce } from "../../backends/checks.ts";
 import { standalone } from "../../backends/wasm/standalone.ts";
 import { check, checkOptionNames, unknownName } from "../../checks.ts";
 import { input } from "../../graph/leaf.ts";
@@ -77,7 +78,7 @@ export function partsOf(model: InferenceModel, weights: WeightType): Parts {
     classes && loss && takesLogits(loss) && network.outputOp !== "softmax" && network.outputOp !== "sigmoid";
   const y = logits ? (sizeOf(outputShape) === 1 ? sigmoid(output) : softmax(output)) : output;
   const plan = makePlan({ inputs: [x], outputs: [y] });
-  const module = standalone(plan, (variable) => model.session.read(variable));
+  const module = standalone(plan, (variable) => atOnce(model.session.read(variable)));
 
   const stored: Uint8Array[] = [];
   const table = module.arrays.map(({ node, address, data }) => {
