@@ -9,7 +9,7 @@ import type { LossOption } from "../nn/losses.ts";
 import type { Optimizer } from "../optim/index.ts";
 import { stepFlops } from "../plan/plan.ts";
 import { bytesOf } from "../plan/target.ts";
-import { type ClassWeights, classWeigher } from "../train/class-weights.ts";
+import { type ClassWeights, classWeigher, countClasses } from "../train/class-weights.ts";
 import type { Model } from "../train/model.ts";
 import type { Data } from "../train/to-arrays.ts";
 import { freeExamples, uploadExamples } from "../train/trainer.ts";
@@ -59,7 +59,8 @@ export async function profileTraining(model: Model, data: Data, options: Profile
   const { loss, optimizer, batchSize, metrics = [], classWeights } = options;
   const { network, session } = model;
   const given = model.examples(data, loss);
-  const examples = classWeigher(given, classWeights, data.classes)(given);
+  const counts = classWeights === undefined ? new Map() : countClasses(given, loss);
+  const examples = classWeigher(counts, classWeights, data.classes)(given);
   const size = Math.min(batchSize, examples.x.count);
   const variables = uploadExamples(session, network, examples);
   const states = optimizerStates(network, optimizer);

@@ -60,7 +60,6 @@ const nodesOf = ({ model, trainer }: { model: InferenceModel; trainer: Trainer }
 
 /** The rows that the next step learns from, as it gets them. */
 async function nextExamples(session: Session, trainer: Trainer): Promise<Examples> {
-  await trainer.bringRows();
   const { x, y, weights } = trainer.data;
   const all = {
     x: { values: (await session.read(x)) as Float32Array, count: x.shape[0] },
@@ -185,8 +184,8 @@ export class Recorder implements FitObserver {
    */
   async explain(step: number): Promise<Explanation> {
     const { model, trainer } = await this.#rewind(step - 1, `step ${step}: its steps are 1 to ${this.steps}`);
-    if (trainer.nextRows.length === 0)
-      throw new ArgumentError(`The run has no step ${step}: its steps are 1 to ${this.steps}.`);
+    await trainer.bringRows();
+    if (trainer.isDone) throw new ArgumentError(`The run has no step ${step}: its steps are 1 to ${this.steps}.`);
     const { loss, optimizer } = this.#run!.record;
     const { x, y, weights } = await nextExamples(model.session, trainer);
     const state: Record<string, AnyArray> = {};
@@ -200,7 +199,7 @@ export class Recorder implements FitObserver {
         loss,
         optimizer,
         step,
-        rows: trainer.nextRows,
+        rows: trainer.nextRows.map((row) => trainer.firstRow + row),
         state,
         ...(trainer.position.schedule && { schedule: trainer.position.schedule }),
       },
@@ -220,10 +219,10 @@ export class Recorder implements FitObserver {
       for (const [i, node] of nodesOf(this.#replay).entries()) model.session.write(node, before.arrays[i]);
       trainer.seek(before.position);
     }
-    this.#enterEpoch(trainer);
+    await this.#enterEpoch(trainer);
     while (trainer.position.step < done) {
       await trainer.advance(done - trainer.position.step);
-      this.#enterEpoch(trainer);
+      await this.#enterEpoch(trainer);
     }
     return this.#replay;
   }
@@ -236,8 +235,9 @@ export class Recorder implements FitObserver {
   }
 
   /** At the end of an epoch, on to the next one as the run began it. */
-  #enterEpoch(trainer: Trainer): void {
-    if (trainer.nextRows.length > 0) return;
+  async #enterEpoch(trainer: Trainer): Promise<void> {
+    await trainer.bringRows();
+    if (!trainer.isDone) return;
     const { step, epoch, sums } = trainer.position;
     const schedule = this.#schedules.get(step);
     // A schedule that takes notice of losses has begun the epoch only when it knows the last one's.

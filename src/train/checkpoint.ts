@@ -22,8 +22,13 @@ export type TrainingRecord = TrainerOptions & {
   readonly callbacks: readonly Callback[];
 };
 
+/** Of examples that checkpoints have been written for. */
+const fingerprints = new WeakMap<Examples, string>();
+
 /** FNV-1a over the bytes, in two halves of different seed: enough to tell data sets apart. */
 function fingerprint(examples: Examples): string {
+  const known = fingerprints.get(examples);
+  if (known !== undefined) return known;
   const parts = arraysOf(examples).map((array) => {
     let [a, b] = [0x811c9dc5, 0x01000193];
     for (const byte of new Uint8Array(array.buffer, array.byteOffset, array.byteLength)) {
@@ -32,21 +37,23 @@ function fingerprint(examples: Examples): string {
     }
     return `${(a >>> 0).toString(16)}${(b >>> 0).toString(16)}`;
   });
-  return `${examples.x.count} rows ${parts.join(" ")}`;
+  const print = `${examples.x.count} rows ${parts.join(" ")}`;
+  fingerprints.set(examples, print);
+  return print;
 }
 
 const describeLoss = ({ name, options = {} }: Loss): unknown =>
   name === undefined ? "a function" : Object.keys(options).length === 0 ? name : { name, ...options };
 
 /** What must be the same for a run to go on: all that decides the next bits, besides the arrays. */
-const settingsOf = ({ loss, optimizer, batchSize, metrics, examples, held, augment, read }: TrainingRecord) => ({
+const settingsOf = ({ loss, optimizer, batchSize, metrics, examples, held, augment, pieces }: TrainingRecord) => ({
   loss: describeLoss(lossOf(loss)),
   optimizer: { name: optimizer.name, ...optimizer.config },
   batchSize,
   metrics: [...metrics],
   data: fingerprint(examples),
   ...(augment && { augment: "a function" }),
-  ...(read && { batches: "from a function" }),
+  ...(pieces && { batches: "from a function" }),
   // Where the losses of the validation decide the learning rate, they decide the bits.
   ...(optimizer.observe && held && { validation: fingerprint(held) }),
 });

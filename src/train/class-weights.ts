@@ -7,32 +7,39 @@ import { classesOf } from "./metrics.ts";
 
 /**
  * By class number, or by class name, which goes before a number; or `"balanced"`: in inverse proportion to how often each
- * class occurs.
+ * class occurs. Of data from a function the first epoch is read once more, to count them.
  */
 export type ClassWeights = "balanced" | Readonly<Record<string, number>> | readonly number[];
 
-/**
- * Multiplies each row's weight by its class's. What "balanced" means, and which classes there are, is taken from these
- * examples: those of the first epoch, for data that come anew in each. `names` are those of the classes.
- */
-export function classWeigher(
+/** Adds to `counts` how often each class occurs in these rows. */
+export function countClasses(
   examples: Examples,
-  classWeights: ClassWeights | undefined,
-  names: readonly string[] = [],
   loss: LossOption = "crossEntropy",
-): (some: Examples) => Examples {
-  if (classWeights === undefined) return (some) => some;
+  counts = new Map<number, number>(),
+): Map<number, number> {
   const width = examples.y.values.length / examples.x.count;
   if (examples.y.kind === "values" && hasLabels(lossOf(loss), width))
     throw new ArgumentError(
       `classWeights is for one class per row; with ${lossOf(loss).name} each of the ${width} outputs is a label of its own, and a row has several. Weigh rows instead: { x, y, weights }.`,
     );
-  const classes = classesOf(examples.y, examples.x.count);
-  const counts = new Map<number, number>();
-  for (const label of classes) counts.set(label, (counts.get(label) ?? 0) + 1);
+  for (const label of classesOf(examples.y, examples.x.count)) counts.set(label, (counts.get(label) ?? 0) + 1);
+  return counts;
+}
+
+/**
+ * Multiplies each row's weight by its class's. What "balanced" means, and which classes there are, is said by `counts`: of
+ * the rows of the first epoch, for data that come anew in each. `names` are those of the classes.
+ */
+export function classWeigher(
+  counts: ReadonlyMap<number, number>,
+  classWeights: ClassWeights | undefined,
+  names: readonly string[] = [],
+): (some: Examples) => Examples {
+  if (classWeights === undefined) return (some) => some;
   const weights = new Map<number, number>();
   if (classWeights === "balanced") {
-    for (const [label, count] of counts) weights.set(label, classes.length / (counts.size * count));
+    const all = [...counts.values()].reduce((sum, count) => sum + count, 0);
+    for (const [label, count] of counts) weights.set(label, all / (counts.size * count));
   } else {
     for (const [name, weight] of Object.entries(classWeights)) {
       checkNumbers("classWeights: that of ", { [name]: weight }, FROM_0);

@@ -43,25 +43,26 @@ export const takeExamples = (examples: Examples, rows: ArrayLike<number>): Examp
     return taken;
   });
 
-/** Examples of the same form one after the other. */
-export const joinExamples = (parts: readonly Examples[]): Examples =>
-  withArrays(
-    parts[0],
-    parts.reduce((sum, { x }) => sum + x.count, 0),
-    (values, i) => {
-      const arrays = parts.map((part) => arraysOf(part)[i]);
-      const all = blank(
-        values,
-        arrays.reduce((sum, { length }) => sum + length, 0),
-      );
-      let at = 0;
-      for (const array of arrays) {
-        all.set(array, at);
-        at += array.length;
-      }
-      return all;
-    },
-  );
+/** The bytes that one row takes. */
+export const bytesOfRow = (examples: Examples): number =>
+  arraysOf(examples).reduce((sum, { byteLength }) => sum + byteLength, 0) / examples.x.count;
+
+/** Room for `count` rows of the same form. */
+export const blankExamples = (like: Examples, count: number): Examples =>
+  withArrays(like, count, (values) => blank(values, (values.length / like.x.count) * count));
+
+/** Some rows that follow each other: views, not copies. */
+export const viewOfRows = (examples: Examples, from: number, count: number): Examples =>
+  withArrays(examples, count, (values) => {
+    const width = values.length / examples.x.count;
+    return values.subarray(from * width, (from + count) * width) as typeof values;
+  });
+
+/** Copies all rows of `part` to the place of row `at` of others of the same form. */
+export function copyExamples(part: Examples, to: Examples, at: number): void {
+  const arrays = arraysOf(to);
+  for (const [i, values] of arraysOf(part).entries()) arrays[i].set(values, (at * values.length) / part.x.count);
+}
 
 /**
  * Splits examples into those to train on and a fraction to validate with, drawn by the seed; class numbers keep their

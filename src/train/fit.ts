@@ -3,16 +3,17 @@ import { checkNumbers, whole } from "../checks.ts";
 import { ArgumentError } from "../errors.ts";
 import { type LossOption, lossOf } from "../nn/losses.ts";
 import { adam, type Optimizer } from "../optim/index.ts";
-import { type BatchSource, epochReader } from "./batch-source.ts";
+import { type BatchSource, batchRows, noBatches } from "./batch-source.ts";
 import { type CallbackOption, callbacksOf, type TrainingRun } from "./callbacks.ts";
 import { checkFit } from "./check-arguments.ts";
 import { encodeTraining, previousOf, restoreTraining, type TrainingRecord } from "./checkpoint.ts";
-import { type ClassWeights, classWeigher } from "./class-weights.ts";
+import { type ClassWeights, classWeigher, countClasses } from "./class-weights.ts";
 import { Epochs } from "./epochs.ts";
-import { splitForValidation } from "./examples.ts";
+import { type Examples, splitForValidation } from "./examples.ts";
 import { checkExamples, checkMeasured, healthCheck, type Warning, warnOnce } from "./health.ts";
 import type { InferenceModel } from "./inference-model.ts";
 import { files } from "./node-files.ts";
+import { mapRows, openPieces } from "./pieces.ts";
 import type { EpochReport, Scores } from "./scores.ts";
 import type { Data } from "./to-arrays.ts";
 import { type Augment, makeEvaluator, makeTrainer, type Pace, type Trainer } from "./trainer.ts";
@@ -24,6 +25,7 @@ export interface Progress {
   readonly epochs: number;
   /** Steps done in this epoch. */
   readonly step: number;
+  /** Infinity in the first epoch of data that come from a function, as long as nobody knows where it ends. */
   readonly steps: number;
   /** Over this epoch so far. */
   readonly scores: Scores;
@@ -92,8 +94,8 @@ export interface FitOptions {
   readonly checkpoint?: {
     readonly path: string;
     /**
-     * How often within an epoch; 30 s unless said. It is also written when the run is aborted, at the end, and after
-     * each epoch, but then not more than once a second.
+     * How often within an epoch; 30 s unless said. It is also written when the run is aborted or its rows cannot be read
+     * on, at the end, and after each epoch, but then not more than once a second.
      */
     readonly everySeconds?: number;
   };
@@ -136,26 +138,36 @@ export class Fit extends Epochs {
     }
   }
 
+  /** Gives rows the weights of their classes, which are counted in the rows of an epoch. */
+  async #weigher(rows: Iterable<Examples> | AsyncIterable<Examples>): Promise<(some: Examples) => Examples> {
+    const { loss, classWeights, signal } = this.#options;
+    if (classWeights === undefined) return (some) => some;
+    const counts = new Map<number, number>();
+    for await (const part of rows) {
+      countClasses(part, loss, counts);
+      signal?.throwIfAborted();
+    }
+    return classWeigher(counts, classWeights, typeof this.#data === "function" ? undefined : this.#data.classes);
+  }
+
   async *#run(): AsyncGenerator<EpochReport> {
     const model = this.#model;
     const data = this.#data;
     const options = this.#options;
     const { loss, optimizer = adam(), epochs = 1, validation, metrics = [], signal, checkpoint, onWarning } = options;
     checkNumbers("fit: ", { epochs }, whole(0));
-    const isSource = typeof data === "function";
-    const reader = isSource
-      ? epochReader(data, options.stepsPerEpoch, (batch, what) => model.examples(batch, loss, what))
-      : undefined;
-    const first = await reader?.(0, signal);
-    const all = first?.examples ?? model.examples(data as Data, loss);
+    const prepare = (batch: Data, what = ""): Examples => model.examples(batch, loss, what);
+    const source = typeof data === "function" ? batchRows(data, options.stepsPerEpoch, prepare) : undefined;
+    const all = source ? undefined : prepare(data as Data);
     const [kept, held] =
-      typeof validation === "number"
+      all && typeof validation === "number"
         ? splitForValidation(all, validation, model.network.seed)
-        : [all, validation && model.examples(validation, loss, "validation ")];
-    const weigh = classWeigher(kept, options.classWeights, isSource ? undefined : data.classes, loss);
-    const examples = weigh(kept);
-    const { batchSize: asked = first?.batchSize ?? 32 } = options;
-    const batchSize = asked === "all" ? examples.x.count : asked;
+        : [all, typeof validation === "object" ? prepare(validation, "validation ") : undefined];
+    const weigh = await this.#weigher(kept ? [kept] : source!(0, 0));
+    const pieces = source && (await openPieces(mapRows(source, weigh), options.batchSize, noBatches(0), signal));
+    const examples = pieces ? pieces.sample : weigh(kept!);
+    const { batchSize: asked = 32 } = options;
+    const batchSize = pieces ? pieces.batchSize : asked === "all" ? examples.x.count : asked;
     const callbacks = callbacksOf(options.callbacks ?? []);
     const record: TrainingRecord = {
       loss,
@@ -166,7 +178,7 @@ export class Fit extends Epochs {
       held,
       callbacks,
       augment: options.augment,
-      read: reader && (async (epoch, signal) => weigh((await reader(epoch, signal)).examples)),
+      pieces,
     };
     const trainer = makeTrainer(model, examples, record);
     let check: ReturnType<typeof healthCheck> | undefined;
@@ -206,6 +218,7 @@ export class Fit extends Epochs {
       while (trainer.position.epoch < epochs && !stopped) {
         const start = performance.now();
         const { row: startRow, epoch: finished } = trainer.position;
+        const waitedBefore = trainer.inputSeconds;
         const epoch = finished + 1;
         const seconds = (): number => Math.max(performance.now() - start, 1e-3) / 1000;
         const samplesPerSecond = (): number => (trainer.position.row - startRow) / seconds();
@@ -224,11 +237,16 @@ export class Fit extends Epochs {
         let report: EpochReport;
         try {
           const scores = await trainer.finishEpoch({ signal, progress, pace: options.pace });
-          const about = { epoch, seconds: seconds(), samplesPerSecond: samplesPerSecond() };
+          const about = {
+            epoch,
+            seconds: seconds(),
+            samplesPerSecond: samplesPerSecond(),
+            ...(pieces && { inputSeconds: trainer.inputSeconds - waitedBefore }),
+          };
           const scored = await evaluator?.run(signal);
           report = { ...scores, ...about, ...(scored && { validation: scored }) } as EpochReport;
         } catch (error) {
-          if (signal?.aborted) await save(0);
+          if (signal?.aborted || trainer.isCutOff) await save(0);
           throw error;
         }
         // Who did not ask for warnings is not made to wait for them: a look now and then, and at the end, must do.

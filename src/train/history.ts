@@ -14,8 +14,14 @@ export interface ChartOptions {
 }
 
 /** The names of what an epoch measured. */
-export const scoreNames = ({ epoch, seconds, samplesPerSecond, validation, ...scores }: EpochReport): string[] =>
-  Object.keys({ ...validation, ...scores });
+export const scoreNames = ({
+  epoch,
+  seconds,
+  samplesPerSecond,
+  inputSeconds,
+  validation,
+  ...scores
+}: EpochReport): string[] => Object.keys({ ...validation, ...scores });
 
 /** What a run brought: an array of its epochs. */
 export class History extends Array<EpochReport> {
@@ -57,12 +63,13 @@ export class History extends Array<EpochReport> {
 
   /** A line per epoch; the validation's columns are called `validation.loss` and so on. */
   toCsv(): string {
-    const rows = this.map(({ epoch, seconds, samplesPerSecond, validation = {}, ...scores }) => ({
+    const rows = this.map(({ epoch, seconds, samplesPerSecond, inputSeconds, validation = {}, ...scores }) => ({
       epoch,
       ...scores,
       ...Object.fromEntries(Object.entries(validation).map(([name, value]) => [`validation.${name}`, value])),
       seconds,
       samplesPerSecond,
+      ...(inputSeconds !== undefined && { inputSeconds }),
     }));
     const columns = [...new Set(rows.flatMap((row) => Object.keys(row)))];
     const quote = (text: string): string => (/[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);

@@ -25,10 +25,10 @@ export class Model extends InferenceModel {
    * Trains the model. The result can be awaited, for the history, or iterated, for the epochs as they come.
    * **Training begins only when the result is awaited or iterated.**
    *
-   * The data may also be a function, such as an async generator, that gives the batches of an epoch: one epoch at a time
-   * is in memory, its rows stay in their order, and a step takes as many as the first batch has unless `batchSize` says
-   * otherwise. An endless one needs `stepsPerEpoch`. Every epoch must have as many rows; to resume with the same bits,
-   * the same epoch must give the same rows.
+   * The data may also be a function, such as an async generator, that gives the batches of an epoch: they are trained on
+   * in their order and forgotten, the next ones (8 MB) are read meanwhile, and a step takes as many rows as the first batch
+   * has unless `batchSize` says otherwise. An endless one needs `stepsPerEpoch`. Every epoch must have as many rows; to
+   * resume with the same bits, the same epoch must give the same rows.
    *
    * @example
    * for await (const epoch of model.fit({ x, y }, { loss: "crossEntropy", optimizer: adam(), epochs: 5 })) console.log(epoch.loss);

@@ -15,4 +15,8 @@ export interface Epoch extends Scores {
 }
 
 /** An epoch with the scores on the validation data, if any were given. */
-export type EpochReport = Epoch & { readonly validation?: Scores };
+export type EpochReport = Epoch & {
+  readonly validation?: Scores;
+  /** Those of its seconds in which the engine waited for rows, where they come piece by piece. */
+  readonly inputSeconds?: number;
+};

@@ -4,7 +4,7 @@
  */
 import type { Executable, Session } from "../backends/backend.ts";
 import { checkNumbers, type Rule, whole } from "../checks.ts";
-import { ArgumentError, DataError, DivergenceError } from "../errors.ts";
+import { ArgumentError, DivergenceError } from "../errors.ts";
 import { input, variable } from "../graph/leaf.ts";
 import { type Node, nameOf } from "../graph/node.ts";
 import type { AnyArray } from "../graph/op.ts";
@@ -20,6 +20,7 @@ import { diagnose } from "./diagnose.ts";
 import { arraysOf, type Examples } from "./examples.ts";
 import { cached } from "./memoize.ts";
 import { checkMetrics } from "./metrics.ts";
+import type { PieceSource } from "./pieces.ts";
 import type { Scores } from "./scores.ts";
 import {
   type DataLeaves,
@@ -78,8 +79,8 @@ interface Between {
 
 export interface TrainerOptions {
   readonly augment?: Augment;
-  /** Reads the rows of an epoch after the first, which then stay in their order: as many as the first has. */
-  readonly read?: (epoch: number, signal?: AbortSignal) => Promise<Examples>;
+  /** Where the rows come from piece by piece, in the order in which they are trained on. */
+  readonly pieces?: PieceSource;
   readonly loss: LossOption;
   readonly optimizer: Optimizer;
   readonly batchSize: number;
@@ -181,12 +182,15 @@ export function makeEvaluator(
 export interface Trainer extends ReturnType<typeof makeTrainer> {}
 
 export function makeTrainer({ session, network }: Opened, examples: Examples, options: TrainerOptions) {
-  const { augment, read, batchSize, loss, metrics, optimizer } = options;
+  const { augment, pieces, batchSize, loss, metrics, optimizer } = options;
   checkNumbers("fit: ", { batchSize }, whole(1));
   const objective = objectiveOf(network, loss, metrics);
   checkMetrics(metrics, objective.loss, examples.y);
+  const reader = pieces?.open();
+  /** The rows of an epoch, as far as they are known. */
+  const epochRows = (): number | undefined => (reader ? reader.epochRows : examples.x.count);
   // A layer that cannot learn from a single row says so now, and not when the rest of the first epoch comes.
-  if (examples.x.count % batchSize === 1)
+  if ((epochRows() ?? 0) % batchSize === 1)
     network.apply(input("x", [1, ...network.inputShape]), { training: true, step: input("step", [], "int") });
   const states = optimizerStates(network, optimizer);
   if (states.length === 0) {
@@ -194,13 +198,15 @@ export function makeTrainer({ session, network }: Opened, examples: Examples, op
       "The network has nothing to train: give it a layer with parameters, such as dense, or unfreeze one.",
     );
   }
-  const { count } = examples.x;
   const data = uploadExamples(session, network, examples);
   const stateNodes = openStates(session, states);
-  /** The rows of x as they were given, for `augment`. */
-  let given = examples.x;
-  /** The epoch whose rows are in the engine, where they differ. */
-  let present: number | undefined;
+  /** The rows that are in the engine: of which epoch, and from which of its rows on. */
+  let present = { epoch: 0, from: 0, count: examples.x.count, isLast: reader?.first.isLast ?? true, examples };
+  /** Whether they are there as `augment` varies them for this epoch. */
+  let varied: number | undefined;
+  /** Milliseconds in which the engine waited for rows, and whether reading them failed. */
+  let waited = 0;
+  let isCutOff = false;
   let position: Position = { step: 0, epoch: 0, row: 0, sums: noSums(objective) };
   let order: { epoch: number; rows: Uint32Array } | undefined;
   /** Where the run stood when its arrays were last copied. */
@@ -210,15 +216,23 @@ export function makeTrainer({ session, network }: Opened, examples: Examples, op
   let series = 1;
   const programs = new Map<number, { graph: TrainingGraph; executable: Executable }>();
 
-  /** The next rows of the epoch, `most` of them where there are so many. */
+  /** Where the rows end that are in the engine. */
+  const pieceEnd = (): number => present.from + present.count;
+  /** Whether all rows of the epoch are done. */
+  const isDone = (): boolean =>
+    (!reader || present.epoch === position.epoch) && present.isLast && position.row === pieceEnd();
+
+  /** The next rows of those in the engine, `most` of them where there are so many. */
   const nextRows = (most = batchSize): Uint32Array => {
     const { epoch, row } = position;
     // In an order that is the same for the same seed, whatever was done before.
     if (order?.epoch !== epoch) {
       const stream = new RandomStream(network.seed, `shuffle ${epoch}`);
-      order = { epoch, rows: read ? new Uint32Array(count).map((_, i) => i) : stream.permutation(count) };
+      const { count } = examples.x;
+      order = { epoch, rows: reader ? new Uint32Array(count).map((_, i) => i) : stream.permutation(count) };
     }
-    return order.rows.subarray(row, row + most);
+    const at = row - present.from;
+    return order.rows.subarray(at, Math.min(at + most, present.count));
   };
 
   const program = (size: number) =>
@@ -242,45 +256,48 @@ export function makeTrainer({ session, network }: Opened, examples: Examples, op
 
   /** Writes the rows of x as `augment` varies them. */
   const vary = async (augment: Augment, signal?: AbortSignal): Promise<void> => {
-    const { values } = given;
-    const width = values.length / count;
-    const varied = values.slice();
+    const { values, count: room } = present.examples.x;
+    const width = values.length / room;
+    const all = values.slice();
     let since = performance.now();
-    for (let i = 0; i < count; i++) {
-      const row = augment(values.subarray(i * width, (i + 1) * width), position.epoch, i);
+    for (let i = 0; i < present.count; i++) {
+      const index = present.from + i;
+      const row = augment(values.subarray(i * width, (i + 1) * width), position.epoch, index);
       if (row.length !== width)
-        throw new ArgumentError(`augment gave ${row.length} numbers for row ${i + 1}; ${width} were wanted.`);
-      varied.set(row, i * width);
+        throw new ArgumentError(`augment gave ${row.length} numbers for row ${index + 1}; ${width} were wanted.`);
+      all.set(row, i * width);
       if (performance.now() - since < SERIES_TIME) continue;
       await breathe();
       signal?.throwIfAborted();
       since = performance.now();
     }
-    session.write(data.x, varied);
+    session.write(data.x, all);
+    varied = position.epoch;
   };
 
-  /** Brings the rows of the current epoch into the engine, where they differ from epoch to epoch. */
+  /** Brings the next rows of the current epoch into the engine, where they are not there. */
   const bringRows = async (signal?: AbortSignal): Promise<void> => {
-    const { epoch } = position;
-    if (!(augment || read) || present === epoch) return;
-    // The trainer was given the rows of the first epoch.
-    if (read && (present ?? 0) !== epoch) {
-      const examples = await read(epoch, signal);
-      if (examples.x.count !== count)
-        throw new DataError(
-          `Epoch ${epoch + 1} was given ${examples.x.count} rows, the first ${count}; all must have as many. stepsPerEpoch ends an epoch after so many batches.`,
-        );
-      writeExamples(session, data, examples);
-      if (augment) given = examples.x;
+    const { epoch, row } = position;
+    const start = performance.now();
+    if (reader) {
+      const piece = await reader.at(epoch, row, signal).catch((error) => {
+        isCutOff = true;
+        throw error;
+      });
+      if (piece.epoch !== present.epoch || piece.from !== present.from) {
+        if (piece.count > 0) writeExamples(session, data, piece.examples);
+        varied = undefined;
+      }
+      present = piece;
     }
-    if (augment) await vary(augment, signal);
-    present = epoch;
+    if (augment && varied !== epoch && present.count > 0) await vary(augment, signal);
+    waited += performance.now() - start;
   };
 
   /** Runs up to `limit` steps of the current epoch, all with batches of one size; says whether all were good. */
   const run = async (limit: number): Promise<boolean> => {
     const { step, row, sums } = position;
-    const [size, steps] = nextBatches(count - row, batchSize, limit);
+    const [size, steps] = nextBatches(pieceEnd() - row, batchSize, limit);
     const { outputs, completed } = await program(size).executable.run(inputsOfSteps(size, steps), steps);
     position = {
       ...position,
@@ -305,8 +322,7 @@ export function makeTrainer({ session, network }: Opened, examples: Examples, op
 
   /** Runs to the end of the current epoch and gives its scores. `beginEpoch` goes on to the next one. */
   const finishEpoch = async ({ signal, progress, pace }: Between = {}): Promise<Scores> => {
-    await bringRows(signal);
-    while (position.row < count) {
+    for (await bringRows(signal); !isDone(); await bringRows(signal)) {
       signal?.throwIfAborted();
       if (!(snapshot && performance.now() - snapshot.at < SNAPSHOT_INTERVAL)) await keepSnapshot();
       const most = pace ? await pace() : series;
@@ -317,9 +333,13 @@ export function makeTrainer({ session, network }: Opened, examples: Examples, op
       await advance(Math.min(series, most));
       series = seriesLength(position.step - before, performance.now() - start);
       await progress?.();
+      const paused = performance.now();
       await breathe();
+      // What runs there reads rows, as a rule.
+      if (reader) waited += performance.now() - paused;
+      // A step that breaks is looked for among the rows that are still here.
+      if (position.row === pieceEnd() && !(await keepSnapshot())) await diverged();
     }
-    if (!(await keepSnapshot())) await diverged();
     return scores();
   };
 
@@ -379,14 +399,32 @@ export function makeTrainer({ session, network }: Opened, examples: Examples, op
     states,
     /** The examples in the engine. */
     data,
-    /** Steps per epoch; the last one may have a smaller batch. */
-    stepsPerEpoch: Math.ceil(count / batchSize),
+    /** Steps per epoch; the last one may have a smaller batch. Infinity until it is known where an epoch ends. */
+    get stepsPerEpoch(): number {
+      return Math.ceil((epochRows() ?? Infinity) / batchSize);
+    },
+    /** Seconds in which the engine waited for rows so far. */
+    get inputSeconds(): number {
+      return waited / 1000;
+    },
+    /** Whether reading rows failed: what was trained is whole all the same. */
+    get isCutOff(): boolean {
+      return isCutOff;
+    },
+    /** Whether the current epoch's rows are all done; those of its next step must have been brought. */
+    get isDone(): boolean {
+      return isDone();
+    },
     get position(): Position {
       return position;
     },
-    /** The rows of the data that the next step learns from; none at the end of an epoch. */
+    /** The rows of the data in the engine that the next step learns from; none at the end of what is there. */
     get nextRows(): Uint32Array {
       return nextRows();
+    },
+    /** The number in its epoch of the first row in the engine. */
+    get firstRow(): number {
+      return present.from;
     },
     get runningScores(): Scores {
       return scores();
@@ -406,6 +444,7 @@ export function makeTrainer({ session, network }: Opened, examples: Examples, op
       copying?.free();
       for (const node of [...stateNodes, ...copies.values()]) session.free(node);
       freeExamples(session, data);
+      reader?.close();
     },
   };
 }

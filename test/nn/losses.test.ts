@@ -17,7 +17,7 @@ import {
 import { describe, expect, test } from "vitest";
 import { input } from "../../src/graph/leaf.ts";
 import { gradientsOf, mean as meanOf, mul } from "../../src/ops/index.ts";
-import { classWeigher } from "../../src/train/class-weights.ts";
+import { classWeigher, countClasses } from "../../src/train/class-weights.ts";
 import type { Examples } from "../../src/train/examples.ts";
 import { fixture, relativeError, type Stored } from "../support/fixtures.ts";
 import { run } from "../support/run.ts";
@@ -60,7 +60,7 @@ describe.each(cases.map((c) => [nameOf(c), c] as const))(
         y: { kind: "classes", values: Int32Array.from(target.data) },
         weights: sampleWeights && Float32Array.from(sampleWeights),
       };
-      const { weights } = classWeigher(examples, classWeights)(examples);
+      const { weights } = classWeigher(countClasses(examples), classWeights)(examples);
       const w = input("w", [count]);
       const loss = meanOf(mul(lossNamed(name, own).perSample(output, y), w));
       const [value, gradient] = run(
@@ -83,7 +83,7 @@ test("balanced class weights give every class the same share, in later epochs wh
     y: { kind: "classes", values: Int32Array.from(labels) },
   });
   const first = examples(0, 0, 0, 1);
-  const weigh = classWeigher(first, "balanced");
+  const weigh = classWeigher(countClasses(first), "balanced");
   const rounded = (some: Examples) => [...weigh(some).weights!].map((w) => Math.round(w * 1e6) / 1e6);
   expect(rounded(first)).toEqual([0.666667, 0.666667, 0.666667, 2]);
   expect(rounded(examples(0, 0))).toEqual([0.666667, 0.666667]);

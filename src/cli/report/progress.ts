@@ -26,7 +26,7 @@ const SHORT: Readonly<Record<string, string>> = { meanAbsoluteError: "MAE" };
 
 /** One finished epoch in one line. */
 export function epochLine(epoch: EpochReport, epochs: number): string {
-  const { epoch: number, seconds, samplesPerSecond, validation, loss, ...metrics } = epoch;
+  const { epoch: number, seconds, samplesPerSecond, inputSeconds: _, validation, loss, ...metrics } = epoch;
   const scores: Scores = { loss, ...metrics };
   const place = `epoch ${String(number).padStart(String(epochs).length)}/${epochs}`;
   const held = validation ? `  validation ${scoreText(validation)}` : "";
