@@ -20,6 +20,8 @@ export type ErrorCode =
   | "missing-value"
   /** A file whose bytes are not what was written. `facts`: file. */
   | "damaged-file"
+  /** A file that asks for code to be run, which is never done. `facts`: file, global. */
+  | "holds-code"
   /** A file that could not be read or written. `facts`: path. */
   | "no-file-access"
   /** A row number outside of its table. `facts`: row, rows. */

@@ -6,3 +6,4 @@ export { roundedWeights, type WeightType } from "./module/weights.ts";
 export { type FromOnnxOptions, fromOnnx } from "./onnx/from-onnx.ts";
 export type { ExternalData } from "./onnx/tensors.ts";
 export { type ToOnnxOptions, toOnnx } from "./onnx/to-onnx.ts";
+export { type ReadTorchOptions, readTorch, type TorchWeights } from "./torch/read-torch.ts";

@@ -18,11 +18,18 @@ import { decodeSafetensors, encodeSafetensors } from "../../src/data/safetensors
 import { parseSchema } from "../../src/data/schema.ts";
 import { encodeTable, readTable } from "../../src/data/table.ts";
 import { DataError } from "../../src/errors.ts";
+import { readTorch } from "../../src/interchange/torch/read-torch.ts";
+import { torchZip, zipEntries } from "../support/torch-file.ts";
 
 const fixture = (name: string) => new Uint8Array(readFileSync(new URL(`../fixtures/data/${name}`, import.meta.url)));
 const pictures = JSON.parse(new TextDecoder().decode(fixture("images.json"))) as Record<string, { file: string }>;
 const picture = (name: string) => new Uint8Array(Buffer.from(pictures[name].file, "base64"));
 const utf8 = (text: string) => new TextEncoder().encode(text);
+
+const torchFile = (name: string) => new Uint8Array(readFileSync(new URL(`../fixtures/torch/${name}`, import.meta.url)));
+/** The parts of a file of PyTorch's, so that the pickle can be damaged behind its check sum. */
+const torchEntries = await zipEntries(torchFile("types.pt"));
+const torchPickle = torchEntries["types/data.pkl"];
 
 const CSV =
   'n,c,w,d,y\n1.5,"red, ""dark""",yes,2024-01-31,a\r\n2,blue,no,2024-02-01T10:00:00+01:00,b\n-3e2,red,yes,2023-12-31,a\n';
@@ -66,7 +73,31 @@ const FORMATS: {
   { name: "PNG, interlaced", file: picture("interlaced grey 2"), read: readImage, mend: mendPng },
   { name: "JPEG", file: picture("JPEG subsampled"), read: readImage },
   { name: "JPEG, progressive", file: picture("JPEG progressive"), read: readImage },
+  { name: "PyTorch", file: torchFile("checkpoint.pt"), read: (bytes) => readTorch(bytes), mend: mendZip },
+  { name: "PyTorch, packed", file: torchFile("types-deflated.pt"), read: (bytes) => readTorch(bytes), mend: mendZip },
+  { name: "PyTorch before 1.6", file: torchFile("types-legacy.pt"), read: (bytes) => readTorch(bytes) },
+  {
+    name: "PyTorch's pickle",
+    file: torchPickle,
+    read: (bytes) => readTorch(torchZip({ ...torchEntries, "types/data.pkl": bytes })),
+  },
 ];
+
+/** Makes the check sums of what is not packed right. */
+function mendZip(bytes: Uint8Array): Uint8Array {
+  try {
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+    let at = view.getUint32(bytes.length - 6, true);
+    for (; view.getUint32(at, true) === 0x02014b50; at += 46 + view.getUint16(at + 28, true)) {
+      const local = view.getUint32(at + 42, true);
+      const begin = local + 30 + view.getUint16(local + 26, true) + view.getUint16(local + 28, true);
+      view.setUint32(at + 16, crc32(bytes.subarray(begin, begin + view.getUint32(at + 20, true))), true);
+    }
+  } catch {
+    // no directory to mend
+  }
+  return bytes;
+}
 
 function mendPng(bytes: Uint8Array): Uint8Array {
   const view = new DataView(bytes.buffer);
