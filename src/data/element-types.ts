@@ -56,3 +56,32 @@ function bfloatToFloat(bits: Uint16Array): Float32Array {
   const words = Uint32Array.from(bits, (value) => value << 16);
   return new Float32Array(words.buffer);
 }
+
+const float = new Float32Array(1);
+const bits = new Uint32Array(float.buffer);
+
+/** The nearest half (IEEE 754 binary16) of a float, as its bits; ties go to the even one. */
+export function floatToHalf(value: number): number {
+  float[0] = value;
+  const sign = (bits[0] >>> 16) & 0x8000;
+  const size = Math.abs(float[0]);
+  if (Number.isNaN(size)) return sign | 0x7e00;
+  if (size >= 65520) return sign | 0x7c00;
+  if (size < 2 ** -24 / 2) return sign;
+  // Below 2⁻¹⁴ the steps are 2⁻²⁴; above, 2¹⁰ of them between powers of two.
+  const exponent = Math.max(-14, Math.floor(Math.log2(size)));
+  const step = 2 ** (exponent - 10);
+  const scaled = size / step;
+  let whole = Math.floor(scaled);
+  const rest = scaled - whole;
+  if (rest > 0.5 || (rest === 0.5 && whole % 2 === 1)) whole++;
+  // A carry into the next power of two comes out right, since exponent and fraction stand beside each other.
+  return sign | (whole + ((exponent + 14) << 10));
+}
+
+/** The nearest bfloat16 of a float, as its bits; ties go to the even one. */
+export function floatToBfloat(value: number): number {
+  if (Number.isNaN(value)) return 0x7fc0;
+  float[0] = value;
+  return (bits[0] + 0x7fff + ((bits[0] >>> 16) & 1)) >>> 16;
+}

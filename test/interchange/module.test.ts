@@ -18,9 +18,9 @@ import {
 import { roundedWeights, toModule, toPage } from "chainrule/interchange";
 import { transformSync } from "esbuild";
 import { afterAll, describe, expect, test } from "vitest";
-import { halfToFloat } from "../../src/data/element-types.ts";
+import { floatToHalf, halfToFloat } from "../../src/data/element-types.ts";
 import { sizeOf } from "../../src/graph/shape.ts";
-import { quantize, toHalf, type WeightType } from "../../src/interchange/module/weights.ts";
+import { quantize, type WeightType } from "../../src/interchange/module/weights.ts";
 import { browserOnPath } from "../support/browser.ts";
 import { skipWhere } from "../support/skip.ts";
 
@@ -160,10 +160,10 @@ test("halves are the nearest, ties to the even one", () => {
     [2051, 0x6802],
     [-0, 0x8000],
   ];
-  for (const [value, half] of known) expect(toHalf(value), `${value}`).toBe(half);
+  for (const [value, half] of known) expect(floatToHalf(value), `${value}`).toBe(half);
   const halves = Uint16Array.from({ length: 0x7c00 }, (_, half) => half);
-  expect(Uint16Array.from(halfToFloat(halves), toHalf)).toEqual(halves);
-  expect(halfToFloat(Uint16Array.of(toHalf(Number.NaN)))[0]).toBeNaN();
+  expect(Uint16Array.from(halfToFloat(halves), floatToHalf)).toEqual(halves);
+  expect(halfToFloat(Uint16Array.of(floatToHalf(Number.NaN)))[0]).toBeNaN();
 });
 
 test("bytes reach ±127 in each column, and are at most half a step away", () => {

@@ -5,13 +5,14 @@
 import { atOnce } from "../../backends/checks.ts";
 import { standalone } from "../../backends/wasm/standalone.ts";
 import { check, checkOptionNames, unknownName } from "../../checks.ts";
+import { floatToHalf } from "../../data/element-types.ts";
 import { input } from "../../graph/leaf.ts";
 import { type Shape, sizeOf } from "../../graph/shape.ts";
 import { lossOf, takesLogits } from "../../nn/losses.ts";
 import { sigmoid, softmax } from "../../ops/index.ts";
 import { makePlan } from "../../plan/plan.ts";
 import type { InferenceModel } from "../../train/inference-model.ts";
-import { isQuantized, quantize, toHalf, WEIGHT_TYPES, type WeightType } from "./weights.ts";
+import { isQuantized, quantize, WEIGHT_TYPES, type WeightType } from "./weights.ts";
 
 /** Options of `toModule`. */
 export interface ToModuleOptions {
@@ -88,7 +89,7 @@ export function partsOf(model: InferenceModel, weights: WeightType): Parts {
     }
     const floats = Float32Array.from(data);
     if (weights === "float16") {
-      stored.push(bytesOf(Uint16Array.from(floats, toHalf)));
+      stored.push(bytesOf(Uint16Array.from(floats, floatToHalf)));
       return [address, floats.length, KIND.float16, 0];
     }
     if (weights === "int8" && isQuantized(node.shape)) {

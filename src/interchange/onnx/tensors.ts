@@ -1,8 +1,9 @@
 /** Arrays of ONNX files: read from the several forms in which a file may hold them, and written. */
-import { ELEMENT_TYPES, type ElementName } from "../../data/element-types.ts";
+import { ELEMENT_TYPES, type ElementName, floatToBfloat, floatToHalf } from "../../data/element-types.ts";
 import { DataError } from "../../errors.ts";
 import { type Shape, showShape, sizeOf } from "../../graph/shape.ts";
 import { type ElementType, type TensorProto, TYPE_NAMES, typeNumber } from "./format.ts";
+import { smallElements, smallSize } from "./small-types.ts";
 
 /** An array of a file. Floats of 32 bits stay such; all other numbers come as doubles, exact up to 2⁵³. */
 export interface OnnxTensor {
@@ -28,8 +29,8 @@ export const plainArray = ({ type, shape, data }: Omit<OnnxTensor, "name">): Pla
 /** Finds the bytes of arrays that lie in a file beside the model, by the name that the model gives. */
 export type ExternalData = (location: string) => Uint8Array;
 
-/** The types as readers of arrays know them. */
-const NAMES: Readonly<Record<ElementType, ElementName>> = {
+/** The types as readers of arrays know them; the smaller ones have a file of their own. */
+const NAMES: Partial<Record<ElementType, ElementName>> = {
   float: "f4",
   uint8: "u1",
   int8: "i1",
@@ -45,10 +46,43 @@ const NAMES: Readonly<Record<ElementType, ElementName>> = {
   bfloat16: "bf2",
 };
 
+const sizeInBytes = (type: ElementType, count: number): number =>
+  smallSize(type, count) ?? count * ELEMENT_TYPES[NAMES[type]!].size;
+
 /** Elements from their bytes, all but floats as doubles. */
-function fromBytes(bytes: Uint8Array, type: ElementType): OnnxTensor["data"] {
-  const elements = ELEMENT_TYPES[NAMES[type]].read(bytes);
+export function elementsOf(bytes: Uint8Array, type: ElementType, count: number): OnnxTensor["data"] {
+  const name = NAMES[type];
+  if (!name) return smallElements(bytes, type, count);
+  const elements = ELEMENT_TYPES[name].read(bytes);
   return elements instanceof Float32Array && type === "float" ? elements : Float64Array.from(elements as never, Number);
+}
+
+type Numbers = ArrayLike<number>;
+
+const WRITERS: Readonly<Record<ElementName, (data: Numbers) => { readonly buffer: ArrayBuffer }>> = {
+  f8: (data) => new Float64Array(data),
+  f4: (data) => new Float32Array(data),
+  f2: (data) => Uint16Array.from(data, floatToHalf),
+  bf2: (data) => Uint16Array.from(data, floatToBfloat),
+  i8: (data) => BigInt64Array.from(Array.from(data, BigInt)),
+  u8: (data) => BigUint64Array.from(Array.from(data, BigInt)),
+  i4: (data) => new Int32Array(data),
+  u4: (data) => new Uint32Array(data),
+  i2: (data) => new Int16Array(data),
+  u2: (data) => new Uint16Array(data),
+  i1: (data) => new Int8Array(data),
+  u1: (data) => new Uint8Array(data),
+};
+
+/** Elements as bytes. @throws DataError for types of fewer than 8 bits, and floats of 8 bits, which are not written */
+export function bytesOf(data: Numbers, type: ElementType): Uint8Array<ArrayBuffer> {
+  const name = NAMES[type];
+  if (name) return new Uint8Array(WRITERS[name](data).buffer);
+  throw new DataError(
+    `Elements of type ${type} are read, but not written.`,
+    {},
+    { code: "unsupported", facts: { type } },
+  );
 }
 
 /** How a type of elements is called, for messages too. @throws DataError for types that are not computed with. */
@@ -56,7 +90,7 @@ export function elementType(number: number | undefined, what: string): ElementTy
   const type = (TYPE_NAMES as Readonly<Record<number, ElementType>>)[number ?? 0];
   if (type) return type;
   throw new DataError(
-    `${what} has elements of ONNX's type number ${number ?? 0}; numbers and truth values of up to 64 bits are read, but no texts, complex numbers or numbers of 4 or 8 floating bits.`,
+    `${what} has elements of ONNX's type number ${number ?? 0}; numbers and truth values of up to 64 bits are read, but no texts, complex numbers, lists or optional values.`,
     {},
     { code: "unsupported", facts: { type: number ?? 0 } },
   );
@@ -76,18 +110,22 @@ export function readTensor(proto: TensorProto, external?: ExternalData): OnnxTen
     );
   if (!shape.every((n) => Number.isSafeInteger(n) && n >= 0)) throw wrong(Number.NaN);
   const raw = proto.dataLocation === 1 ? outside(proto, what, external) : proto.rawData;
+  const bytes = sizeInBytes(type, count);
   if (raw) {
-    const { size } = ELEMENT_TYPES[NAMES[type]];
-    if (raw.length !== count * size) throw wrong(Math.floor(raw.length / size));
-    return { name, type, shape, data: fromBytes(raw, type) };
+    if (raw.length !== bytes) throw wrong(Math.floor(raw.length / sizeInBytes(type, 1)));
+    return { name, type, shape, data: elementsOf(raw, type, count) };
   }
   const list =
     [proto.floatData, proto.int32Data, proto.int64Data, proto.doubleData, proto.uint64Data].find((x) => x?.length) ??
     [];
+  // Halves and smaller numbers stand in the list of integers as their bits, several of the smallest in one.
+  if (smallSize(type, count) !== undefined) {
+    if (list.length !== bytes) throw wrong(list.length);
+    return { name, type, shape, data: smallElements(Uint8Array.from(list), type, count) };
+  }
   if (list.length !== count) throw wrong(list.length);
-  // Halves stand in the list of integers as their bits.
   const data = /float16/.test(type)
-    ? fromBytes(new Uint8Array(Uint16Array.from(list).buffer), type)
+    ? elementsOf(new Uint8Array(Uint16Array.from(list).buffer), type, count)
     : type === "float"
       ? Float32Array.from(list)
       : Float64Array.from(list);
@@ -113,13 +151,10 @@ function outside(proto: TensorProto, what: string, external: ExternalData | unde
   return bytes.subarray(offset, offset + length);
 }
 
-/** An array as a file holds it: floats and doubles as they are, whole numbers and truth values in their own widths. */
-export function writeTensor({ name, type, shape, data }: OnnxTensor): TensorProto {
-  const raw = new Uint8Array(data.length * ELEMENT_TYPES[NAMES[type]].size);
-  if (type === "float") new Float32Array(raw.buffer).set(data);
-  else if (type === "double") new Float64Array(raw.buffer).set(data);
-  else if (type === "int64") new BigInt64Array(raw.buffer).set(Array.from(data, BigInt));
-  else if (type === "int32") new Int32Array(raw.buffer).set(data);
-  else raw.set(data);
-  return { name, dims: [...shape], dataType: typeNumber(type), rawData: raw };
-}
+/** An array as a file holds it, its elements in their own width. */
+export const writeTensor = ({ name, type, shape, data }: OnnxTensor): TensorProto => ({
+  name,
+  dims: [...shape],
+  dataType: typeNumber(type),
+  rawData: bytesOf(data, type),
+});

@@ -5,7 +5,7 @@
 
 import { evaluate } from "../../backends/reference/reference.ts";
 import { DataError } from "../../errors.ts";
-import { constant, constantArray, fillValue, isConstant } from "../../graph/leaf.ts";
+import { constant, constantArray, fillValue, isConstant, isInput, isVariable } from "../../graph/leaf.ts";
 import { type Node, topologicalOrder } from "../../graph/node.ts";
 import { type Shape, showShape, sizeOf } from "../../graph/shape.ts";
 import { add, ceil, floor, less, mul, select, sub, transpose } from "../../ops/index.ts";
@@ -73,6 +73,45 @@ export class Value {
   }
 }
 
+/** A list of values, as operators for sequences pass it on. It is no array, and whoever takes it for one is told so. */
+export class List extends Value {
+  readonly items: readonly Value[];
+
+  constructor(items: readonly Value[]) {
+    super(constant(0), items[0]?.type ?? "float");
+    this.items = items;
+  }
+
+  #noArray(): never {
+    const facts = { length: this.items.length };
+    throw new DataError(
+      `A list of ${this.items.length} arrays stands where an operator takes an array.`,
+      {},
+      { code: "damaged-file", facts },
+    );
+  }
+
+  override get node(): Node {
+    return this.#noArray();
+  }
+
+  override get channelsLast(): Node {
+    return this.#noArray();
+  }
+
+  override get shape(): Shape {
+    return this.#noArray();
+  }
+
+  override map(): Value {
+    return this.#noArray();
+  }
+
+  override get isConstant(): boolean {
+    return this.items.every((item) => item.isConstant);
+  }
+}
+
 export const isFloat = (type: ElementType): boolean => /float|double/.test(type);
 
 /** The value of an array of the file. */
@@ -91,15 +130,19 @@ const MOST_ELEMENTS = 2 ** 26;
 
 /** What is computed from constants alone is computed at once. */
 export function folded(value: Value): Value {
+  if (value instanceof List) return new List(value.items.map(folded));
   const { node, type } = value;
   if (isConstant(node)) return value;
+  const order = topologicalOrder([node]);
+  // A graph inside an operator may look at values outside of it.
+  if (order.some((each) => isInput(each) || isVariable(each))) return value;
   if (sizeOf(node.shape) > MOST_ELEMENTS)
     throw new DataError(
       `The file makes an array of shape ${showShape(node.shape)} out of constants; ${MOST_ELEMENTS} elements are the most. Is it damaged?`,
       {},
       { code: "out-of-memory", facts: { megabytes: Math.ceil((sizeOf(node.shape) * 8) / 2 ** 20) } },
     );
-  const data = evaluate(topologicalOrder([node]), "float64", noLeaf)(node);
+  const data = evaluate(order, "float64", noLeaf)(node);
   // One number everywhere is known as such, whatever the size of the batch.
   const isOne = data.length > 0 && data.every((value) => Object.is(value, data[0]));
   return new Value(constant(isOne ? data[0] : data, node.shape, node.dtype), type);
@@ -108,6 +151,14 @@ export function folded(value: Value): Value {
 const noLeaf = (): never => {
   throw new Error("A constant depends on no input.");
 };
+
+/** The least and the largest number of a type. */
+export function limitsOf(type: ElementType): readonly [number, number] {
+  if (type === "bool") return [0, 1];
+  const [, unsigned, bits] = /^(u?)int(\d+)$/.exec(type) ?? [];
+  if (!bits) return [Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY];
+  return unsigned ? [0, 2 ** Number(bits) - 1] : [-(2 ** (Number(bits) - 1)), 2 ** (Number(bits) - 1) - 1];
+}
 
 /** Bytes begin again at 0 where they overflow. */
 export function wrapped(node: Node, type: ElementType): Node {

@@ -2,10 +2,10 @@
 import { constant } from "../../../graph/leaf.ts";
 import type { Node } from "../../../graph/node.ts";
 import { broadcastShapes, type Shape, sizeOf } from "../../../graph/shape.ts";
-import { broadcastTo, concat, reshape, select, sub, transpose } from "../../../ops/index.ts";
+import { add, broadcastTo, concat, mul, reshape, select, transpose } from "../../../ops/index.ts";
 import { type Call, type Operator, type Operators, OURS } from "../call.ts";
 import { integers, Value, valueOfArray } from "../value.ts";
-import { padded, range, reversed, rowNumbers, runningSum, stride, take } from "./moving.ts";
+import { later, padded, range, reversed, rowNumbers, running, stride, take } from "./moving.ts";
 
 const like = (x: Value, node: Node): Value => new Value(node, x.type);
 
@@ -235,18 +235,6 @@ function identityMatrix(call: Call): Value {
   );
 }
 
-/** A window over a signal: a sum of cosines, of a whole period, or, where it is symmetric, to the very end of it. */
-const signalWindow =
-  (...terms: readonly number[]): Operator =>
-  (call) => {
-    const [size] = call.known(0)!;
-    const period = call.number("periodic", 1) ? size : size - 1;
-    const values = range(size).map((i) =>
-      terms.reduce((sum, a, k) => sum + (k % 2 ? -a : a) * Math.cos((2 * Math.PI * k * i) / period), 0),
-    );
-    return new Value(constant(Float64Array.from(values), [size]), call.type(call.number("output_datatype", 1)));
-  };
-
 /** [B, C, H, W] → [B, C / b², H · b, W · b]. */
 function depthToSpace(call: Call): Value {
   const x = call.value(0);
@@ -264,17 +252,37 @@ function spaceToDepth(call: Call): Value {
   const [b, c, h, w] = x.shape;
   const block = call.number("blocksize", 1);
   const apart = reshape(x.node, [b, c, h / block, block, w / block, block]);
-  return like(x, reshape(transpose(apart, [0, 3, 5, 1, 2, 4]), [b, c * block ** 2, h / block, w / block]));
+  const order = call.text("mode", "DCR") === "CRD" ? [0, 1, 3, 5, 2, 4] : [0, 3, 5, 1, 2, 4];
+  return like(x, reshape(transpose(apart, order), [b, c * block ** 2, h / block, w / block]));
 }
 
-function cumulativeSum(call: Call): Value {
+/** What an operation makes of the elements up to each one along an axis, or of those before it. */
+const cumulative =
+  (combine: (a: Node, b: Node) => Node, neutral: number): Operator =>
+  (call) => {
+    const x = call.value(0);
+    const axis = call.axis(call.known(1)![0], x.shape);
+    const turned = (node: Node): Node => (call.number("reverse", 0) ? reversed(node, axis) : node);
+    const given = turned(x.node);
+    const shifted = call.number("exclusive", 0) ? later(given, axis, 1, neutral) : given;
+    return like(x, turned(running(shifted, axis, combine, neutral)));
+  };
+
+/** Cuts an array down to a size, or puts zeros around it, both evenly at the two ends of each axis. */
+function centred(call: Call): Value {
   const x = call.value(0);
-  const axis = call.axis(call.known(1)![0], x.shape);
-  const backwards = call.number("reverse", 0) !== 0;
-  const turned = (node: Node): Node => (backwards ? reversed(node, axis) : node);
-  const given = turned(x.node);
-  const sums = runningSum(given, axis);
-  return like(x, turned(call.number("exclusive", 0) ? sub(sums, given) : sums));
+  const wanted = call.known(1)!;
+  const axes = (call.numbers("axes") ?? range(wanted.length)).map((axis) => call.axis(axis, x.shape));
+  return like(
+    x,
+    axes.reduce((node, axis, i) => {
+      const [length, size] = [x.shape[axis], wanted[i]];
+      if (size <= length) return stride(node, axis, Math.floor((length - size) / 2), 1, size);
+      const before = Math.floor((size - length) / 2);
+      const at = (n: number): number[] => node.shape.map((_, k) => (k === axis ? n : 0));
+      return padded(node, at(before), at(size - length - before), 0);
+    }, x.node),
+  );
 }
 
 /** Each sequence of a batch backwards up to its own length. */
@@ -301,17 +309,16 @@ function reverseSequence(call: Call): Value {
 }
 
 export const ARRANGEMENT: Operators = {
-  BlackmanWindow: signalWindow(0.42, 0.5, 0.08),
   Concat: joined,
   Constant: constantOf,
   ConstantOfShape: constantOfShape,
-  CumSum: cumulativeSum,
+  CenterCropPad: centred,
+  CumProd: cumulative(mul, 1),
+  CumSum: cumulative(add, 0),
   DepthToSpace: depthToSpace,
   Expand: expanded,
   EyeLike: identityMatrix,
   Flatten: flattened,
-  HammingWindow: signalWindow(25 / 46, 21 / 46),
-  HannWindow: signalWindow(0.5, 0.5),
   Pad: paddedValue,
   Range: rangeOf,
   Reshape: reshaped,

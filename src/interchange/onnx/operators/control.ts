@@ -41,15 +41,30 @@ function loop(call: Call): readonly Value[] {
 
 /** The body takes what is carried and a row of each input, and gives what is carried and rows. */
 function scan(call: Call): readonly Value[] {
+  if (call.version >= 9)
+    return scanOver(
+      call,
+      call.inputs.map((_, i) => call.value(i)),
+      "scan_input_directions",
+    );
+  // Version 8 had the lengths of sequences first, and did it for each sample of a batch.
+  if (call.optional(0)) call.fail("a scan over sequences of several lengths");
+  const inputs = call.inputs.slice(1).map((_, i) => call.value(i + 1));
+  const samples = range(inputs[0].shape[0]).map((b) => {
+    const own = inputs.map((x) => new Value(reshape(stride(x.node, 0, b, 1, 1), x.shape.slice(1)), x.type));
+    return scanOver(call, own, "directions");
+  });
+  return samples[0].map((_, i) => stacked(samples.map((results) => results[i])));
+}
+
+function scanOver(call: Call, all: readonly Value[], directions: string): readonly Value[] {
   const body = call.graph("body");
   const count = call.number("num_scan_inputs", 1);
-  if (call.version < 9) call.fail("scans are read from version 9 on");
-  const all = call.inputs.map((_, i) => call.value(i));
   let carried = all.slice(0, all.length - count);
   const inputs = all.slice(all.length - count);
   const outputs = call.outputs - carried.length;
   const [inputAxes, outputAxes] = [call.numbers("scan_input_axes"), call.numbers("scan_output_axes")];
-  const [inputBack, outputBack] = [call.numbers("scan_input_directions"), call.numbers("scan_output_directions")];
+  const [inputBack, outputBack] = [call.numbers(directions), call.numbers("scan_output_directions")];
   const axes = inputs.map(({ shape }, i) => call.axis(inputAxes?.[i] ?? 0, shape));
   const steps = inputs[0].shape[axes[0]];
   const rows: Value[][] = [];

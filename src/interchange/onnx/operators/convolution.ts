@@ -19,6 +19,7 @@ import {
   pow,
   reshape,
   scatterAdd,
+  silu,
   slice,
   sum,
   transpose,
@@ -239,8 +240,47 @@ function maxUnpool(call: Call): Value {
   return new Value(reshape(y, shape), x.type);
 }
 
+/** Adds columns [B, C · K, P] of what windows saw to where they saw it: the inverse of taking an image apart. */
+function columnsToImage(call: Call): Value {
+  const x = call.value(0);
+  const [size, window] = [call.known(1)!, call.known(2)!];
+  const way = wayOf(call, size, window);
+  const [p, k, elements] = [sizeOf(way.places), sizeOf(window), sizeOf(size)];
+  const [b] = x.shape;
+  const c = x.shape[1] / k;
+  const cells = reshape(transpose(reshape(x.node, [b, c, k, p]), [3, 2, 0, 1]), [p * k, b, c]);
+  const index = rowNumbers(seen(way, size).map((i) => (i < 0 ? elements : i)));
+  const all = slice(scatterAdd(cells, index, [elements + 1, b, c]), [0, 0, 0], [elements, b, c]);
+  return new Value(reshape(transpose(all, [1, 2, 0]), [b, c, ...size]), x.type);
+}
+
+/** Each channel of a sequence [B, C, L] with its own kernel, over what came before too, whose end it gives for the next call. */
+function causalConvolution(call: Call): Value[] {
+  const [x, w] = [call.value(0), call.operand(1)];
+  const [b, c, length] = x.shape;
+  const k = w.shape[2];
+  const past = call.optional(3)?.node ?? constant(0, [b, c, k - 1]);
+  const whole = k > 1 ? concat([past, x.node], 2) : x.node;
+  const kernel = reshape(w, [c, k]);
+  const terms = range(k).map((i) => mul(slice(whole, [0, 0, i], [b, c, length]), slice(kernel, [0, i], [c, 1])));
+  const bias = call.optional(2);
+  const z = withBias(
+    terms.reduce((sum, term) => add(sum, term)),
+    bias?.node,
+    1,
+  );
+  const name = call.text("activation", "none");
+  if (!/^(none|silu|swish)$/.test(name)) call.fail(`the activation "${name}", which is not known`);
+  return [
+    new Value(name === "none" ? z : silu(z), x.type),
+    new Value(slice(whole, [0, 0, length], [b, c, k - 1]), x.type),
+  ];
+}
+
 export const CONVOLUTION: Operators = {
   AveragePool: averagePool,
+  CausalConvWithState: causalConvolution,
+  Col2Im: columnsToImage,
   Conv: convolution,
   ConvTranspose: transposedConvolution,
   GlobalAveragePool: (call) => overall(call, (x, axes) => mean(x, axes, true)),

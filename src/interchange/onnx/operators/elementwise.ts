@@ -110,11 +110,11 @@ const not = (x: Node): Node => sub(1, x);
 const quotient = (a: Node, b: Node, _: Call, type: ElementType): Node =>
   isFloat(type) ? div(a, b) : truncated(div(a, b));
 
-/** What is left of a division: with the sign of the divisor, or with `fmod` with that of what is divided. */
-const remainder = (a: Node, b: Node, call: Call): Node => {
-  const whole = div(a, b);
-  return sub(a, mul(b, call.number("fmod", 0) ? truncated(whole) : floor(whole)));
-};
+/** What is left of a division: with `fmod` with the sign of what is divided, otherwise with that of the divisor. */
+function remainder(a: Node, b: Node, call: Call): Node {
+  const whole = select(equal(abs(b), Number.POSITIVE_INFINITY), a, sub(a, mul(b, truncated(div(a, b)))));
+  return call.number("fmod", 0) ? whole : select(less(mul(sign(whole), sign(b)), 0), add(whole, b), whole);
+}
 
 /** A power; small whole ones as products, so that nothing is lost. */
 function power(call: Call): Value {
@@ -193,10 +193,6 @@ export const ELEMENTWISE: Operators = {
   Atanh: unary(atanh),
   Cast: (call) => cast(call.value(0), call.type(call.number("to", 1))),
   CastLike: (call) => cast(call.value(0), call.value(1).type),
-  BitShift: binaryWith((a, b, call) => {
-    const factor = pow(2, b);
-    return call.text("direction", "LEFT") === "RIGHT" ? floor(div(a, round(factor))) : mul(a, round(factor));
-  }),
   Ceil: unary(ceil),
   Celu: unaryWith((x, call) => {
     const alpha = call.number("alpha", 1);

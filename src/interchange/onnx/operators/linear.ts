@@ -1,7 +1,24 @@
 /** Operators that multiply matrices. */
+import { constant } from "../../../graph/leaf.ts";
 import type { Node } from "../../../graph/node.ts";
 import { sizeOf } from "../../../graph/shape.ts";
-import { add, broadcastTo, matmul, mul, reshape, sum, transpose } from "../../../ops/index.ts";
+import {
+  abs,
+  add,
+  argmax,
+  broadcastTo,
+  div,
+  equal,
+  matmul,
+  mul,
+  oneHot,
+  reshape,
+  select,
+  slice,
+  sub,
+  sum,
+  transpose,
+} from "../../../ops/index.ts";
 import type { Call, Operators } from "../call.ts";
 import { Value } from "../value.ts";
 import { coordinatesOf, pick, placeOf, range, rowNumbers } from "./moving.ts";
@@ -109,7 +126,31 @@ function einsum(call: Call): Value {
   return new Value(spread(result, wanted), call.value(0).type);
 }
 
+/** Determinants of matrices [..., M, M], by elimination: each column's largest element is its pivot. */
+function determinant(call: Call): Value {
+  const { node, type, shape } = call.value(0);
+  const outer = shape.slice(0, -2);
+  let rest = reshape(node, [sizeOf(outer), ...shape.slice(-2)]); // [B, m, m]
+  let result = constant(1, [sizeOf(outer), 1, 1]);
+  for (let m = shape[shape.length - 1]; m > 0; m--) {
+    const [b] = rest.shape;
+    const column = slice(rest, [0, 0, 0], [b, m, 1]);
+    const chosen = reshape(oneHot(argmax(reshape(abs(column), [b, m])), m), [b, 1, m]);
+    const row = matmul(chosen, rest); // [B, 1, m], with the pivot first
+    const pivot = slice(row, [0, 0, 0], [b, 1, 1]);
+    // The first row takes the place of the chosen one, which changes the sign where they are two.
+    const isFirst = slice(chosen, [0, 0, 0], [b, 1, 1]);
+    const top = slice(rest, [0, 0, 0], [b, 1, m]);
+    const swapped = select(reshape(chosen, [b, m, 1]), top, rest);
+    const factor = select(equal(pivot, 0), 0, div(slice(swapped, [0, 1, 0], [b, m - 1, 1]), pivot));
+    result = mul(result, mul(pivot, sub(mul(2, isFirst), 1)));
+    rest = sub(slice(swapped, [0, 1, 1], [b, m - 1, m - 1]), mul(factor, slice(row, [0, 0, 1], [b, 1, m - 1])));
+  }
+  return new Value(reshape(result, outer), type);
+}
+
 export const LINEAR: Operators = {
+  Det: determinant,
   Einsum: einsum,
   Gemm: gemm,
   MatMul: (call) => new Value(product(call.operand(0), call.operand(1)), call.value(0).type),

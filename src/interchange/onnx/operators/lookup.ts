@@ -4,7 +4,9 @@ import type { Node } from "../../../graph/node.ts";
 import { type Shape, sizeOf, stridesOf } from "../../../graph/shape.ts";
 import {
   add,
+  concat,
   equal,
+  floor,
   gather,
   greater,
   less,
@@ -15,6 +17,7 @@ import {
   reshape,
   scatterAdd,
   select,
+  sub,
   sum,
   toFloat,
   toIndex,
@@ -22,7 +25,7 @@ import {
   transpose,
 } from "../../../ops/index.ts";
 import type { Call, Operators } from "../call.ts";
-import { integers, Value } from "../value.ts";
+import { Value } from "../value.ts";
 import { asRows, inverse, pick, productAlong, range, rowNumbers, take } from "./moving.ts";
 
 const like = (x: Value, node: Node): Value => new Value(node, x.type);
@@ -164,31 +167,82 @@ function largestFew(call: Call): Value[] {
   return [like(x, transpose(values, back)), new Value(transpose(index, back), "int64")];
 }
 
-/** The places of what is not zero: as many as there are, so only of what is known. */
-function nonZero(call: Call): Value {
-  const { shape } = call.value(0);
-  const strides = stridesOf(shape);
-  const places = call.known(0)!.flatMap((value, i) => (value === 0 ? [] : [i]));
-  const coordinates = shape.flatMap((n, axis) => places.map((i) => Math.floor(i / strides[axis]) % n));
-  return integers(coordinates, [shape.length, places.length]);
+/** A cache [B, …] with an update written into it along an axis, for each sample from its own place on. */
+function cacheUpdate(call: Call): Value {
+  const [cache, update] = [call.value(0), call.value(1)];
+  const rank = cache.shape.length;
+  const axis = call.axis(call.number("axis", -2), cache.shape);
+  const order = [0, axis, ...range(rank).filter((i) => i !== 0 && i !== axis)];
+  const [old, fresh] = [transpose(cache.node, order), transpose(update.node, order)];
+  const [batch, length, ...row] = old.shape;
+  const count = fresh.shape[1];
+  const starts = call.optional(2);
+  const places = constant(Float64Array.from(range(length)), [1, length]);
+  const from = sub(places, starts ? reshape(starts.node, [batch, 1]) : 0); // [B or 1, length]
+  const turned =
+    call.text("mode", "linear") === "circular" ? sub(from, mul(length, floor(mul(from, 1 / length)))) : from;
+  const isNew = mul(less(-0.5, turned), less(turned, count));
+  const first = constant(
+    Float64Array.from(range(batch), (b) => b * count),
+    [batch, 1],
+  );
+  const table = reshape(fresh, [batch * count, ...row]);
+  const found = gather(table, toIndex(add(first, mul(turned, isNew)), batch * count));
+  const y = select(reshape(isNew, [...isNew.shape, ...row.map(() => 1)]), found, old);
+  return new Value(transpose(y, inverse(order)), cache.type);
 }
 
-function compressed(call: Call): Value {
+/** How often each sequence of numbers of a list stands in each row, with so many numbers left out between its own. */
+function countedSequences(call: Call): Value {
   const x = call.value(0);
-  const chosen = call.known(1)!.flatMap((value, i) => (value ? [i] : []));
-  if (!call.has("axis")) return like(x, pick(x.node, rowNumbers(chosen)));
-  return like(x, take(x.node, rowNumbers(chosen), call.axis(call.number("axis", 0), x.shape)));
+  const pool = call.numbers("pool_int64s") ?? call.fail("it counts words, and texts are not read");
+  const [starts, columns] = [call.numbers("ngram_counts") ?? [], call.numbers("ngram_indexes") ?? []];
+  const [shortest, longest] = [call.number("min_gram_length", 1), call.number("max_gram_length", 1)];
+  const rows = x.shape.length > 1 ? x.shape[0] : 1;
+  const length = x.shape[x.shape.length - 1] ?? 1;
+  const numbers = reshape(x.node, [rows, length]);
+  const counts: Node[] = [];
+  for (const [k, start] of starts.entries()) {
+    const n = k + 1;
+    const own = pool.slice(start, starts[n] ?? pool.length);
+    const count = own.length / n;
+    if (count === 0) continue;
+    const wanted = constant(Float64Array.from(own), [count, n]);
+    const found = range(n === 1 ? 1 : call.number("max_skip_count", 0) + 1).flatMap((skipped) => {
+      const places = length - (n - 1) * (skipped + 1);
+      if (places <= 0 || n < shortest || n > longest) return [];
+      const index = range(places * n).map((i) => Math.floor(i / n) + (i % n) * (skipped + 1));
+      const seen = take(numbers, rowNumbers(index, [places, 1, n]), 1); // [B, P, 1, n]
+      return [sum(equal(sum(equal(seen, wanted), -1), n), 1)]; // [B, count]
+    });
+    counts.push(found.length > 0 ? found.reduce((a, b) => add(a, b)) : constant(0, [rows, count]));
+  }
+  const all = concat([...counts, constant(0, [rows, 1])], 1);
+  const width = Math.max(...columns) + 1;
+  const of = range(width).map((column) => columns.indexOf(column));
+  const y = take(all, rowNumbers(of.map((i) => (i < 0 ? columns.length : i))), 1);
+  const given = call.numbers("weights");
+  const weights =
+    given &&
+    constant(
+      Float64Array.from(of, (i) => given[i] ?? 0),
+      [width],
+    );
+  const mode = call.text("mode", "TF");
+  const counted = mode === "IDF" ? greater(y, 0) : y;
+  const weighted = weights && mode !== "TF" ? mul(counted, weights) : counted;
+  return new Value(x.shape.length > 1 ? weighted : reshape(weighted, [width]), "float");
 }
 
 export const LOOKUP: Operators = {
-  Compress: compressed,
   Gather: gathered,
   GatherElements: gatherElements,
   GatherND: gatherTuples,
-  NonZero: nonZero,
   OneHot: oneHotOf,
   Scatter: scatterElements,
   ScatterElements: scatterElements,
   ScatterND: scatterTuples,
+  TensorScatter: cacheUpdate,
+  TfIdfVectorizer: countedSequences,
   TopK: largestFew,
 };

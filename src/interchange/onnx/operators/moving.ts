@@ -75,16 +75,17 @@ export function padded(x: Node, before: readonly number[], after: readonly numbe
   }, x);
 }
 
-/** The running sums along an axis, in as many steps as doublings reach its length. */
-export function runningSum(x: Node, axis: number): Node {
-  const length = x.shape[axis];
-  const at = (value: number): number[] => x.shape.map((_, i) => (i === axis ? value : 0));
-  let sum = x;
-  for (let shift = 1; shift < length; shift *= 2) {
-    const kept = stride(sum, axis, 0, 1, length - shift);
-    sum = add(sum, pad(kept, at(shift), at(0)));
-  }
-  return sum;
+/** x with its elements moved on along an axis by some places, others of one value before them. */
+export function later(x: Node, axis: number, places: number, value: number): Node {
+  const at = (n: number): number[] => x.shape.map((_, i) => (i === axis ? n : 0));
+  return padded(stride(x, axis, 0, 1, x.shape[axis] - places), at(places), at(0), value);
+}
+
+/** What an operation makes of all elements up to each one along an axis, in as many steps as doublings reach its length. */
+export function running(x: Node, axis: number, combine: (a: Node, b: Node) => Node, neutral: number): Node {
+  let whole = x;
+  for (let shift = 1; shift < x.shape[axis]; shift *= 2) whole = combine(whole, later(whole, axis, shift, neutral));
+  return whole;
 }
 
 /** The product along an axis, halves against halves. */

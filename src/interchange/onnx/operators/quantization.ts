@@ -1,50 +1,37 @@
 /** Operators between floats and whole numbers of 8 bits with a scale. */
 import type { Node } from "../../../graph/node.ts";
-import {
-  add,
-  div,
-  equal,
-  matmul,
-  max,
-  maximum,
-  minimum,
-  mul,
-  neg,
-  reshape,
-  round,
-  select,
-  sub,
-} from "../../../ops/index.ts";
+import { sizeOf } from "../../../graph/shape.ts";
+import { add, div, equal, max, maximum, minimum, mul, neg, reshape, round, select, sub } from "../../../ops/index.ts";
 import type { Call, Operators } from "../call.ts";
 import type { ElementType } from "../format.ts";
-import { Value } from "../value.ts";
+import { limitsOf, Value } from "../value.ts";
 import { CONVOLUTION } from "./convolution.ts";
+import { product } from "./linear.ts";
+import { range, rowNumbers, take } from "./moving.ts";
 
-/** What a type of whole numbers reaches from and to. */
-const LIMITS: Partial<Record<ElementType, readonly [number, number]>> = {
-  uint8: [0, 255],
-  int8: [-128, 127],
-  uint16: [0, 65535],
-  int16: [-32768, 32767],
-};
-
-/** A scale or zero point: one number, or one for each place along an axis of x. */
+/** A scale or zero point: one number, one for each place along an axis of x, or one for each block of places. */
 function along(call: Call, value: Value, { shape }: Value): Node {
   if (value.shape.length === 0 || (value.shape.length === 1 && value.shape[0] === 1)) return reshape(value.node, []);
   const axis = call.axis(call.number("axis", 1), shape);
+  const block = call.number("block_size", 0);
+  if (block > 0) return take(value.node, rowNumbers(range(shape[axis]).map((i) => Math.floor(i / block))), axis);
   return reshape(value.node, [-1, ...Array<number>(shape.length - axis - 1).fill(1)]);
 }
 
 const kept = (x: Node, type: ElementType, call: Call): Node => {
-  const [low, high] = LIMITS[type] ?? call.fail(`numbers of type ${type}`);
+  const [low, high] = /^u?int(2|4|8|16)$/.test(type) ? limitsOf(type) : call.fail(`numbers of type ${type}`);
   return minimum(maximum(x, low), high);
 };
+
+/** The type that an attribute names, or another. */
+const wantedType = (call: Call, otherwise: ElementType): ElementType =>
+  call.number("output_dtype", 0) ? call.type(call.number("output_dtype", 0)) : otherwise;
 
 /** round(x / scale) + zero, kept within the type of zero. */
 function quantized(call: Call): Value {
   const x = call.value(0);
   const zero = call.optional(2);
-  const type = zero?.type ?? "uint8";
+  const type = zero?.type ?? wantedType(call, "uint8");
   const whole = round(div(x.node, along(call, call.value(1), x)));
   return new Value(kept(zero ? add(whole, along(call, zero, x)) : whole, type, call), type);
 }
@@ -54,40 +41,71 @@ function dequantized(call: Call): Value {
   const [x, scale] = [call.value(0), call.value(1)];
   const zero = call.optional(2);
   const centred = zero ? sub(x.node, along(call, zero, x)) : x.node;
-  return new Value(mul(centred, along(call, scale, x)), scale.type);
+  return new Value(mul(centred, along(call, scale, x)), wantedType(call, scale.type));
 }
 
 /** Quantises by the range of the values themselves, in which 0 is. */
 function dynamicallyQuantized(call: Call): Value[] {
   const x = call.operand(0);
   const [least, most] = [minimum(neg(max(neg(x))), 0), maximum(max(x), 0)];
-  const range = div(sub(most, least), 255);
-  const scale = select(equal(range, 0), 1, range);
+  const step = div(sub(most, least), 255);
+  const scale = select(equal(step, 0), 1, step);
   const zero = kept(round(div(neg(least), scale)), "uint8", call);
   const y = kept(add(round(div(x, scale)), zero), "uint8", call);
   return [new Value(y, "uint8"), new Value(scale, "float"), new Value(zero, "uint8")];
 }
 
-/** Less a zero point: one, or one for each row or column. */
-function less(x: Node, zero: Value | undefined, perRow: boolean): Node {
-  if (!zero) return x;
-  return sub(x, perRow && zero.shape.length === 1 && zero.shape[0] > 1 ? reshape(zero.node, [-1, 1]) : zero.node);
-}
+/** A number for a whole matrix, or one for each of its rows or of its columns. */
+const forMatrix = ({ node, shape }: Value, perRow: boolean): Node =>
+  perRow && shape.length === 1 && shape[0] > 1 ? reshape(node, [-1, 1]) : node;
 
 function integerProduct(call: Call): Value {
-  const a = less(call.operand(0), call.optional(2), true);
-  const b = less(call.operand(1), call.optional(3), false);
-  return new Value(matmul(a, b), "int32");
+  const less = (i: number, zero: number): Node => {
+    const value = call.optional(zero);
+    return value ? sub(call.operand(i), forMatrix(value, i === 0)) : call.operand(i);
+  };
+  return new Value(product(less(0, 2), less(1, 3)), "int32");
 }
 
-function integerConvolution(call: Call): Value {
-  const centred = [0, 1].map((i) => {
-    const zero = call.optional(i + 2);
-    const value = call.value(i);
-    return zero ? new Value(sub(value.node, reshape(zero.node, [])), value.type) : value;
+/** The product of two quantised matrices, each with scale and zero point behind it, quantised again. */
+function quantizedProduct(call: Call): Value {
+  const [scaleA, scaleB, scaleY] = [call.value(1), call.value(4), call.operand(6)];
+  const a = sub(call.operand(0), forMatrix(call.value(2), true));
+  const b = sub(call.operand(3), forMatrix(call.value(5), false));
+  const scale = div(mul(forMatrix(scaleA, true), forMatrix(scaleB, false)), scaleY);
+  const zero = call.value(7);
+  return new Value(kept(add(round(mul(product(a, b), scale)), zero.node), zero.type, call), zero.type);
+}
+
+/** A kernel's number for all, or one for each of its filters, to stand beside the kernel [O, …]. */
+const forKernel = ({ node, shape }: Value, rank: number): Node =>
+  sizeOf(shape) === 1 ? reshape(node, []) : reshape(node, [-1, ...Array<number>(rank - 1).fill(1)]);
+
+/** The convolution of whole numbers less their zero points. */
+function wholeConvolution(
+  call: Call,
+  [x, w, bias]: readonly (Value | undefined)[],
+  zeros: readonly (Value | undefined)[],
+): Value {
+  const centred = [x, w].map((value, i) => {
+    const zero = zeros[i];
+    return value && zero ? new Value(sub(value.node, forKernel(zero, value.shape.length)), value.type) : value;
   });
-  const y = CONVOLUTION.Conv(call.with(centred)) as Value;
-  return y.map((x) => x, "int32");
+  return CONVOLUTION.Conv(call.with([...centred, bias])) as Value;
+}
+
+const integerConvolution = (call: Call): Value =>
+  wholeConvolution(call, [call.value(0), call.value(1)], [call.optional(2), call.optional(3)]).map((x) => x, "int32");
+
+function quantizedConvolution(call: Call): Value {
+  const [scaleX, scaleW, scaleY] = [1, 4, 6].map((i) => call.value(i));
+  const y = wholeConvolution(call, [call.value(0), call.value(3), call.optional(8)], [call.value(2), call.value(5)]);
+  const scale = div(
+    mul(reshape(scaleX.node, []), forKernel(scaleW, y.isChannelsLast ? 1 : y.shape.length - 1)),
+    reshape(scaleY.node, []),
+  );
+  const zero = call.value(7);
+  return y.map((sums) => kept(add(round(mul(sums, scale)), reshape(zero.node, [])), zero.type, call), zero.type);
 }
 
 export const QUANTIZATION: Operators = {
@@ -95,5 +113,7 @@ export const QUANTIZATION: Operators = {
   DequantizeLinear: dequantized,
   DynamicQuantizeLinear: dynamicallyQuantized,
   MatMulInteger: integerProduct,
+  QLinearConv: quantizedConvolution,
+  QLinearMatMul: quantizedProduct,
   QuantizeLinear: quantized,
 };

@@ -25,13 +25,14 @@ import {
   toFloat,
 } from "../../../ops/index.ts";
 import type { Call, Operator, Operators } from "../call.ts";
-import { Value } from "../value.ts";
+import type { ElementType } from "../format.ts";
+import { limitsOf, Value } from "../value.ts";
 import { alongLast, productAlong, range, reversed } from "./moving.ts";
 
 /** A reduction with the axes kept as ones, and what it is of no elements. */
 interface Reduction {
   readonly of: (x: Node, axes: readonly number[]) => Node;
-  readonly ofNothing: number;
+  readonly ofNothing: number | ((type: ElementType) => number);
 }
 
 const sums = (x: Node, axes: readonly number[]): Node => sum(x, axes, true);
@@ -53,7 +54,11 @@ const reduction =
     axes.sort((a, b) => a - b);
     const kept = x.shape.map((n, axis) => (axes.includes(axis) ? 1 : n));
     const isEmpty = axes.some((axis) => x.shape[axis] === 0);
-    const result = isEmpty ? constant(ofNothing, kept) : axes.length === 0 ? x.node : of(x.node, axes);
+    const result = isEmpty
+      ? constant(typeof ofNothing === "number" ? ofNothing : ofNothing(x.type), kept)
+      : axes.length === 0
+        ? x.node
+        : of(x.node, axes);
     const shape = call.number("keepdims", 1) ? kept : x.shape.filter((_, axis) => !axes.includes(axis));
     return new Value(reshape(result, shape), x.type);
   };
@@ -63,9 +68,9 @@ const REDUCTIONS: Readonly<Record<string, Reduction>> = {
   ReduceL2: { of: (x, axes) => sqrt(sums(mul(x, x), axes)), ofNothing: 0 },
   ReduceLogSum: { of: (x, axes) => log(sums(x, axes)), ofNothing: Number.NEGATIVE_INFINITY },
   ReduceLogSumExp: { of: logOfSum, ofNothing: Number.NEGATIVE_INFINITY },
-  ReduceMax: { of: largest, ofNothing: Number.NEGATIVE_INFINITY },
+  ReduceMax: { of: largest, ofNothing: (type) => limitsOf(type)[0] },
   ReduceMean: { of: (x, axes) => mean(x, axes, true), ofNothing: Number.NaN },
-  ReduceMin: { of: (x, axes) => neg(largest(neg(x), axes)), ofNothing: Number.POSITIVE_INFINITY },
+  ReduceMin: { of: (x, axes) => neg(largest(neg(x), axes)), ofNothing: (type) => limitsOf(type)[1] },
   ReduceProd: { of: (x, axes) => axes.reduce(productAlong, x), ofNothing: 1 },
   ReduceSum: { of: sums, ofNothing: 0 },
   ReduceSumSquare: { of: (x, axes) => sums(mul(x, x), axes), ofNothing: 0 },

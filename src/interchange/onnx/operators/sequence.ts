@@ -1,16 +1,10 @@
-/** Operators over sequences: recurrent networks, attention, rotary positions. */
+/** Recurrent networks, written out step by step. */
 import { constant } from "../../../graph/leaf.ts";
 import type { Node } from "../../../graph/node.ts";
 import {
   add,
-  broadcastTo,
   concat,
-  equal,
-  gather,
-  greater,
-  less,
   matmul,
-  max,
   maximum,
   minimum,
   mul,
@@ -19,7 +13,6 @@ import {
   select,
   sigmoid,
   slice,
-  softmax,
   softplus,
   softsign,
   sub,
@@ -28,7 +21,7 @@ import {
 } from "../../../ops/index.ts";
 import type { Call, Operators } from "../call.ts";
 import { Value } from "../value.ts";
-import { asRows, padded, range, stride } from "./moving.ts";
+import { range, stride } from "./moving.ts";
 
 const ACTIVATIONS: Readonly<Record<string, (x: Node) => Node>> = {
   affine: (x) => x,
@@ -186,105 +179,8 @@ function recurrent(call: Call, kind: keyof typeof KINDS): Value[] {
   ];
 }
 
-/** [B, T, heads · D] → [B, heads, T, D]. */
-const intoHeads = (x: Node, heads: number): Node => {
-  const [b, t, width] = x.shape;
-  return transpose(reshape(x, [b, t, heads, width / heads]), [0, 2, 1, 3]);
-};
-
-/** Each head n times, one after the other: [B, H, T, D] → [B, H · n, T, D]. */
-function repeatedHeads(x: Node, n: number): Node {
-  if (n === 1) return x;
-  const [b, h, t, d] = x.shape;
-  return reshape(broadcastTo(reshape(x, [b, h, 1, t, d]), [b, h, n, t, d]), [b, h * n, t, d]);
-}
-
-/** softmax(Q Kᵀ · scale, capped, + mask) V, with keys and values of the past before the new ones. */
-function attention(call: Call): Value[] {
-  const { type, shape } = call.value(0);
-  const flat = shape.length === 3;
-  const heads = call.number("q_num_heads", shape[1]);
-  const keyHeads = call.number("kv_num_heads", call.value(1).shape[1]);
-  const q = flat ? intoHeads(call.operand(0), heads) : call.operand(0);
-  const [k, v] = [1, 2].map((i) => {
-    const now = flat ? intoHeads(call.operand(i), keyHeads) : call.operand(i);
-    const past = call.optional(3 + i);
-    return past ? concat([past.node, now], 2) : now;
-  });
-  const [batch, , rows, depth] = q.shape;
-  const columns = k.shape[2];
-  const scale = call.number("scale", 1 / Math.sqrt(depth));
-  const groups = heads / keyHeads;
-  const scores = mul(scale, matmul(q, repeatedHeads(k, groups), { transposeB: true })); // [B, H, T, S]
-  const cap = call.number("softcap", 0);
-  const capped = cap > 0 ? mul(cap, tanh(mul(1 / cap, scores))) : scores;
-  const bias = maskOf(call, batch, rows, columns);
-  const biased = bias ? add(capped, bias) : capped;
-  // A row that may see nothing gives zeros; its scores are made finite, so that no gradient is NaN either.
-  const blind = bias && equal(max(bias, -1, true), Number.NEGATIVE_INFINITY);
-  const weights = blind ? select(blind, 0, softmax(select(blind, 0, biased))) : softmax(biased);
-  const y = matmul(weights, repeatedHeads(v, groups)); // [B, H, T, Dv]
-  const merged = flat ? reshape(transpose(y, [0, 2, 1, 3]), [batch, rows, -1]) : y;
-  const shown = [scores, capped, biased, weights][call.number("qk_matmul_output_mode", 0)];
-  return [merged, k, v, shown].map((node) => new Value(node, type));
-}
-
-/** What is added to the scores: a mask, −∞ for what lies ahead of each row, and for keys that only fill up. */
-function maskOf(call: Call, batch: number, rows: number, columns: number): Node | undefined {
-  const terms: Node[] = [];
-  const mask = call.optional(3);
-  if (mask) {
-    const given = mask.type === "bool" ? select(mask.node, 0, Number.NEGATIVE_INFINITY) : mask.node;
-    // What a short mask does not reach is not seen.
-    const missing = columns - mask.shape[mask.shape.length - 1];
-    const at = (n: number): number[] => mask.shape.map((_, axis) => (axis === mask.shape.length - 1 ? n : 0));
-    terms.push(padded(given, at(0), at(missing), Number.NEGATIVE_INFINITY));
-  }
-  const column = constant(Float64Array.from(range(columns)), [columns]);
-  const filled = call.optional(6);
-  const lengths = filled && reshape(filled.node, [batch, 1, 1, 1]);
-  if (call.number("is_causal", 0)) {
-    const row = constant(Float64Array.from(range(rows)), [rows, 1]);
-    const past = call.optional(4)?.shape[2] ?? 0;
-    const reach = lengths ? add(row, sub(lengths, rows)) : add(row, past);
-    terms.push(select(less(reach, column), Number.NEGATIVE_INFINITY, 0));
-  }
-  if (lengths) terms.push(select(greater(lengths, column), 0, Number.NEGATIVE_INFINITY));
-  return terms.length > 0 ? terms.reduce((a, b) => add(a, b)) : undefined;
-}
-
-/** Turns pairs of features by an angle that grows with the position (Su et al., 2021). */
-function rotaryEmbedding(call: Call): Value {
-  const { type, shape } = call.value(0);
-  const flat = shape.length === 3;
-  const x = flat ? intoHeads(call.operand(0), call.number("num_heads", 0)) : call.operand(0); // [B, H, T, D]
-  const [b, h, t, d] = x.shape;
-  const turned = call.number("rotary_embedding_dim", 0) || d;
-  const half = turned / 2;
-  const positions = call.optional(3);
-  const angle = (i: number): Node => {
-    const cache = call.operand(i);
-    const rows = positions ? gather(cache, asRows(positions.node, cache.shape[0])) : cache; // [B, T, half]
-    return reshape(rows, [b, 1, t, rows.shape[2]]);
-  };
-  const [cosine, sine] = [angle(1), angle(2)];
-  const part = slice(x, [0, 0, 0, 0], [b, h, t, turned]);
-  const interleaved = call.number("interleaved", 0) !== 0;
-  const pairs = reshape(part, interleaved ? [b, h, t, half, 2] : [b, h, t, 2, half]);
-  const axis = interleaved ? 4 : 3;
-  const [p, q] = [0, 1].map((i) => reshape(stride(pairs, axis, i, 1, 1), [b, h, t, half]));
-  const real = sub(mul(cosine, p), mul(sine, q));
-  const imaginary = add(mul(sine, p), mul(cosine, q));
-  const unit = interleaved ? [b, h, t, half, 1] : [b, h, t, 1, half];
-  const whole = reshape(concat([reshape(real, unit), reshape(imaginary, unit)], axis), [b, h, t, turned]);
-  const y = turned === d ? whole : concat([whole, slice(x, [0, 0, 0, turned], [b, h, t, d - turned])], 3);
-  return new Value(flat ? reshape(transpose(y, [0, 2, 1, 3]), shape) : y, type);
-}
-
 export const SEQUENCE: Operators = {
-  Attention: attention,
   GRU: (call) => recurrent(call, "GRU"),
   LSTM: (call) => recurrent(call, "LSTM"),
   RNN: (call) => recurrent(call, "RNN"),
-  RotaryEmbedding: rotaryEmbedding,
 };
