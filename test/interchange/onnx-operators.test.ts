@@ -1,11 +1,11 @@
-/** Operators that ONNX's cases beside the project do not have, against its reference evaluator: operators.py makes the cases. */
+/** Operators that ONNX's cases beside the project do not have, against its reference evaluator: test/fixtures/onnx-operators.py makes the cases. */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { compareCase } from "../../scripts/onnx-case.ts";
 
 const CASES: Readonly<Record<string, Readonly<Record<string, string>>>> = JSON.parse(
-  readFileSync(join(import.meta.dirname, "operators.json"), "utf8"),
+  readFileSync(join(import.meta.dirname, "../fixtures/onnx-operators.json"), "utf8"),
 );
 
 /** Where a derivative jumps: at rounded places, and at the largest of several. */
