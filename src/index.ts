@@ -32,6 +32,7 @@ export {
   bidirectional,
   block,
   branches,
+  type CellActivations,
   type Conv1dOptions,
   type Conv2dOptions,
   type Conv2dTransposeOptions,

@@ -2,7 +2,7 @@
  * What the data part of chainrule does with files and directories: exported as `chainrule/data/node`. What runs
  * anywhere is in index.ts. No logic.
  */
-export { checkWritable, readFile, type WriteOptions } from "./node/files.ts";
+export { checkWritable, readBeside, readFile, type WriteOptions } from "./node/files.ts";
 export { mnist, readIdx, readIdxDirectory, type TrainAndTest } from "./node/idx.ts";
 export { type ImageFolderOptions, readImage, readImageFolder } from "./node/images.ts";
 export { readNpy, readNpz } from "./node/npy.ts";

@@ -6,6 +6,7 @@ import { unknownName } from "../checks.ts";
 import { ArgumentError } from "../errors.ts";
 import type { Node } from "../graph/node.ts";
 import {
+  add,
   elu,
   gelu,
   geluTanh,
@@ -13,7 +14,10 @@ import {
   hardSwish,
   leakyRelu,
   logSoftmax,
+  maximum,
+  minimum,
   mish,
+  mul,
   relu,
   selu,
   sigmoid,
@@ -43,14 +47,22 @@ const PLAIN = new Map<string, Activation>(
     softsign,
     tanh,
     sigmoid,
-    hardSigmoid,
     hardSwish,
     softmax,
     logSoftmax,
   }),
 );
 
-const ACTIVATIONS = new Map<string, Activation>([...PLAIN, ["leakyRelu", leakyRelu], ["elu", elu]]);
+const ACTIVATIONS = new Map<string, Activation>([
+  ...PLAIN,
+  ["leakyRelu", leakyRelu],
+  ["elu", elu],
+  // (z + 3)/6 or, of another slope such as Keras 2's 0.2, slope · z + ½: kept within 0 and 1.
+  [
+    "hardSigmoid",
+    (z, slope) => (slope === undefined ? hardSigmoid(z) : minimum(maximum(add(mul(slope, z), 0.5), 0), 1)),
+  ],
+]);
 
 /** The ends of the range of those that have two; near them the derivative is almost 0. */
 const RANGES = new Map<string, readonly [number, number]>([

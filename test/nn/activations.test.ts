@@ -66,6 +66,9 @@ test("a number in brackets sets the slope", () => {
   const given = new Map([[z, [-2, 0, 2]]]);
   expect([...run([activationNamed("leakyRelu(0.25)")(z)], given)[0]]).toEqual([-0.5, 0, 2]);
   expect(run([activationNamed("elu(2)")(z)], given)[0][0]).toBeCloseTo(2 * (Math.exp(-2) - 1), 14);
+  // Keras 2's form: 0.2 z + ½, which meets 0 and 1 at ∓2.5.
+  const [hard] = run([activationNamed("hardSigmoid(0.2)")(z)], new Map([[z, [-2.6, 0.5, 2.4]]]));
+  for (const [i, wanted] of [0, 0.6, 0.98].entries()) expect(hard[i]).toBeCloseTo(wanted, 14);
 });
 
 test("what is not an activation is said so", () => {

@@ -155,3 +155,20 @@ describe.each(Object.entries(NETWORKS))("%s", (name, { layer, names }) => {
     expect(farthest(losses, one.losses)).toBeLessThanOrEqual(tolerance);
   });
 });
+
+test("gates and candidates may go through other activations: one step by hand", async () => {
+  const given = { activation: "relu", gateActivation: "hardSigmoid(0.2)", bias: false } as const;
+  const [x, w] = [2, [0.5, 1, 1.5, -2]];
+  const hard = (z: number): number => Math.min(Math.max(0.2 * z + 0.5, 0), 1);
+  // From a state of 0 all sums are x w.
+  const z = w.map((each) => x * each);
+  const one = sequential({ input: [1, 1], backend: reference("float64") }, [lstm(1, given)]);
+  one.setWeight("lstm_1.kernel", w);
+  const cell = hard(z[0]) * Math.max(z[2], 0);
+  expect((await one.predict([[[x]]]))[0]).toBeCloseTo(hard(z[3]) * Math.max(cell, 0), 6);
+
+  const other = sequential({ input: [1, 1], backend: reference("float64") }, [gru(1, given)]);
+  other.setWeight("gru_1.kernel", w.slice(0, 3));
+  expect((await other.predict([[[x]]]))[0]).toBeCloseTo((1 - hard(z[0])) * Math.max(z[2], 0), 6);
+  expect(() => lstm(1, { gateActivation: "sigmod" })).toThrow(/no activation called "sigmod".*sigmoid/);
+});

@@ -1,8 +1,6 @@
 /** Reads a model file, of ours or of others, with what the command needs to know of it. */
-import { lstat, realpath } from "node:fs/promises";
-import { dirname, isAbsolute, join, relative } from "node:path";
 import type { Task } from "../../data/index.ts";
-import { readFile } from "../../data/node.ts";
+import { readBeside, readFile } from "../../data/node.ts";
 import { type Backend, ChainruleError, DataError, fromBytes, type Model } from "../../index.ts";
 import type { FromOnnxOptions } from "../../interchange/index.ts";
 import { type BackendOptions, chooseBackend } from "../options/backend.ts";
@@ -25,27 +23,6 @@ export async function readModelBytes(path: string): Promise<Uint8Array<ArrayBuff
   return bytes;
 }
 
-/** Files beside a model that hold its weights, by their names: read before, and only from the model's own folder. */
-async function filesBeside(path: string, names: readonly string[]): Promise<Map<string, Uint8Array>> {
-  const folder = await realpath(dirname(path));
-  const found = new Map<string, Uint8Array>();
-  for (const name of names) {
-    const file = join(folder, name);
-    const inside = relative(folder, await realpath(file).catch(() => file));
-    const isLink = await lstat(file).then(
-      (entry) => entry.isSymbolicLink(),
-      () => false,
-    );
-    if (isAbsolute(name) || isLink || inside.startsWith("..") || isAbsolute(inside))
-      throw new DataError(
-        `${path}: its weights should lie in "${name}", outside the model's own folder; such a file is not opened.`,
-        { file: path },
-      );
-    found.set(name, await readFile(file));
-  }
-  return found;
-}
-
 /** A model of an ONNX file, and of the weights that lie beside it. */
 export async function openOnnx(path: string, options: FromOnnxOptions): Promise<Model> {
   const { fromOnnx } = await import("../../interchange/index.ts");
@@ -62,7 +39,7 @@ export async function openOnnx(path: string, options: FromOnnxOptions): Promise<
     try {
       return fromOnnx(bytes, { ...options, external });
     } catch (error) {
-      if (missing !== undefined) beside = new Map([...beside, ...(await filesBeside(path, [missing]))]);
+      if (missing !== undefined) beside = new Map([...beside, [missing, await readBeside(path, missing)]]);
       else if (error instanceof DataError && !error.at.file)
         throw new DataError(
           `${path}: ${error.message}`,

@@ -3,7 +3,7 @@
  * the old file or the new one, never a part. Every failure is a `FileError` that says what to do.
  * It knows nothing of what the bytes mean. Node only.
  */
-import { FileError, PlatformError } from "../../errors.ts";
+import { DataError, FileError, PlatformError } from "../../errors.ts";
 
 // Not imported, since models save themselves through this file: a page's bundler would look for Node's modules.
 const builtin = globalThis.process?.getBuiltinModule;
@@ -17,6 +17,7 @@ const {
   access,
   copyFile,
   link,
+  lstat,
   open,
   readFile: readBytes,
   readdir,
@@ -26,7 +27,7 @@ const {
   stat,
 } = builtin("node:fs/promises");
 const { hostname } = builtin("node:os");
-const { basename, dirname, join } = builtin("node:path");
+const { basename, dirname, isAbsolute, join, relative } = builtin("node:path");
 
 /** Options of `writeFileAtomically`. */
 export interface WriteOptions {
@@ -108,6 +109,32 @@ export async function readFile(path: string): Promise<Uint8Array<ArrayBuffer>> {
   } catch (cause) {
     throw fileError("read", path, cause);
   }
+}
+
+/**
+ * The bytes of a file that another one names, such as a model its weights: only from that one's own folder, and through no
+ * link. Throws `DataError` where the name leads elsewhere, `FileError` where nothing can be read.
+ */
+export async function readBeside(path: string, name: string): Promise<Uint8Array<ArrayBuffer>> {
+  const folder = await realpath(dirname(path)).catch((cause) => {
+    throw fileError("read", path, cause);
+  });
+  const file = join(folder, name);
+  const leadsOut = (target: string): boolean => {
+    const inside = relative(folder, target);
+    return inside.startsWith("..") || isAbsolute(inside);
+  };
+  const isLink = await lstat(file).then(
+    (entry) => entry.isSymbolicLink(),
+    () => false,
+  );
+  const target = await realpath(file).catch(() => file);
+  if (isAbsolute(name) || name.includes("\0") || isLink || leadsOut(file) || leadsOut(target))
+    throw new DataError(
+      `${path}: its weights should lie in ${JSON.stringify(name)}, outside the model's own folder; such a file is not opened.`,
+      { file: path },
+    );
+  return readFile(file);
 }
 
 /** The names in a directory, in order. Throws `FileError` when it is not there or is no directory. */

@@ -7,7 +7,7 @@ import { ArgumentError, ShapeError } from "../../errors.ts";
 import { constant } from "../../graph/leaf.ts";
 import type { Node } from "../../graph/node.ts";
 import { type Shape, showShape } from "../../graph/shape.ts";
-import { add, concat, matmul, mul, reshape, sigmoid, slice, sub, tanh, transpose } from "../../ops/index.ts";
+import { add, concat, matmul, mul, reshape, slice, sub, transpose } from "../../ops/index.ts";
 import { activationNamed } from "../activations.ts";
 import { type InitializerName, initializer } from "../initializers.ts";
 import { defineLayer, type Layer, type LayerContext, type LayerOptions, type ParameterSpec } from "../layer.ts";
@@ -29,7 +29,15 @@ export interface RecurrentOptions extends LayerOptions {
 
 const OPTIONS = ["sequences", "backwards", "init", "recurrentInit", "bias"] as const;
 
-type Config = RecurrentOptions & { readonly units: number };
+/** What the sums of a cell go through. */
+export interface CellActivations {
+  /** The candidate's activation, and the cell's on its way out; `tanh` unless said. */
+  readonly activation?: string;
+  /** The gates'; `sigmoid` unless said. */
+  readonly gateActivation?: string;
+}
+
+type Config = RecurrentOptions & CellActivations & { readonly units: number };
 
 /** What a cell computes with, besides its state. */
 interface CellParts {
@@ -37,6 +45,9 @@ interface CellParts {
   readonly x: readonly Node[];
   /** The product of a state with the recurrent kernel of gate i. */
   recurrent(i: number, h: Node): Node;
+  /** What gates go through, and what candidates do. */
+  readonly gate: (z: Node) => Node;
+  readonly activation: (z: Node) => Node;
   /** The bias of the recurrent product of gate i, where there is one. */
   readonly recurrentBias: readonly Node[];
   /** Gives the first step's gate a name. */
@@ -97,6 +108,7 @@ function parametersOf(
 function unroll<C extends Config>(cell: Cell<C>, config: C, context: LayerContext, secondBias: boolean): Node {
   const { x, parameter, memory } = context;
   const { units, bias = true, sequences = false, backwards = false } = config;
+  const [gate, activation] = [config.gateActivation ?? "sigmoid", config.activation ?? "tanh"].map(activationNamed);
   const [batch, length, features] = x.shape;
   const gates = cell.gates.length;
   const [kernel, recurrentKernel] = [parameter("kernel"), parameter("recurrentKernel")];
@@ -119,6 +131,8 @@ function unroll<C extends Config>(cell: Cell<C>, config: C, context: LayerContex
         x: fromInput.map((z) => reshape(slice(z, [t, 0, 0], [1, batch, units]), [batch, units])),
         recurrent: (i, h) => matmul(h, recurrentKernels[i]),
         recurrentBias,
+        gate,
+        activation,
         name: (node, key) => (length === 1 ? node : context.name(node, `${key}.${t + 1}`)),
       },
       states,
@@ -188,6 +202,8 @@ function defineRecurrent<C extends Config>(
   });
   return (units, given = {} as Omit<C, "units">) => {
     checkWhole(`${kind}: `, { units }, 1);
+    const { activation = "tanh", gateActivation = "sigmoid" }: CellActivations = given;
+    for (const each of [activation, gateActivation]) activationNamed(each);
     return make(given as never, { units } as never);
   };
 }
@@ -206,7 +222,7 @@ const makeSimpleRnn = defineRecurrent<SimpleRnnOptions & { readonly units: numbe
   {
     gates: ["state"],
     states: ["state"],
-    next: ({ activation = "tanh" }, { x, recurrent }, [h]) => [activationNamed(activation)(add(recurrent(0, h), x[0]))],
+    next: (_, { x, recurrent, activation }, [h]) => [activation(add(recurrent(0, h), x[0]))],
   },
   () => [["bias", zeros]],
 );
@@ -218,31 +234,28 @@ const makeSimpleRnn = defineRecurrent<SimpleRnnOptions & { readonly units: numbe
  * @example
  * const model = sequential({ input: [20, 3] }, [simpleRnn(16), dense(1)]);
  */
-export function simpleRnn(units: number, options: SimpleRnnOptions = {}): Layer {
-  if (options.activation !== undefined) activationNamed(options.activation);
-  return makeSimpleRnn(units, options);
-}
+export const simpleRnn = (units: number, options: SimpleRnnOptions = {}): Layer => makeSimpleRnn(units, options);
 
 /** Options of `lstm`. */
-export interface LstmOptions extends RecurrentOptions {
+export interface LstmOptions extends RecurrentOptions, CellActivations {
   /** The bias with which the forget gate begins, which keeps it open (Jozefowicz et al., 2015); 1 unless said. */
   readonly forgetBias?: number;
 }
 
 const makeLstm = defineRecurrent<LstmOptions & { readonly units: number }>(
   "lstm",
-  ["forgetBias"],
+  ["forgetBias", "activation", "gateActivation"],
   {
     gates: ["input", "forget", "candidate", "output"],
     states: ["state", "cell"],
-    next: (_, { x, recurrent, name }, [h, c]) => {
+    next: (_, { x, recurrent, gate, activation, name }, [h, c]) => {
       const z = (i: number): Node => add(recurrent(i, h), x[i]);
-      const input = name(sigmoid(z(0)), "input");
-      const forget = name(sigmoid(z(1)), "forget");
-      const candidate = name(tanh(z(2)), "candidate");
-      const output = name(sigmoid(z(3)), "output");
+      const input = name(gate(z(0)), "input");
+      const forget = name(gate(z(1)), "forget");
+      const candidate = name(activation(z(2)), "candidate");
+      const output = name(gate(z(3)), "output");
       const cell = name(add(mul(forget, c), mul(input, candidate)), "cell");
-      return [name(mul(output, tanh(cell)), "state"), cell];
+      return [name(mul(output, activation(cell)), "state"), cell];
     },
   },
   ({ units, forgetBias = 1 }) => [
@@ -262,24 +275,24 @@ const makeLstm = defineRecurrent<LstmOptions & { readonly units: number }>(
 export const lstm = (units: number, options: LstmOptions = {}): Layer => makeLstm(units, options);
 
 /** Options of `gru`. */
-export interface GruOptions extends RecurrentOptions {
+export interface GruOptions extends RecurrentOptions, CellActivations {
   /** Whether the reset gate comes after the recurrent product, as in PyTorch and in Keras unless asked, or before it (Cho et al., 2014); true unless said. */
   readonly resetAfter?: boolean;
 }
 
 const makeGru = defineRecurrent<GruOptions & { readonly units: number }>(
   "gru",
-  ["resetAfter"],
+  ["resetAfter", "activation", "gateActivation"],
   {
     gates: ["update", "reset", "candidate"],
     states: ["state"],
-    next: ({ resetAfter = true }, { x, recurrent, recurrentBias, name }, [h]) => {
+    next: ({ resetAfter = true }, { x, recurrent, recurrentBias, gate, activation, name }, [h]) => {
       const remembered = (i: number, from = h): Node =>
         recurrentBias.length > 0 ? add(recurrent(i, from), recurrentBias[i]) : recurrent(i, from);
-      const update = name(sigmoid(add(remembered(0), x[0])), "update");
-      const reset = name(sigmoid(add(remembered(1), x[1])), "reset");
+      const update = name(gate(add(remembered(0), x[0])), "update");
+      const reset = name(gate(add(remembered(1), x[1])), "reset");
       const past = resetAfter ? mul(reset, remembered(2)) : remembered(2, mul(reset, h));
-      const candidate = name(tanh(add(past, x[2])), "candidate");
+      const candidate = name(activation(add(past, x[2])), "candidate");
       return [name(add(mul(sub(1, update), candidate), mul(update, h)), "state")];
     },
   },
