@@ -1,5 +1,5 @@
 """
-Fits the polynomials of src/backends/wasm/math.ts and prints them as TypeScript.
+Fits the polynomials of src/backends/polynomials.ts and prints them as TypeScript.
 
 Method: Lawson's algorithm minimises the largest relative error: least squares on Chebyshev points, again and again,
 each point's weight multiplied by its error, until all peaks of the error are level, which is the minimax polynomial.

@@ -42,6 +42,10 @@ export type ErrorCode =
   | "unknown-operator"
   /** An input of another library's graph that decides shapes, and so must be given as a constant. `facts`: input, node. */
   | "needs-constant"
+  /** No GPU that could be used. */
+  | "no-gpu"
+  /** A GPU that was lost while it was in use. */
+  | "device-lost"
   /** Something that this platform lacks. */
   | "unsupported"
   | "other";

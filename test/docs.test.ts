@@ -65,6 +65,7 @@ const PRELUDE: Record<string, string> = {
 
 /** Examples that need more than one file, and where they are tried instead. */
 const ELSEWHERE: Record<string, string> = {
+  "src/backends/webgpu/session.ts": "it needs a GPU; test/backends has them",
   "src/interchange/onnx/from-onnx.ts": "a file of another program; test/interchange has them",
   "src/interchange/torch/read-torch.ts": "a file of PyTorch's; test/interchange has them",
   "src/worker/serve.ts": "two files; test/worker has both sides",

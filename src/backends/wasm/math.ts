@@ -5,6 +5,7 @@
  *
  * NaN takes care of itself: `pmin` and `pmax` keep it, and what becomes of its bits is multiplied with NaN or replaced.
  */
+import { ARTANH_ERF, ATAN, EXPM1, LN2_HIGH, LN2_LOW, LOG1P, SIN, SQRT_HALF, TANH, VERSINE } from "../polynomials.ts";
 import { type FunctionBuilder, f32x4, f64x2, i32x4, type V128, v128 } from "./assembler.ts";
 
 /** a · b + c, with one rounding (`f32x4.relaxedMadd` on most processors) or two. */
@@ -34,25 +35,6 @@ export const MATH_ERRORS_ULP = {
 /** Beyond it sine and cosine lose accuracy, since multiples of π/2 are taken off in double precision. */
 export const LARGEST_ANGLE = 2 ** 20;
 
-// Coefficients, lowest power first, from scripts/fit-polynomials.py.
-/** (e^r − 1 − r) / r² for |r| ≤ ln 2 / 2, in r. */
-const EXPM1 = [0.49999997, 0.16666545, 0.041667465, 0.008366424, 0.0013868316];
-/** (ln(1 + r) − r) / r² for 1/√2 ≤ 1 + r ≤ √2, in r. */
-const LOG1P = [-0.4999999, 0.33333945, -0.25001776, 0.1996224, -0.16570313, 0.14916356, -0.14307724, 0.08738792];
-/** (tanh r − r) / r³ for |r| ≤ ln 2 / 4, in r². */
-const TANH = [-0.33333322, 0.13331142, -0.052715287];
-/** (artanh(erf x) − x) / x for |x| ≤ 3.95, in x². */
-const ARTANH_ERF = [
-  0.1283792, 0.10277138, -0.00020231883, -0.000603505, 7.640077e-5, -1.8380923e-6, -5.1813794e-7, 5.4106625e-8,
-  -1.6449665e-9,
-];
-/** (sin r − r) / r³ for |r| ≤ π/4, in r². */
-const SIN = [-0.16666655, 0.008332187, -0.00019517903];
-/** (2 − 2 cos r − r²) / r⁴ for |r| ≤ π/4, in r². */
-const VERSINE = [-0.083333306, 0.0027775224, -4.892232e-5];
-/** (arctan r − r) / r³ for |r| ≤ tan π/8, in r². */
-const ATAN = [-0.33332947, 0.19977607, -0.13876419, 0.08049249];
-
 const constant = (f: FunctionBuilder, value: number): V128 => f.constant(v128.constF32(value));
 
 /** Horner's rule. */
@@ -65,10 +47,6 @@ const atMost = (f: FunctionBuilder, x: V128, high: number): V128 => f32x4.pmin(x
 
 /** The float whose exponent is the lowest bits of `bits`: 2^(bits − 127). */
 const power = (bits: V128): V128 => i32x4.shl(bits, 23);
-
-/** ln 2 in two parts; the first has so few bits that its product with an exponent is exact. */
-const LN2_HIGH = Math.round(Math.LN2 * 2 ** 15) / 2 ** 15;
-const LN2_LOW = Math.LN2 - LN2_HIGH;
 
 /**
  * x = n · step + r with n whole and |r| ≤ |step| / 2 (Cody and Waite), where |n| < 2⁹ and `step` is a sum of parts.
@@ -148,8 +126,6 @@ export const erf: VectorFunction = (f, x, madd) =>
     return tanhOfPositive(f, madd(z, p, z), madd);
   });
 
-/** The bits of 1/√2, where the interval [1/√2, √2) begins into which logarithms bring their argument. */
-const SQRT_HALF = 0x3f3504f3;
 const EXPONENT = 0xff800000;
 
 const integer = (f: FunctionBuilder, value: number): V128 => f.constant(v128.constI32(value));

@@ -1,5 +1,5 @@
 /** Hands out pieces of the engine's memory: first fit, with neighbouring free pieces joined. It knows no contents. */
-import { aligned } from "../../plan/target.ts";
+import { aligned } from "../plan/target.ts";
 
 /** @param grow makes sure that the memory reaches to this address */
 export function createAllocator(start: number, grow: (end: number) => void) {
