@@ -84,6 +84,22 @@ export function checkOptionNames(what: string, options: unknown, known: readonly
     if (!known.includes(name)) throw noSuch("option", `${what} has no option`, name, known);
 }
 
+/**
+ * Throws unless an object has one entry for each known name, and no other: `what` has an entry for each `of`, as x has one
+ * for each input.
+ */
+export function checkEntries(what: string, of: string, given: object, known: readonly string[]): void {
+  const came = Object.keys(given);
+  for (const name of came)
+    if (!known.includes(name)) throw noSuch(of, `${what} is given for an ${of} that is not there,`, name, known);
+  const missing = known.filter((name) => !came.includes(name));
+  if (missing.length > 0)
+    throw new ArgumentError(
+      `${what} has nothing for the ${of}${missing.length > 1 ? "s" : ""} ${missing.join(", ")}. Wanted are ${known.join(", ")}; ${came.join(", ") || "none"} came.`,
+      { code: "missing-entry", facts: { what, missing, wanted: known, came } },
+    );
+}
+
 /** Which numbers fit, and how that is said. */
 export type Rule = readonly [fits: (x: number) => boolean, wanted: string];
 

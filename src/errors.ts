@@ -10,6 +10,8 @@ export type ErrorCode =
   | "wrong-argument"
   /** A name that does not exist. `facts`: what, came, known, and meant, where one is near. */
   | "unknown-name"
+  /** An object without an entry that it needs, as for each input of a network. `facts`: what, missing, wanted, came. */
+  | "missing-entry"
   /** Shapes that do not fit together. */
   | "wrong-shape"
   /** An array that is longer or shorter than its shape. `facts`: array, wanted, came. */

@@ -96,17 +96,27 @@ export {
   klDivergence,
   klDivergenceOnLogs,
   type Loss,
+  type LossesOption,
   type LossOption,
   lossNamed,
   lossNames,
   meanAbsoluteError,
   meanSquaredError,
+  type OutputLoss,
   type SmoothingOptions,
   squaredHinge,
   type TargetKind,
 } from "./nn/losses.ts";
-export { type NamedLayer, Network, type Parameter } from "./nn/network.ts";
-export type { Flow } from "./nn/wiring.ts";
+export {
+  type InputShapes,
+  type NamedLayer,
+  type NamedShape,
+  Network,
+  type NetworkOutput,
+  onlyShape,
+  type Parameter,
+} from "./nn/network.ts";
+export type { Flow, Outflow, Structure, Wiring } from "./nn/wiring.ts";
 export * from "./ops/index.ts";
 export * as ops from "./ops/index.ts";
 export type { Padding, PaddingOption, Pair, RowOptions } from "./ops/window.ts";
@@ -136,7 +146,13 @@ export {
 } from "./train/gradcheck.ts";
 export { health, type Warning, type WarningKind } from "./train/health.ts";
 export { type ChartOptions, History } from "./train/history.ts";
-export { type Classified, type EvaluateOptions, InferenceModel, type ModelOptions } from "./train/inference-model.ts";
+export {
+  type Classified,
+  type EvaluateOptions,
+  InferenceModel,
+  type ModelOptions,
+  type Predicted,
+} from "./train/inference-model.ts";
 export {
   confusionMatrix,
   defineMetric,
@@ -147,9 +163,10 @@ export {
   type WholeMetric,
 } from "./train/metrics.ts";
 export { fromBytes, functional, load, Model, sequential } from "./train/model.ts";
+export type { MetricsOption } from "./train/objective.ts";
 export { type Recommendation, recommend } from "./train/recommend.ts";
 export type { Epoch, EpochReport, Scores } from "./train/scores.ts";
-export type { Data, Inputs, Numbers, Targets } from "./train/to-arrays.ts";
+export type { Arrays, Data, Inputs, Numbers, Targets } from "./train/to-arrays.ts";
 export { type StepResult, type TrainStep, type TrainStepOptions, trainStep } from "./train/train-step.ts";
 export type { Augment, Pace } from "./train/trainer.ts";
 export {

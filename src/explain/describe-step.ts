@@ -3,6 +3,7 @@ import { isConstant } from "../graph/leaf.ts";
 import { type Node, nameOf, topologicalOrder } from "../graph/node.ts";
 import type { AnyArray } from "../graph/op.ts";
 import { sameShape } from "../graph/shape.ts";
+import { arrayName } from "../nn/network.ts";
 import { explanationOf } from "../ops/about.ts";
 import { describeArray, statisticsOf } from "./describe-array.ts";
 import type {
@@ -13,6 +14,7 @@ import type {
   LayerForward,
   LossDescription,
   OpDescription,
+  OutputLossDescription,
   UpdateDescription,
 } from "./description.ts";
 import { diagonalFormulas } from "./elementwise-derivative.ts";
@@ -21,7 +23,7 @@ import { formulaOf } from "./formula/from-graph.ts";
 import { formulaText } from "./formula/text.ts";
 import type { Jacobians } from "./jacobian.ts";
 import { notesOn } from "./layer-warnings.ts";
-import { isTrainable, layersOf, parametersOf, resultsOf, type Stop, stopAt } from "./named-arrays.ts";
+import { isTrainable, layersOf, parametersOf, resultsOf, type Stop, stopAt, symbolOf } from "./named-arrays.ts";
 import type { Opened } from "./opened-step.ts";
 import { updateLines } from "./optimizer-update.ts";
 
@@ -67,19 +69,43 @@ const derivativesOf = (opened: Opened, jacobians: Jacobians, stop: Stop): Deriva
   });
 
 export function describeLoss(opened: Opened): LossDescription {
-  const { graph, lossName, batchSize, values, bind } = opened;
-  const perSample = topologicalOrder([graph.loss])
-    .filter(({ scope, phase, shape }) => scope === "loss" && phase === "forward" && sameShape(shape, [batchSize]))
-    .pop();
-  const output = stopAt(opened, graph.output);
-  const listed = (name: string, own: Formula, node: Node) => describe(opened, name, own, node, LISTED_OF_LOSS);
-  return {
+  const { graph, lossName, losses, values, bind } = opened;
+  const { outputs } = opened.model.network;
+  const whole = {
     name: lossName,
     value: values.get(graph.loss)[0],
     formula: formulaOf(graph.loss, bind),
-    perSample: perSample ? Array.from(values.get(perSample)) : [],
-    output: listed(output?.name ?? "output", output?.symbol ?? symbol("output"), graph.output),
-    target: listed("target", symbol("target"), graph.y),
+    perSample: Array.from(values.get(graph.perRow)),
+  };
+  if (outputs[0].name === undefined) return { ...whole, ...describeOutput(opened, 0) };
+  return {
+    ...whole,
+    derivative: undefined,
+    operands: [],
+    outputs: outputs.map(({ name }, i): OutputLossDescription => {
+      const own = graph.ownPerRow[i];
+      const perSample = Array.from(values.get(own));
+      const value = perSample.reduce((sum, each) => sum + each, 0) / perSample.length;
+      const { name: lossName, weight } = losses[i];
+      const formula = formulaOf(own, bind);
+      return { of: name!, name: lossName, weight, value, formula, perSample, ...describeOutput(opened, i) };
+    }),
+  };
+}
+
+/** What goes into the loss of an output, and where the backward pass begins. */
+function describeOutput(
+  opened: Opened,
+  i: number,
+): Pick<LossDescription, "output" | "target" | "derivative" | "operands"> {
+  const { graph, model } = opened;
+  const port = model.network.outputs[i];
+  const output = stopAt(opened, graph.outputs[i]);
+  const listed = (name: string, own: Formula, node: Node) => describe(opened, name, own, node, LISTED_OF_LOSS);
+  const target = arrayName("target", port);
+  return {
+    output: listed(output?.name ?? arrayName("output", port), output?.symbol ?? symbol("output"), graph.outputs[i]),
+    target: listed(target, symbolOf(target), graph.y[i]),
     ...lossDerivative(opened, output),
   };
 }

@@ -75,11 +75,21 @@ export interface LossDescription {
   readonly formula: Formula;
   /** The loss of each sample, whose mean the batch's loss is. */
   readonly perSample: readonly number[];
-  readonly output: ArrayDescription;
-  readonly target: ArrayDescription;
+  /** Where the network's outputs have names, the loss of each; what follows is then said there. */
+  readonly outputs?: readonly OutputLossDescription[];
+  readonly output?: ArrayDescription;
+  readonly target?: ArrayDescription;
   /** ∂L/∂output, and what it is made of: p and y of p − y. */
   readonly derivative: Computed | undefined;
   readonly operands: readonly ArrayDescription[];
+}
+
+/** The loss of one output of several. */
+export interface OutputLossDescription extends Omit<LossDescription, "outputs"> {
+  /** The output's name. */
+  readonly of: string;
+  /** What it is multiplied by in the whole loss. */
+  readonly weight: number;
 }
 
 /** The gradients of one layer. */

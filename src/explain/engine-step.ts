@@ -17,7 +17,7 @@ export interface EngineValues {
 
 /** @param given the values of inputs and variables */
 export async function runEngine(
-  { session, network }: Model,
+  { session, network }: Model<unknown>,
   graph: TrainingGraph,
   states: readonly OptimizerState[],
   given: ReadonlyMap<Node, AnyArray>,

@@ -15,5 +15,5 @@ import { type ExplainOptions, open } from "./opened-step.ts";
  * const step = await explain(model, { x, y }, { loss: "crossEntropy", optimizer: adam() });
  * console.log(step.loss.value, step.weight("dense_1.kernel", [0, 2]).chain.gradient);
  */
-export const explain = async (model: Model, data: Data, options: ExplainOptions = {}): Promise<Explanation> =>
+export const explain = async (model: Model<unknown>, data: Data, options: ExplainOptions = {}): Promise<Explanation> =>
   new Explanation(await open(model, data, options));

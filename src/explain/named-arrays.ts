@@ -1,13 +1,13 @@
 /** The arrays of a step that have names: where the chain rule stops to be told. Here too: which layer they belong to. */
 import { isVariable } from "../graph/leaf.ts";
 import { hasName, type Node, nameOf, topologicalOrder } from "../graph/node.ts";
-import type { NamedLayer, Network, Parameter } from "../nn/network.ts";
+import { arrayName, type NamedLayer, type Network } from "../nn/network.ts";
 import type { OptimizerState, TrainingGraph } from "../train/training-graph.ts";
 import { type SymbolFormula, symbol } from "./formula/formula.ts";
 
 /** A place where the chain rule stops to be told: an array of the step that has a name. */
 export interface Stop {
-  /** `dense_1.z`, `dense_1.kernel`, `x`, `target`, `loss`. */
+  /** `dense_1.z`, `dense_1.kernel`, `x`, `target`, `loss`; `x.image` and `target.label` where inputs and outputs have names. */
   readonly name: string;
   readonly symbol: SymbolFormula;
   readonly node: Node;
@@ -33,14 +33,14 @@ export const symbolOf = (name: string): SymbolFormula => {
 };
 
 /** The arrays that have names: the input, the target, parameters, layers' results, the loss. */
-export function stopsOf(graph: TrainingGraph, parameters: readonly Parameter[]): Stop[] {
+export function stopsOf(graph: TrainingGraph, { inputs, outputs, parameters }: Network): Stop[] {
   const used = new Set(topologicalOrder([graph.loss]));
   const stops = new Map<Node, Stop>();
   const stop = (node: Node, name: string, role: Stop["role"], shown = symbolOf(name)): void => {
     if (!stops.has(node) && (used.has(node) || role === "result")) stops.set(node, { name, symbol: shown, node, role });
   };
-  stop(graph.x, "x", "input");
-  stop(graph.y, "target", "target");
+  for (const [i, port] of inputs.entries()) stop(graph.x[i], arrayName("x", port), "input");
+  for (const [i, port] of outputs.entries()) stop(graph.y[i], arrayName("target", port), "target");
   for (const { name, node } of parameters) stop(node, name, "parameter");
   for (const [name, node] of graph.named) {
     if (isVariable(node)) continue;

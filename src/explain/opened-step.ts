@@ -7,7 +7,7 @@ import { isConstant } from "../graph/leaf.ts";
 import { type Node, nameOf, topologicalOrder } from "../graph/node.ts";
 import type { AnyArray } from "../graph/op.ts";
 import { showShape, sizeOf } from "../graph/shape.ts";
-import { type LossOption, lossNamed, lossOf } from "../nn/losses.ts";
+import { type LossesOption, lossesOf } from "../nn/losses.ts";
 import { gradientsOf } from "../ops/index.ts";
 import { adam, type Optimizer } from "../optim/index.ts";
 import type { ScheduleMemory } from "../optim/schedules.ts";
@@ -23,8 +23,8 @@ import { Values } from "./node-values.ts";
 
 /** Options of `explain`. */
 export interface ExplainOptions {
-  /** A loss's name, or one of your own; the one the model was trained with unless said. */
-  readonly loss?: LossOption;
+  /** A loss's name, or one of your own, or one for each output; the one the model was trained with unless said. */
+  readonly loss?: LossesOption;
   /** Adam with its usual settings unless said. */
   readonly optimizer?: Optimizer;
   /** Which step of training this is, from 1: it decides bias corrections, schedules and dropout; 1 unless said. */
@@ -38,10 +38,12 @@ export interface ExplainOptions {
 }
 
 export interface Opened {
-  readonly model: Model;
+  readonly model: Model<unknown>;
   readonly graph: TrainingGraph;
   readonly optimizer: Optimizer;
   readonly lossName: string;
+  /** Of each output. */
+  readonly losses: readonly { readonly name: string; readonly weight: number }[];
   readonly step: number;
   readonly batchSize: number;
   /** The number of each sample in its data set. */
@@ -63,20 +65,22 @@ export interface Opened {
   readonly engine: EngineValues;
 }
 
-export async function open(model: Model, data: Data, options: ExplainOptions): Promise<Opened> {
+export async function open(model: Model<unknown>, data: Data, options: ExplainOptions): Promise<Opened> {
   const { optimizer = adam(), step = 1, state = {}, schedule, rows } = options;
-  const loss = options.loss ?? trainedLoss(model);
+  const loss = options.loss ?? model.trainedLoss();
   if (!Number.isInteger(step) || step < 1) {
     throw new ArgumentError(`step must be a whole number ≥ 1, the number of the training step; ${step} came.`);
   }
   const examples = model.examples(data, loss);
-  const batchSize = examples.x.count;
+  const batchSize = examples.count;
   const { network, session } = model;
   const states = optimizerStates(network, optimizer);
   const built = givenStep(network, loss, examples, optimizer, states);
   // A loss that does the network's last activation itself takes what comes before it.
-  const isTaken = topologicalOrder([built.loss]).includes(built.output);
-  const graph = isTaken ? built : { ...built, output: built.output.inputs[0] };
+  const taken = new Set(topologicalOrder([built.loss]));
+  const graph = { ...built, outputs: built.outputs.map((output) => (taken.has(output) ? output : output.inputs[0])) };
+  const names = network.outputs.map(({ name }) => name);
+  const losses = lossesOf(names, loss).map((each) => ({ name: each.loss.name ?? "own loss", weight: each.weight }));
   const scalars = optimizer.scalars(step, schedule);
 
   const given = new Map<Node, AnyArray>([
@@ -87,7 +91,7 @@ export async function open(model: Model, data: Data, options: ExplainOptions): P
   ]);
   for (const { node } of network.parameters) given.set(node, await session.read(node));
 
-  const stops = stopsOf(graph, network.parameters);
+  const stops = stopsOf(graph, network);
   const forward = topologicalOrder([graph.loss]).filter((node) => node.dtype === "float" && !isConstant(node));
   const gradientNodes = gradientsOf(graph.loss, forward);
   const gradients = new Map(forward.map((node, i) => [node, gradientNodes[i]]));
@@ -95,13 +99,14 @@ export async function open(model: Model, data: Data, options: ExplainOptions): P
 
   const trained = new Set<Node>(states.map(({ parameter }) => parameter.node));
   for (const node of forward) if (node.inputs.some((x) => trained.has(x))) trained.add(node);
-  const names = bindings(graph, stops, states, gradients);
+  const bound = bindings(graph, stops, states, gradients);
   const engine = await runEngine(model, graph, states, given);
   return {
     model,
     graph,
     optimizer,
-    lossName: lossOf(loss).name ?? "own loss",
+    lossName: losses.map(({ name }, i) => (names[i] === undefined ? name : `${names[i]}: ${name}`)).join(", "),
+    losses,
     step,
     batchSize,
     rows: Array.from({ length: batchSize }, (_, i) => rows?.[i] ?? i),
@@ -111,7 +116,7 @@ export async function open(model: Model, data: Data, options: ExplainOptions): P
     values,
     isTrained: (node) => trained.has(node) && gradients.has(node),
     gradient: (node) => gradients.get(node) ?? fail(node),
-    bind: (node) => names.get(node),
+    bind: (node) => bound.get(node),
     updateValues: values.with(
       new Map(states.map(({ parameter }, i) => [graph.gradients[i], engine.gradients.get(parameter.name)!])),
     ),
@@ -122,11 +127,6 @@ export async function open(model: Model, data: Data, options: ExplainOptions): P
 const fail = (node: Node): never => {
   throw new ArgumentError(`${nameOf(node)} has no gradient: it is not a number that the loss depends on.`);
 };
-
-function trainedLoss({ details: { loss, lossOptions } }: Model): LossOption {
-  if (typeof loss === "string") return lossNamed(loss, lossOptions as Record<string, unknown> | undefined);
-  throw new ArgumentError('explain needs a loss, since this model has not been trained yet: { loss: "crossEntropy" }.');
-}
 
 /** The optimiser's arrays as they were before the step. */
 function stateValues(

@@ -5,17 +5,18 @@
 import { ArgumentError } from "../errors.ts";
 import { type Node, nameOf, type Phase } from "../graph/node.ts";
 import type { AnyArray } from "../graph/op.ts";
-import type { LossOption } from "../nn/losses.ts";
+import { type LossesOption, lossesOf } from "../nn/losses.ts";
 import type { Optimizer } from "../optim/index.ts";
 import { stepFlops } from "../plan/plan.ts";
 import { bytesOf } from "../plan/target.ts";
 import { type ClassWeights, classWeigher, countClasses } from "../train/class-weights.ts";
 import type { Model } from "../train/model.ts";
+import { type MetricsOption, objectiveOf } from "../train/objective.ts";
 import type { Data } from "../train/to-arrays.ts";
 import { freeExamples, uploadExamples } from "../train/trainer.ts";
 import {
   gatheredBatch,
-  objectiveOf,
+  leafList,
   openStates,
   optimizerStates,
   trainingGraph,
@@ -39,10 +40,10 @@ export interface StepCost {
 
 /** Options of `profileTraining`. */
 export interface ProfileOptions {
-  readonly loss: LossOption;
+  readonly loss: LossesOption;
   readonly optimizer: Optimizer;
   readonly batchSize: number;
-  readonly metrics?: readonly string[];
+  readonly metrics?: MetricsOption;
   readonly classWeights?: ClassWeights;
 }
 
@@ -55,13 +56,22 @@ export interface ProfileOptions {
  * const steps = await profileTraining(model, { x, y }, { loss: "crossEntropy", optimizer: adam(), batchSize: 4 });
  * console.log(steps.map(({ result, milliseconds }) => `${result} ${milliseconds}`));
  */
-export async function profileTraining(model: Model, data: Data, options: ProfileOptions): Promise<StepCost[]> {
+export async function profileTraining(model: Model<unknown>, data: Data, options: ProfileOptions): Promise<StepCost[]> {
   const { loss, optimizer, batchSize, metrics = [], classWeights } = options;
   const { network, session } = model;
   const given = model.examples(data, loss);
-  const counts = classWeights === undefined ? new Map() : countClasses(given, loss);
+  const counts =
+    classWeights === undefined
+      ? new Map()
+      : countClasses(
+          given,
+          lossesOf(
+            network.outputs.map(({ name }) => name),
+            loss,
+          )[0].loss,
+        );
   const examples = classWeigher(counts, classWeights, data.classes)(given);
-  const size = Math.min(batchSize, examples.x.count);
+  const size = Math.min(batchSize, examples.count);
   const variables = uploadExamples(session, network, examples);
   const states = optimizerStates(network, optimizer);
   const arrays = openStates(session, states);
@@ -77,10 +87,10 @@ export async function profileTraining(model: Model, data: Data, options: Profile
     await executable.run([Int32Array.from({ length: size }, (_, i) => i), Int32Array.of(0), ...scalars]);
     const times = await executable.profile?.();
     if (!times) throw new ArgumentError(`${session.description} cannot be profiled; take the wasm backend.`);
-    const dataNodes = new Set(Object.values(variables));
+    const dataNodes = new Set(leafList(variables));
     return plan.steps.map((step, i): StepCost => {
       const result = step.writes.at(-1) ?? step.nodes[step.nodes.length - 1];
-      const read = step.reads.map((node) => bytesOf(node) * (dataNodes.has(node) ? size / examples.x.count : 1));
+      const read = step.reads.map((node) => bytesOf(node) * (dataNodes.has(node) ? size / examples.count : 1));
       return {
         phase: result.phase,
         result: nameOf(step.stores.get(result) ?? result),

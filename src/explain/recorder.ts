@@ -8,12 +8,11 @@ import { ArgumentError } from "../errors.ts";
 import type { Node } from "../graph/node.ts";
 import type { AnyArray } from "../graph/op.ts";
 import type { ScheduleMemory } from "../optim/index.ts";
-import type { Examples } from "../train/examples.ts";
-import { takeExamples } from "../train/examples.ts";
+import { dataOf, type Examples, takeExamples } from "../train/examples.ts";
 import type { FitObserver, RunningFit } from "../train/fit.ts";
 import type { InferenceModel } from "../train/inference-model.ts";
 import { fromBytes, type Model } from "../train/model.ts";
-import type { Targets } from "../train/to-arrays.ts";
+import type { RowValues, Targets } from "../train/to-arrays.ts";
 import { makeTrainer, type Position, type Trainer } from "../train/trainer.ts";
 import { explain } from "./explain.ts";
 import type { Explanation } from "./explanation.ts";
@@ -49,11 +48,11 @@ interface Copy {
 
 /** A second model and trainer, on which the past is trained again. */
 interface Replay {
-  readonly model: Model;
+  readonly model: Model<unknown>;
   readonly trainer: Trainer;
 }
 
-const nodesOf = ({ model, trainer }: { model: InferenceModel; trainer: Trainer }): Node[] => [
+const nodesOf = ({ model, trainer }: { model: InferenceModel<unknown>; trainer: Trainer }): Node[] => [
   ...model.network.parameters.map(({ node }) => node),
   ...trainer.states.flatMap(({ state }) => Object.values(state)),
 ];
@@ -62,8 +61,14 @@ const nodesOf = ({ model, trainer }: { model: InferenceModel; trainer: Trainer }
 async function nextExamples(session: Session, trainer: Trainer): Promise<Examples> {
   const { x, y, weights } = trainer.data;
   const all = {
-    x: { values: (await session.read(x)) as Float32Array, count: x.shape[0] },
-    y: { kind: y.dtype === "int" ? "classes" : "values", values: await session.read(y) } as Targets,
+    count: x[0].shape[0],
+    x: await Promise.all(x.map(async (node) => (await session.read(node)) as RowValues)),
+    y: await Promise.all(
+      y.map(
+        async (node) =>
+          ({ kind: node.dtype === "int" ? "classes" : "values", values: await session.read(node) }) as Targets,
+      ),
+    ),
     ...(weights && { weights: (await session.read(weights)) as Float32Array }),
   };
   return takeExamples(all, trainer.nextRows);
@@ -172,8 +177,9 @@ export class Recorder implements FitObserver {
    * const then = await recorder.modelAt(1);
    * console.log(then.weight("dense_1.kernel"));
    */
-  async modelAt(steps: number): Promise<Model> {
-    return (await this.#rewind(steps, `moment after ${steps} steps: it has those after 0 to ${this.steps}`)).model;
+  async modelAt<Y = Float32Array>(steps: number): Promise<Model<Y>> {
+    return (await this.#rewind(steps, `moment after ${steps} steps: it has those after 0 to ${this.steps}`))
+      .model as Model<Y>;
   }
 
   /**
@@ -187,23 +193,19 @@ export class Recorder implements FitObserver {
     await trainer.bringRows();
     if (trainer.isDone) throw new ArgumentError(`The run has no step ${step}: its steps are 1 to ${this.steps}.`);
     const { loss, optimizer } = this.#run!.record;
-    const { x, y, weights } = await nextExamples(model.session, trainer);
+    const examples = await nextExamples(model.session, trainer);
     const state: Record<string, AnyArray> = {};
     for (const { parameter, state: nodes } of trainer.states)
       for (const [name, node] of Object.entries(nodes))
         state[`${name}.${parameter.name}`] = await model.session.read(node);
-    return explain(
-      model,
-      { x: x.values, y: y.values, ...(weights && { weights }) },
-      {
-        loss,
-        optimizer,
-        step,
-        rows: trainer.nextRows.map((row) => trainer.firstRow + row),
-        state,
-        ...(trainer.position.schedule && { schedule: trainer.position.schedule }),
-      },
-    );
+    return explain(model, dataOf(model.network, examples), {
+      loss,
+      optimizer,
+      step,
+      rows: trainer.nextRows.map((row) => trainer.firstRow + row),
+      state,
+      ...(trainer.position.schedule && { schedule: trainer.position.schedule }),
+    });
   }
 
   /** Brings the replay to the moment after `done` steps; where there is none, the error says `missing`. */

@@ -75,8 +75,11 @@ export interface LayerContext {
 export interface LayerKind<C> {
   /** The names of its options beside `name` and `trainable`; where they are given, no other is taken. */
   readonly options?: readonly (keyof C & string)[];
-  /** The layer's parameters for an input shape (without the batch); throws a ShapeError if it cannot take that shape. */
-  parameters?(config: C, input: Shape): readonly ParameterSpec[];
+  /**
+   * The layer's parameters for an input shape (without the batch), the first where it takes several; throws a ShapeError
+   * if it cannot take that shape.
+   */
+  parameters?(config: C, input: Shape, inputs: readonly Shape[]): readonly ParameterSpec[];
   /** The layer's output as nodes, of `context.x` [B, …] and its parameters. */
   apply(config: C, context: LayerContext): Node;
   /** Whether it takes several inputs; just one unless said. */

@@ -2,7 +2,19 @@
  * Loss functions. Each gives one number per sample; the batch's loss is their mean, so that a batch of any size pulls on
  * the weights alike. A loss is a name and options, plain data, so that the model file can keep it.
  */
-import { ABOVE_0, BELOW_1, type Rule, readOptions, unknownName } from "../checks.ts";
+import {
+  ABOVE_0,
+  BELOW_1,
+  check,
+  checkEntries,
+  checkNumbers,
+  checkOptionNames,
+  FROM_0,
+  isObject,
+  type Rule,
+  readOptions,
+  unknownName,
+} from "../checks.ts";
 import { ShapeError } from "../errors.ts";
 import type { Node } from "../graph/node.ts";
 import { checkNode } from "../graph/op.ts";
@@ -52,6 +64,16 @@ export interface Loss {
 
 /** A loss as an option: its name, a loss with options such as `huber({ delta: 0.5 })`, or a function of one's own. */
 export type LossOption = string | Loss | ((output: Node, target: Node) => Node);
+
+/** The loss of one output of several. */
+export interface OutputLoss {
+  readonly loss: LossOption;
+  /** What it is multiplied by in the whole loss; 1 unless said. */
+  readonly weight?: number;
+}
+
+/** A loss; of a network whose outputs have names, one for each. */
+export type LossesOption = LossOption | Readonly<Record<string, LossOption | OutputLoss>>;
 
 const LOSSES = new Map<string, (options?: never) => Loss>();
 
@@ -283,6 +305,38 @@ export function lossOf(loss: LossOption): Loss {
   // One of the library's own that was not called, such as `huber`, is meant with its usual options.
   const known = [...LOSSES.values()].find((maker) => (maker as unknown) === loss);
   return known?.() ?? { target: "values", perSample: loss };
+}
+
+/** The loss of each output of a network, by the outputs' names; undefined stands for the only one that has none. */
+export function lossesOf(
+  names: readonly (string | undefined)[],
+  option: LossesOption,
+): { readonly loss: Loss; readonly weight: number }[] {
+  const known = names.filter((name) => name !== undefined);
+  const isByName = isObject(option) && typeof option.perSample !== "function";
+  if (known.length === 0) {
+    check(
+      !isByName,
+      'The network has one output without a name, which takes one loss: a name such as "meanSquaredError", or what huber({ delta: 0.5 }) gives',
+      option,
+    );
+    return [{ loss: lossOf(option as LossOption), weight: 1 }];
+  }
+  check(
+    isByName,
+    `A loss for each output is needed, such as { ${known.map((name) => `${name}: "meanSquaredError"`).join(", ")} }`,
+    option,
+  );
+  const given = option as Readonly<Record<string, LossOption | OutputLoss>>;
+  checkEntries("loss", "output", given, known);
+  return known.map((name) => {
+    const own = given[name];
+    if (!(isObject(own) && "loss" in own)) return { loss: lossOf(own as LossOption), weight: 1 };
+    checkOptionNames(`The loss of ${name}`, own, ["loss", "weight"]);
+    const { loss, weight = 1 } = own as unknown as OutputLoss;
+    checkNumbers(`The loss of ${name}: `, { weight }, FROM_0);
+    return { loss: lossOf(loss), weight };
+  });
 }
 
 /** The loss as it is for a network whose output comes from an activation: it does not apply its own a second time. */

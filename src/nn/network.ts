@@ -3,9 +3,9 @@
  * and runs nothing. Layers may hold layers; a parameter's name is the way to it: `residual_1.dense_2.kernel`.
  */
 
-import { checkWhole, show, unknownName } from "../checks.ts";
+import { check, checkWhole, isObject, show, unknownName } from "../checks.ts";
 import { ArgumentError, ChainruleError, ShapeError } from "../errors.ts";
-import { input, variable } from "../graph/leaf.ts";
+import { input as inputNode, variable } from "../graph/leaf.ts";
 import { inScope, type Node, named } from "../graph/node.ts";
 import { type Shape, sameShape, showShape, sizeOf } from "../graph/shape.ts";
 import { add, randomUniform, toFloat } from "../ops/index.ts";
@@ -13,7 +13,39 @@ import { streamKey } from "../random.ts";
 import { joined } from "../wording.ts";
 import type { Initializer } from "./initializers.ts";
 import { type Layer, type LayerConfig, type LayerKind, layerKind, type Memory, type ParameterSpec } from "./layer.ts";
-import { chained, flowThrough, type Wiring } from "./wiring.ts";
+import { chained, flowThrough, isWiring, type Structure, type Wiring } from "./wiring.ts";
+
+/** Where a network takes an array, or gives one. */
+export interface NamedShape {
+  /** Undefined where there is one alone that needs no name. */
+  readonly name: string | undefined;
+  /** The shape of one sample, without the batch. */
+  readonly shape: Shape;
+}
+
+/** Where a network gives an array. */
+export interface NetworkOutput extends NamedShape {
+  /** The op that it comes from, such as `softmax`. */
+  readonly op: string;
+}
+
+/** The shape of a network's input, or of each by its name. */
+export type InputShapes = Shape | Readonly<Record<string, Shape>>;
+
+/** The name of the array at a port: `x`, or `x.image` where inputs have names. */
+export const arrayName = (what: string, { name }: NamedShape): string =>
+  name === undefined ? what : `${what}.${name}`;
+
+/** The shape of the only input or output, for what works with one alone. */
+export function onlyShape(ports: readonly NamedShape[], what: "input" | "output"): Shape {
+  const [{ name, shape }] = ports;
+  if (name === undefined) return shape;
+  const names = ports.map((port) => port.name);
+  throw new ArgumentError(
+    `This is for networks with one ${what} without a name; this one has ${names.length === 1 ? "the" : "several"} named ${what}${names.length === 1 ? "" : "s"} ${names.join(", ")}.`,
+    { facts: { wanted: `one ${what}`, came: names } },
+  );
+}
 
 /** A parameter or state of a network. */
 export interface Parameter {
@@ -47,6 +79,9 @@ export const activationOf = ({ config }: NamedLayer): string =>
 
 /** The graph of a network applied to a batch. */
 export interface Applied {
+  /** In the order of `network.outputs`. */
+  readonly outputs: readonly Node[];
+  /** The first of them, which is the only one unless they have names. */
   readonly output: Node;
   /** Results by name: `dense_1.z`, `dense_1.a`. */
   readonly named: ReadonlyMap<string, Node>;
@@ -68,8 +103,8 @@ export interface ApplyOptions {
 
 /** What gathers while a network is applied. */
 interface Pass extends ApplyOptions {
-  /** The network's own input. */
-  readonly x: Node;
+  /** The network's own inputs. */
+  readonly inputs: readonly Node[];
   readonly results: Map<string, Node>;
   readonly updates: Map<Node, Node>;
   readonly memories: Node[];
@@ -93,8 +128,8 @@ class Place {
   inputShape: Shape = [];
   outputShape: Shape = [];
   frozen: boolean;
-  /** Whether it is applied to the network's own input. */
-  seesData = false;
+  /** Which of the network's own inputs it is applied to. */
+  readonly sees = new Set<number>();
 
   constructor(name: string, { kind, config }: Layer, frozen: boolean) {
     this.name = name;
@@ -106,9 +141,9 @@ class Place {
   }
 
   /** Makes the parameters for an input shape; when the layer is used again, they must be the same. */
-  prepare(input: Shape): void {
+  prepare(input: Shape, inputs: readonly Shape[]): void {
     const place = this;
-    const specs = this.definition.parameters?.(this.config, input) ?? [];
+    const specs = this.definition.parameters?.(this.config, input, inputs) ?? [];
     for (const { name: own, shape, init, penalty, trainable } of specs) {
       const known = this.own.get(own);
       if (this.isNew) {
@@ -179,36 +214,118 @@ function placesOf(layers: readonly Layer[], prefix: string, frozen: boolean): Pl
   });
 }
 
-/** All of these, each with those inside of it after it. */
-const withInner = <T extends { readonly layers: readonly T[] }>(layers: readonly T[]): T[] =>
+/** All of these layers, each with those inside of it after it. */
+export const withInner = <T extends { readonly layers: readonly T[] }>(layers: readonly T[]): T[] =>
   layers.flatMap((layer) => [layer, ...withInner(layer.layers)]);
+
+/** A word without dots: names are parts of others, such as `label.accuracy`. */
+const NAME = /^[^.\s]+$/;
+
+/** Inputs as users write them: a shape, or one by each name. */
+function portsOf(input: InputShapes): NamedShape[] {
+  const ports: NamedShape[] = isObject(input)
+    ? Object.entries(input).map(([name, shape]) => ({ name, shape }))
+    : [{ name: undefined, shape: input }];
+  check(ports.length > 0, "A network needs an input, such as { input: { image: [28, 28, 1], tags: [10] } }", input);
+  for (const port of ports) {
+    checkPortName("input", port.name);
+    check(Array.isArray(port.shape), `The shape of one sample of ${arrayName("x", port)}, such as [784]`, port.shape);
+    checkWhole(
+      "The shape of one sample, such as [784]: ",
+      { [port.name ?? "input"]: port.shape },
+      1,
+      port.shape.length,
+    );
+  }
+  return ports;
+}
+
+function checkPortName(what: "input" | "output", name: string | undefined): void {
+  if (name === undefined || (NAME.test(name) && name !== "validation")) return;
+  throw new ArgumentError(
+    `The name of an ${what} must be a word without dots, other than validation; ${show(name)} came.`,
+  );
+}
 
 /**
  * A network as a graph: layers with names, shapes and initial values, which knows no training. `model.network` is one.
  */
 export class Network {
-  readonly inputShape: Shape;
-  readonly outputShape: Shape;
-  /** The op that the output comes from, such as `softmax`. */
-  readonly outputOp: string;
+  /** What it takes, in the order in which `apply` is given it. */
+  readonly inputs: readonly NamedShape[];
+  /** What it gives. */
+  readonly outputs: readonly NetworkOutput[];
   readonly seed: number;
   readonly layers: readonly NamedLayer[];
-  /** Which layer is applied to what; one after the other if undefined. */
-  readonly wiring: Wiring | undefined;
+  /** Which layer is applied to what, and which values are the outputs; one after the other if undefined. */
+  readonly connections: Pick<Structure, "wiring" | "outputs">;
   readonly #places: readonly Place[];
+  readonly #wiring: Wiring;
+  /** The number of each output's value. */
+  readonly #results: readonly number[];
 
-  constructor(inputShape: Shape, seed: number, layers: readonly Layer[], wiring?: Wiring) {
-    checkWhole("The shape of one sample, such as [784]: ", { input: inputShape }, 1, inputShape.length);
+  constructor(
+    input: InputShapes,
+    seed: number,
+    layers: readonly Layer[],
+    connections: Pick<Structure, "wiring" | "outputs"> = {},
+  ) {
+    this.inputs = portsOf(input);
     checkWhole("A network: ", { seed }, 0);
     if (layers.length === 0) throw new ArgumentError("A network needs at least one layer, such as dense(10).");
-    this.inputShape = inputShape;
     this.seed = seed;
-    this.wiring = wiring;
+    this.connections = connections;
     this.#places = placesOf(layers, "", false);
-    const { output } = this.apply(input("x", [1, ...inputShape]), { training: false });
-    this.outputShape = output.shape.slice(1);
-    this.outputOp = output.op.name;
+    const { wiring = chained(layers.length), outputs } = connections;
+    const count = this.inputs.length;
+    const isInside = (value: number): boolean => value >= count && value < count + wiring.length;
+    const named = Object.entries(outputs ?? {});
+    if (!isWiring(wiring, layers.length, count) || !named.every(([, value]) => isInside(value)))
+      throw new ArgumentError(`The wiring names layers or values that are not there: ${JSON.stringify(connections)}.`);
+    for (const [name] of named) checkPortName("output", name);
+    this.#wiring = wiring;
+    this.#results = outputs ? named.map(([, value]) => value) : [count + wiring.length - 1];
+    const given = this.inputs.map((port) => inputNode(arrayName("x", port), [1, ...port.shape]));
+    const applied = this.apply(given, { training: false });
+    this.outputs = applied.outputs.map(({ shape, op }, i) => ({
+      name: outputs && named[i][0],
+      shape: shape.slice(1),
+      op: op.name,
+    }));
     this.layers = this.#places.map((place) => place.describe());
+  }
+
+  /** The shapes of the inputs as they were written: of the only one, or by name. */
+  get input(): InputShapes {
+    return this.inputs[0].name === undefined
+      ? this.inputs[0].shape
+      : Object.fromEntries(this.inputs.map(({ name, shape }) => [name, shape]));
+  }
+
+  /**
+   * Of a network whose only input has no name.
+   * @throws ArgumentError for another
+   */
+  get inputShape(): Shape {
+    return onlyShape(this.inputs, "input");
+  }
+
+  /**
+   * Of a network whose only output has no name.
+   * @throws ArgumentError for another
+   */
+  get outputShape(): Shape {
+    return onlyShape(this.outputs, "output");
+  }
+
+  /** The layers that are applied to an input, by its number. */
+  takersOf(input: number): NamedLayer[] {
+    return this.#wiring.filter(([, ...from]) => from.includes(input)).map(([layer]) => this.layers[layer]);
+  }
+
+  /** The layer that gives an output, by its number. */
+  giverOf(output: number): NamedLayer {
+    return this.layers[this.#wiring[this.#results[output] - this.inputs.length][0]];
   }
 
   /** Every parameter and state, in the order of the layers. */
@@ -244,32 +361,34 @@ export class Network {
     for (const place of withInner(found)) place.frozen = frozen;
   }
 
-  /** Checks data for the layers that take it as it is, such as embeddings. */
-  check(values: ArrayLike<number>, what: string): void {
-    for (const { seesData, definition, config } of withInner(this.#places)) {
-      if (seesData) definition.check?.(config, values, sizeOf(this.inputShape), what);
+  /** Checks the data of an input, by its number, for the layers that take it as it is, such as embeddings. */
+  check(input: number, values: ArrayLike<number>, what: string): void {
+    for (const { sees, definition, config } of withInner(this.#places)) {
+      if (sees.has(input)) definition.check?.(config, values, sizeOf(this.inputs[input].shape), what);
     }
   }
 
-  /** Builds the graph of the network for a batch x [B, …input shape]. */
-  apply(given: Node, options: ApplyOptions): Applied {
+  /** Builds the graph of the network for a batch of each input [B, …its shape]. */
+  apply(given: Node | readonly Node[], options: ApplyOptions): Applied {
     // Pixels are kept as bytes; layers compute with numbers.
-    const x = toFloat(given);
+    const inputs = [given].flat().map((x) => toFloat(x));
     const pass: Pass = {
       ...options,
-      x,
+      inputs,
       results: new Map(),
       updates: new Map(),
       memories: [],
       penalties: new Map(),
       draws: new Map(),
     };
-    const output = flowThrough(this.wiring ?? chained(this.#places.length), x, (index, inputs) =>
-      this.#applyPlace(this.#places[index], inputs, pass),
+    const values = flowThrough(this.#wiring, inputs, (index, taken) =>
+      this.#applyPlace(this.#places[index], taken, pass),
     );
+    const outputs = this.#results.map((value) => values[value]);
     const penalties = [...pass.penalties.values()];
     return {
-      output,
+      outputs,
+      output: outputs[0],
       named: pass.results,
       updates: [...pass.updates].map(([variable, value]) => ({ variable, value })),
       memories: pass.memories,
@@ -285,8 +404,13 @@ export class Network {
         throw new ArgumentError(`it takes one input, but is applied to ${inputs.length}. Merge them first.`);
       const shape = x.shape.slice(1);
       // One place of a sequence has another shape than the whole, for which the parameters are.
-      if (!pass.memory) place.prepare(shape);
-      if (x === pass.x) place.seesData = true;
+      if (!pass.memory)
+        place.prepare(
+          shape,
+          inputs.map((each) => each.shape.slice(1)),
+        );
+      const seen = pass.inputs.indexOf(x);
+      if (seen >= 0) place.sees.add(seen);
       for (const { penalty, trainable, node } of own.values()) {
         if (penalty && trainable) pass.penalties.set(node, penalty(node));
       }

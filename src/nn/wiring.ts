@@ -1,7 +1,7 @@
 /**
  * How layers are connected, as plain data: a list of applications, each the number of a layer and the numbers of the
- * values it takes. Value 0 is the input, value k the result of the k-th application; the last one is the output. The
- * functional form writes such lists: a function of symbolic values, run once.
+ * values it takes. The first values are the inputs, then comes the result of each application. The functional form writes
+ * such lists: a function of symbolic values, run once.
  */
 import { ArgumentError } from "../errors.ts";
 import type { Node } from "../graph/node.ts";
@@ -10,42 +10,57 @@ import type { Layer } from "./layer.ts";
 /** [layer, …values] of each application. */
 export type Wiring = readonly (readonly number[])[];
 
+/** Layers and how they are connected: of a network, or of a layer made of layers. */
+export interface Structure {
+  readonly layers: readonly Layer[];
+  /** Which layer is applied to what; one after the other if absent. */
+  readonly wiring?: Wiring;
+  /** The numbers of the values that are given out, by their names; the last one alone if absent. */
+  readonly outputs?: Readonly<Record<string, number>>;
+}
+
 /** One layer after the other. */
 export const chained = (count: number): Wiring => Array.from({ length: count }, (_, i) => [i, i]);
 
-/** Sends x through: calls `apply` for each application, with the values it takes. */
-export function flowThrough(wiring: Wiring, x: Node, apply: (layer: number, inputs: readonly Node[]) => Node): Node {
-  const values = [x];
+/** Sends inputs through: calls `apply` for each application, with the values it takes. Gives all values. */
+export function flowThrough(
+  wiring: Wiring,
+  inputs: readonly Node[],
+  apply: (layer: number, inputs: readonly Node[]) => Node,
+): Node[] {
+  const values = [...inputs];
   for (const [layer, ...from] of wiring) {
-    const inputs = from.map((i) => values[i]);
-    values.push(apply(layer, inputs));
+    const taken = from.map((i) => values[i]);
+    values.push(apply(layer, taken));
   }
-  return values[values.length - 1];
+  return values;
 }
 
-/** Whether unknown data is a wiring of so many layers in which nothing is used before it is there. */
-export const isWiring = (x: unknown, layers: number): x is Wiring =>
+/** Whether unknown data is a wiring of so many layers and inputs in which nothing is used before it is there. */
+export const isWiring = (x: unknown, layers: number, inputs = 1): x is Wiring =>
   Array.isArray(x) &&
   x.length > 0 &&
   x.every(
     (application, k) =>
       Array.isArray(application) &&
       application.length > 1 &&
-      application.every((n, i) => Number.isInteger(n) && n >= 0 && n < (i === 0 ? layers : k + 1)),
+      application.every((n, i) => Number.isInteger(n) && n >= 0 && n < (i === 0 ? layers : k + inputs)),
   );
 
 /** What the functional form writes down. */
-interface Record {
+interface Trace {
   readonly layers: Layer[];
   readonly wiring: number[][];
+  /** How many values are inputs. */
+  readonly inputs: number;
 }
 
 /** A value in the functional form: what a network will have at one place. */
 export class Flow {
-  readonly #record: Record;
+  readonly #record: Trace;
   readonly #value: number;
 
-  constructor(record: Record, value: number) {
+  constructor(record: Trace, value: number) {
     this.#record = record;
     this.#value = value;
   }
@@ -55,29 +70,43 @@ export class Flow {
    * set of parameters.
    */
   to(layer: Layer, ...others: Flow[]): Flow {
-    const { layers, wiring } = this.#record;
+    const { layers, wiring, inputs } = this.#record;
     if (others.some((other) => other.#record !== this.#record))
       throw new ArgumentError("Values of two different networks cannot meet in one layer.");
     if (!layers.includes(layer)) layers.push(layer);
     wiring.push([layers.indexOf(layer), this.#value, ...others.map((other) => other.#value)]);
-    return new Flow(this.#record, wiring.length);
+    return new Flow(this.#record, inputs + wiring.length - 1);
   }
 
   /** Which value of `record` this is; what no layer made of its input is a mistake. */
-  static numberIn(record: Record, flow: unknown): number {
-    if (flow instanceof Flow && flow.#record === record && flow.#value > 0) return flow.#value;
+  static numberIn(record: Trace, flow: unknown): number {
+    if (flow instanceof Flow && flow.#record === record && flow.#value >= record.inputs) return flow.#value;
     throw new ArgumentError(
-      "A network needs a layer: the function must return a value that it made from its argument, such as x.to(dense(1)).",
+      "A network needs a layer: the function must return a value that it made from its argument, such as x.to(dense(1)), or an object of such values.",
     );
   }
 }
 
-/** Runs a function of symbolic values and writes down the layers and the wiring. */
-export function traceFlow(build: (x: Flow) => Flow): { layers: readonly Layer[]; wiring: Wiring } {
-  const record: Record = { layers: [], wiring: [] };
-  const output = Flow.numberIn(record, build(new Flow(record, 0)));
-  // What comes after the output is not part of the network. Layers stand in the order of their first use.
-  const wiring = record.wiring.slice(0, output);
+/** What the function of the functional form gives back: the output, or several by name. */
+export type Outflow = Flow | Readonly<Record<string, Flow>>;
+
+/** Runs a function of so many symbolic values and writes down the layers and the wiring. */
+export function traceFlow(inputs: number, build: (flows: readonly Flow[]) => Outflow): Structure {
+  const record: Trace = { layers: [], wiring: [], inputs };
+  const built = build(Array.from({ length: inputs }, (_, i) => new Flow(record, i)));
+  const isNamed = typeof built === "object" && built !== null && !(built instanceof Flow);
+  const outputs = Object.entries(isNamed ? built : { y: built }).map(
+    ([name, flow]) => [name, Flow.numberIn(record, flow)] as const,
+  );
+  if (outputs.length === 0)
+    throw new ArgumentError("A network needs an output: the function gave an object without any.");
+  // What comes after the last output is not part of the network. Layers stand in the order of their first use.
+  const last = Math.max(...outputs.map(([, value]) => value));
+  const wiring = record.wiring.slice(0, last - inputs + 1);
   const used = Math.max(...wiring.map(([layer]) => layer)) + 1;
-  return { layers: record.layers.slice(0, used), wiring };
+  return {
+    layers: record.layers.slice(0, used),
+    wiring,
+    ...(isNamed && { outputs: Object.fromEntries(outputs) }),
+  };
 }

@@ -35,7 +35,7 @@ export function batchRows(
       const now = formOf(part);
       form ??= now;
       if (now !== form) throw new DataError(`${what}${now} came; ${form} was wanted, as in the first batch.`);
-      const { count } = part.x;
+      const { count } = part;
       const skipped = Math.min(count, Math.max(0, from - row));
       row += count;
       if (skipped === 0) yield part;

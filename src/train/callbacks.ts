@@ -10,7 +10,7 @@ import type { EpochReport, Scores } from "./scores.ts";
 
 /** A run, as its callbacks have it. */
 export interface TrainingRun {
-  readonly model: InferenceModel;
+  readonly model: InferenceModel<unknown>;
   /** Ends the run after this epoch. */
   stop(): void;
 }
@@ -61,7 +61,7 @@ export function callbacksOf(options: readonly CallbackOption[]): readonly Callba
 
 /** Options of `earlyStopping`. */
 export interface EarlyStoppingOptions {
-  /** The loss or a metric, of the validation data if there are any; `loss` unless said. */
+  /** The loss or a metric, such as `accuracy` or `label.accuracy`, of the validation data if there are any; `loss` unless said. */
   readonly monitor?: string;
   /** Whether less is better or more; follows from the name unless said. */
   readonly mode?: "min" | "max";
@@ -77,9 +77,11 @@ export interface EarlyStoppingOptions {
 const modeOf = (name: string): "min" | "max" => (/loss|error|mae|mse|entropy|divergence/i.test(name) ? "min" : "max");
 
 /** A score of an epoch: of the validation data if there are any. */
-export function monitored(epoch: EpochReport, name: string): number {
+export function monitored(epoch: EpochReport, monitor: string): number {
   const scores: Scores = epoch.validation ?? epoch;
   const names = scoreNames(epoch);
+  // As the history's columns are called: validation.label.accuracy.
+  const name = epoch.validation ? monitor.replace(/^validation\./, "") : monitor;
   if (names.includes(name)) return scores[name];
   throw unknownName("score", name, names, "; add it to metrics");
 }

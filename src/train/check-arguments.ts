@@ -87,7 +87,7 @@ export const isLayer = (x: unknown): x is Layer => isObject(x) && typeof x.kind 
 
 export function checkModel(options: unknown, layers: unknown): void {
   check(
-    isObject(options) && Array.isArray(options.input),
+    isObject(options) && (Array.isArray(options.input) || isObject(options.input)),
     "A model begins with the shape of one sample, as in { input: [784] }",
     options,
   );

@@ -5,7 +5,8 @@
 
 import { isObject } from "../checks.ts";
 import { ArgumentError, ChainruleError } from "../errors.ts";
-import { type Loss, lossOf } from "../nn/losses.ts";
+import { type Loss, type LossesOption, lossesOf } from "../nn/losses.ts";
+import type { Network } from "../nn/network.ts";
 import type { Callback, TrainingRun } from "./callbacks.ts";
 import type { Examples } from "./examples.ts";
 import { arraysOf } from "./examples.ts";
@@ -37,7 +38,7 @@ function fingerprint(examples: Examples): string {
     }
     return `${(a >>> 0).toString(16)}${(b >>> 0).toString(16)}`;
   });
-  const print = `${examples.x.count} rows ${parts.join(" ")}`;
+  const print = `${examples.count} rows ${parts.join(" ")}`;
   fingerprints.set(examples, print);
   return print;
 }
@@ -45,12 +46,24 @@ function fingerprint(examples: Examples): string {
 const describeLoss = ({ name, options = {} }: Loss): unknown =>
   name === undefined ? "a function" : Object.keys(options).length === 0 ? name : { name, ...options };
 
+const describeLosses = (names: readonly (string | undefined)[], option: LossesOption): unknown => {
+  const losses = lossesOf(names, option);
+  if (names[0] === undefined) return describeLoss(losses[0].loss);
+  return Object.fromEntries(losses.map(({ loss, weight }, i) => [names[i], { loss: describeLoss(loss), weight }]));
+};
+
 /** What must be the same for a run to go on: all that decides the next bits, besides the arrays. */
-const settingsOf = ({ loss, optimizer, batchSize, metrics, examples, held, augment, pieces }: TrainingRecord) => ({
-  loss: describeLoss(lossOf(loss)),
+const settingsOf = (
+  { outputs }: Network,
+  { loss, optimizer, batchSize, metrics, examples, held, augment, pieces }: TrainingRecord,
+) => ({
+  loss: describeLosses(
+    outputs.map(({ name }) => name),
+    loss,
+  ),
   optimizer: { name: optimizer.name, ...optimizer.config },
   batchSize,
-  metrics: [...metrics],
+  metrics: Array.isArray(metrics) ? [...metrics] : metrics,
   data: fingerprint(examples),
   ...(augment && { augment: "a function" }),
   ...(pieces && { batches: "from a function" }),
@@ -68,7 +81,7 @@ const stateArrays = (trainer: Trainer) =>
 const callbackPrefix = (name: string): string => `callback.${name}.`;
 
 export async function encodeTraining(
-  model: InferenceModel,
+  model: InferenceModel<unknown>,
   trainer: Trainer,
   record: TrainingRecord,
 ): Promise<Uint8Array> {
@@ -85,7 +98,9 @@ export async function encodeTraining(
   }
   return model.toBytesAsync({
     tensors,
-    details: { training: { settings: settingsOf(record), position: trainer.position, callbacks: memories } },
+    details: {
+      training: { settings: settingsOf(model.network, record), position: trainer.position, callbacks: memories },
+    },
   });
 }
 
@@ -124,7 +139,7 @@ export async function restoreTraining(
       `${path} is a model, but no checkpoint: there is nothing to resume. Load it and fit anew, or give the checkpoint.`,
     );
   }
-  const settings = settingsOf(record) as Record<string, unknown>;
+  const settings = settingsOf(model.network, record) as Record<string, unknown>;
   for (const key of new Set([...Object.keys(settings), ...Object.keys(training.settings)])) {
     const [then, now] = [training.settings, settings].map((all) => JSON.stringify(all[key]) ?? "nothing");
     if (then !== now) {

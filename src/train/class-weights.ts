@@ -1,7 +1,7 @@
 /** Weights of classes as weights of rows, which is all that training knows. */
 import { checkNumbers, FROM_0 } from "../checks.ts";
 import { ArgumentError } from "../errors.ts";
-import { hasLabels, type LossOption, lossOf } from "../nn/losses.ts";
+import { crossEntropy, hasLabels, type Loss } from "../nn/losses.ts";
 import type { Examples } from "./examples.ts";
 import { classesOf } from "./metrics.ts";
 
@@ -14,15 +14,20 @@ export type ClassWeights = "balanced" | Readonly<Record<string, number>> | reado
 /** Adds to `counts` how often each class occurs in these rows. */
 export function countClasses(
   examples: Examples,
-  loss: LossOption = "crossEntropy",
+  loss: Loss = crossEntropy(),
   counts = new Map<number, number>(),
 ): Map<number, number> {
-  const width = examples.y.values.length / examples.x.count;
-  if (examples.y.kind === "values" && hasLabels(lossOf(loss), width))
+  if (examples.y.length > 1)
     throw new ArgumentError(
-      `classWeights is for one class per row; with ${lossOf(loss).name} each of the ${width} outputs is a label of its own, and a row has several. Weigh rows instead: { x, y, weights }.`,
+      `classWeights is for networks with one output; this one has ${examples.y.length}. Weigh rows instead: { x, y, weights }.`,
     );
-  for (const label of classesOf(examples.y, examples.x.count)) counts.set(label, (counts.get(label) ?? 0) + 1);
+  const [targets] = examples.y;
+  const width = targets.values.length / examples.count;
+  if (targets.kind === "values" && hasLabels(loss, width))
+    throw new ArgumentError(
+      `classWeights is for one class per row; with ${loss.name} each of the ${width} outputs is a label of its own, and a row has several. Weigh rows instead: { x, y, weights }.`,
+    );
+  for (const label of classesOf(targets, examples.count)) counts.set(label, (counts.get(label) ?? 0) + 1);
   return counts;
 }
 
@@ -57,7 +62,7 @@ export function classWeigher(
   return (some) => ({
     ...some,
     weights: Float32Array.from(
-      classesOf(some.y, some.x.count),
+      classesOf(some.y[0], some.count),
       (label, i) => (some.weights?.[i] ?? 1) * (weights.get(label) ?? 1),
     ),
   });

@@ -1,18 +1,18 @@
 /** The learning-rate finder: a short run with a rate that grows, to see where the loss falls and where it explodes. */
 import { check, checkNumbers, checkOptionNames, whole } from "../checks.ts";
 import { DivergenceError } from "../errors.ts";
-import type { LossOption } from "../nn/losses.ts";
+import type { LossesOption } from "../nn/losses.ts";
+import type { Network } from "../nn/network.ts";
 import { adam, type LearningRate, type Optimizer } from "../optim/index.ts";
 import { RandomStream } from "../random.ts";
-import type { Examples } from "./examples.ts";
-import { takeExamples } from "./examples.ts";
-import type { Model } from "./model.ts";
+import { dataOf, type Examples, takeExamples } from "./examples.ts";
+import type { InferenceModel } from "./inference-model.ts";
 import type { Data } from "./to-arrays.ts";
 import { trainStep } from "./train-step.ts";
 
 /** Options of `findLearningRate`. */
 export interface FindLearningRateOptions {
-  readonly loss: LossOption;
+  readonly loss: LossesOption;
   /** The optimiser, of its learning rate; Adam unless said. */
   readonly optimizer?: (learningRate: LearningRate) => Optimizer;
   /** The first rate and the last; 1e-6 and 1 unless said. */
@@ -45,7 +45,7 @@ const SETTLED = 20;
  * const { suggestion } = await findLearningRate(model, data, { loss: "crossEntropy" });
  */
 export async function findLearningRate(
-  model: Model,
+  model: InferenceModel<unknown>,
   data: Data,
   options: FindLearningRateOptions,
 ): Promise<LearningRateSearch> {
@@ -56,7 +56,7 @@ export async function findLearningRate(
   checkNumbers("findLearningRate: ", { steps }, whole(3));
   checkNumbers("findLearningRate: ", { batchSize }, whole(1));
   const rate = (step: number): number => from * (to / from) ** (step / (steps - 1));
-  const batch = batches(model.examples(data, loss), batchSize, model.network.seed);
+  const batch = batches(model.network, model.examples(data, loss), batchSize);
   const { parameters } = model.network;
   const before = await Promise.all(parameters.map(({ name }) => model.weightAsync(name)));
   const train = trainStep(model, { loss, optimizer: optimizer(rate) });
@@ -100,15 +100,15 @@ function steepest(points: LearningRateSearch["points"]): number {
 }
 
 /** Batches in random order, again and again. */
-function batches(examples: Examples, batchSize: number, seed: number): () => Data {
-  const stream = new RandomStream(seed, "learning rate finder");
-  const { count } = examples.x;
+function batches(network: Network, examples: Examples, batchSize: number): () => Data {
+  const stream = new RandomStream(network.seed, "learning rate finder");
+  const { count } = examples;
   const size = Math.min(batchSize, count);
   let order: Uint32Array = new Uint32Array();
   return () => {
     if (order.length < size) order = stream.permutation(count);
-    const { x, y, weights } = takeExamples(examples, order.subarray(0, size));
+    const rows = order.subarray(0, size);
     order = order.subarray(size);
-    return { x: x.values, y: y.values, weights };
+    return dataOf(network, takeExamples(examples, rows));
   };
 }

@@ -1,7 +1,7 @@
 /** One training run as users see it: an awaitable that gives the history, an iterable that gives the epochs. */
 import { checkNumbers, whole } from "../checks.ts";
 import { ArgumentError } from "../errors.ts";
-import { type LossOption, lossOf } from "../nn/losses.ts";
+import { type Loss, type LossesOption, lossesOf } from "../nn/losses.ts";
 import { adam, type Optimizer } from "../optim/index.ts";
 import { type BatchSource, batchRows, noBatches } from "./batch-source.ts";
 import { type CallbackOption, callbacksOf, type TrainingRun } from "./callbacks.ts";
@@ -13,6 +13,7 @@ import { type Examples, splitForValidation } from "./examples.ts";
 import { checkExamples, checkMeasured, healthCheck, type Warning, warnOnce } from "./health.ts";
 import type { InferenceModel } from "./inference-model.ts";
 import { files } from "./node-files.ts";
+import type { MetricsOption } from "./objective.ts";
 import { mapRows, openPieces } from "./pieces.ts";
 import type { EpochReport, Scores } from "./scores.ts";
 import type { Data } from "./to-arrays.ts";
@@ -34,7 +35,7 @@ export interface Progress {
 
 /** A run in the middle of its work: its model, what it trains on, and where it stands. */
 export interface RunningFit {
-  readonly model: InferenceModel;
+  readonly model: InferenceModel<unknown>;
   readonly record: TrainingRecord;
   readonly trainer: Trainer;
 }
@@ -47,8 +48,11 @@ export interface FitObserver {
 
 /** Options of `model.fit`. */
 export interface FitOptions {
-  /** A loss's name, such as `crossEntropy`, one with options such as `huber({ delta: 0.5 })`, or a function of your own. */
-  readonly loss: LossOption;
+  /**
+   * A loss's name, such as `crossEntropy`, one with options such as `huber({ delta: 0.5 })`, or a function of your own; of a
+   * network whose outputs have names, one for each: `{ label: "crossEntropy", age: { loss: "meanSquaredError", weight: 0.1 } }`.
+   */
+  readonly loss: LossesOption;
   /**
    * How much the rows of each class count in the loss, by class number, or by class name if the data have names; 1 for
    * those left out. `"balanced"` gives every class the same share: rows / (classes · rows of the class).
@@ -66,8 +70,8 @@ export interface FitOptions {
   readonly validation?: Data | number;
   /** Varies the rows of the training data anew in each epoch; `augmentImage` of chainrule/data does it for images. */
   readonly augment?: Augment;
-  /** Names such as `accuracy`. */
-  readonly metrics?: readonly string[];
+  /** Names such as `accuracy`; of a network whose outputs have names, by these: `{ label: ["accuracy"] }`. */
+  readonly metrics?: MetricsOption;
   /** Stops the run after the current series of steps; the model keeps what it has learnt, and the run rejects. */
   readonly signal?: AbortSignal;
   /** What is told of each epoch and may end the run, such as `earlyStopping()`; or functions of the epoch. */
@@ -107,16 +111,36 @@ export interface FitOptions {
 const LOOK_EVERY = 1000;
 
 /** The models of the runs under way. */
-const training = new WeakSet<InferenceModel>();
+const training = new WeakSet<InferenceModel<unknown>>();
+
+/** Keeps in the model what it was trained with, where that has a name. */
+function rememberLoss({ details, network }: InferenceModel<unknown>, losses: ReturnType<typeof lossesOf>): void {
+  const names = network.outputs.map(({ name }) => name);
+  const written = ({ options = {} }: Loss) => (Object.keys(options).length > 0 ? options : undefined);
+  if (losses.some(({ loss }) => loss.name === undefined)) return;
+  delete details.lossOptions;
+  const [{ loss }] = losses;
+  if (names[0] === undefined) {
+    details.loss = loss.name;
+    if (written(loss)) details.lossOptions = written(loss);
+  } else {
+    details.loss = Object.fromEntries(
+      losses.map(({ loss, weight }, i) => [
+        names[i],
+        { loss: loss.name, ...(written(loss) && { options: written(loss) }), ...(weight !== 1 && { weight }) },
+      ]),
+    );
+  }
+}
 
 /** A training run, from `model.fit`: awaited, it gives the history; iterated, its epochs as they come. Once only. */
 export class Fit extends Epochs {
-  readonly #model: InferenceModel;
+  readonly #model: InferenceModel<unknown>;
   readonly #data: Data | BatchSource;
   readonly #options: FitOptions;
   #started = false;
 
-  constructor(model: InferenceModel, data: Data | BatchSource, options: FitOptions) {
+  constructor(model: InferenceModel<unknown>, data: Data | BatchSource, options: FitOptions) {
     super();
     this.#model = model;
     this.#data = data;
@@ -139,8 +163,11 @@ export class Fit extends Epochs {
   }
 
   /** Gives rows the weights of their classes, which are counted in the rows of an epoch. */
-  async #weigher(rows: Iterable<Examples> | AsyncIterable<Examples>): Promise<(some: Examples) => Examples> {
-    const { loss, classWeights, signal } = this.#options;
+  async #weigher(
+    rows: Iterable<Examples> | AsyncIterable<Examples>,
+    loss: Loss,
+  ): Promise<(some: Examples) => Examples> {
+    const { classWeights, signal } = this.#options;
     if (classWeights === undefined) return (some) => some;
     const counts = new Map<number, number>();
     for await (const part of rows) {
@@ -163,11 +190,15 @@ export class Fit extends Epochs {
       all && typeof validation === "number"
         ? splitForValidation(all, validation, model.network.seed)
         : [all, typeof validation === "object" ? prepare(validation, "validation ") : undefined];
-    const weigh = await this.#weigher(kept ? [kept] : source!(0, 0));
+    const losses = lossesOf(
+      model.network.outputs.map(({ name }) => name),
+      loss,
+    );
+    const weigh = await this.#weigher(kept ? [kept] : source!(0, 0), losses[0].loss);
     const pieces = source && (await openPieces(mapRows(source, weigh), options.batchSize, noBatches(0), signal));
     const examples = pieces ? pieces.sample : weigh(kept!);
     const { batchSize: asked = 32 } = options;
-    const batchSize = pieces ? pieces.batchSize : asked === "all" ? examples.x.count : asked;
+    const batchSize = pieces ? pieces.batchSize : asked === "all" ? examples.count : asked;
     const callbacks = callbacksOf(options.callbacks ?? []);
     const record: TrainingRecord = {
       loss,
@@ -183,12 +214,7 @@ export class Fit extends Epochs {
     const trainer = makeTrainer(model, examples, record);
     let check: ReturnType<typeof healthCheck> | undefined;
     const evaluator = held && makeEvaluator(model, held, loss, metrics);
-    const { name: lossName, options: lossOptions = {} } = lossOf(loss);
-    if (lossName !== undefined) {
-      model.details.loss = lossName;
-      delete model.details.lossOptions;
-      if (Object.keys(lossOptions).length > 0) model.details.lossOptions = lossOptions;
-    }
+    rememberLoss(model, losses);
     try {
       let stopped = false;
       const run: TrainingRun = {
@@ -213,7 +239,7 @@ export class Fit extends Epochs {
         savedAt = performance.now();
       };
       warn?.(checkExamples(model.network, examples));
-      if (!held) warn?.(checkMeasured(metrics));
+      if (!held) warn?.(checkMeasured(model.network, metrics));
       let lookedAt = performance.now();
       while (trainer.position.epoch < epochs && !stopped) {
         const start = performance.now();

@@ -69,7 +69,7 @@ export function sampleToken(
  * for await (const token of generate(model, letters.encode("to "), { length: 5, seed: 1 })) console.log(letters.decode([token]));
  */
 export async function* generate(
-  model: InferenceModel,
+  model: InferenceModel<unknown>,
   prompt: ArrayLike<number>,
   options: GenerateOptions = {},
 ): AsyncGenerator<number, void, undefined> {
@@ -117,7 +117,7 @@ export async function* generate(
 }
 
 /** The network for one place at a time, with its memory in the engine. */
-function openDecoder(model: InferenceModel, window: number) {
+function openDecoder(model: InferenceModel<unknown>, window: number) {
   const { network, session } = model;
   const token = input("token", [1, 1]);
   const position = input("position", []);

@@ -6,12 +6,12 @@ import { reference } from "../backends/reference/reference.ts";
 import type { Node } from "../graph/node.ts";
 import type { AnyArray } from "../graph/op.ts";
 import { type Shape, showShape, sizeOf, stridesOf } from "../graph/shape.ts";
-import type { LossOption } from "../nn/losses.ts";
+import type { LossesOption } from "../nn/losses.ts";
 import { makePlan } from "../plan/plan.ts";
 import { RandomStream } from "../random.ts";
 import { breathe } from "./breathe.ts";
 import { arraysOf } from "./examples.ts";
-import type { Model } from "./model.ts";
+import type { InferenceModel } from "./inference-model.ts";
 import type { Data } from "./to-arrays.ts";
 import { givenStep } from "./training-graph.ts";
 
@@ -57,7 +57,7 @@ export interface GradientReport {
 /** Options of `gradcheck`. */
 export interface GradcheckOptions {
   /** The one the model was trained with unless said. */
-  readonly loss?: LossOption;
+  readonly loss?: LossesOption;
   /** How many elements of each parameter, drawn at random; all of those that have fewer. 20 unless said. */
   readonly elements?: number;
   /** 1e-6 unless said. */
@@ -127,7 +127,7 @@ const indexOf = (place: number, shape: Shape): number[] =>
  * if (!report.passed) console.log(`${report}`);
  */
 export async function gradcheck(
-  model: Model,
+  model: InferenceModel<unknown>,
   batch: Data,
   { loss = model.trainedLoss(), elements = 20, tolerance = 1e-6 }: GradcheckOptions = {},
 ): Promise<GradientReport> {

@@ -9,8 +9,8 @@ import type { AnyArray } from "../graph/op.ts";
 import { type Shape, sizeOf } from "../graph/shape.ts";
 import { activationRange } from "../nn/activations.ts";
 import { layerKind } from "../nn/layer.ts";
-import { type LossOption, lossAfter, lossOf, takesLogits } from "../nn/losses.ts";
-import { activationOf, type NamedLayer, type Network } from "../nn/network.ts";
+import { type Loss, type LossesOption, lossAfter, lossesOf, takesLogits } from "../nn/losses.ts";
+import { activationOf, arrayName, type NamedLayer, type Network, withInner } from "../nn/network.ts";
 import { abs, add, greater, less, max, mean, mul, sqrt } from "../ops/index.ts";
 import { makePlan } from "../plan/plan.ts";
 import { inWords, type Message, message, option } from "../wording.ts";
@@ -18,7 +18,8 @@ import type { Examples } from "./examples.ts";
 import { arraysOf, takeExamples } from "./examples.ts";
 import type { InferenceModel } from "./inference-model.ts";
 import { metricNamed } from "./metrics.ts";
-import type { Data } from "./to-arrays.ts";
+import { type MetricsOption, metricsOf } from "./objective.ts";
+import type { Data, RowValues, Targets } from "./to-arrays.ts";
 import { forwardBatch, givenStep } from "./training-graph.ts";
 
 /** What a warning is about. */
@@ -76,10 +77,29 @@ const warning = (kind: WarningKind, where: string, said: Message): Warning => ({
 });
 
 /** What can be seen in the data alone. */
-export function checkExamples(network: Network, { x: { values, count }, y }: Examples): Warning[] {
-  const scaled = network.layers[0] && layerKind(network.layers[0].kind).scales;
-  const width = sizeOf(network.inputShape);
-  const isTable = network.inputShape.length === 1;
+export function checkExamples(network: Network, { x, y, count }: Examples): Warning[] {
+  return [
+    ...network.inputs.flatMap((port, i) => {
+      const scaled = network.takersOf(i).every(({ kind }) => layerKind(kind).scales);
+      return checkInput(arrayName("x", port), port.shape, x[i], count, scaled);
+    }),
+    ...network.outputs.flatMap((port, i) => {
+      const scaled = layerKind(network.giverOf(i).kind).scales;
+      return checkTargets(arrayName("y", port), y[i], scaled);
+    }),
+  ];
+}
+
+/** @param scaled whether every layer that takes it brings it into range */
+function checkInput(
+  what: string,
+  shape: Shape,
+  values: RowValues,
+  count: number,
+  scaled: boolean | undefined,
+): Warning[] {
+  const width = sizeOf(shape);
+  const isTable = shape.length === 1;
   // Row by row, as they lie in memory, since going down the columns misses every cache.
   const [low, high] = [values.slice(0, width), values.slice(0, width)];
   for (let row = 0; row < values.length; row += width) {
@@ -97,29 +117,33 @@ export function checkExamples(network: Network, { x: { values, count }, y }: Exa
     if (size > largest) [largest, column] = [size, c + 1];
   }
   const warnings: Warning[] = [];
+  const place = (columns: string): string => (what === "x" ? columns : `${what}, ${columns}`);
   // Pixels at the border of an image are often constant, and rightly so.
   if (constant.length > 0 && isTable && constant.length < width / 2) {
     const where = `column ${listed(constant)}`;
-    const message = `x has the same value in all ${count} rows of ${where}. Leave it out, or check how it was read.`;
-    warnings.push(warning("constantFeature", where, message));
+    const message = `${what} has the same value in all ${count} rows of ${where}. Leave it out, or check how it was read.`;
+    warnings.push(warning("constantFeature", place(where), message));
   }
   if (largest > LARGE_INPUT && !scaled) {
-    const where = isTable ? `column ${column}` : "x";
-    const message = `x reaches ${rounded(largest, 4)}${isTable ? ` (${where})` : ""}; networks learn well from about −1 to 1. Put normalize(statistics) or rescale(1/${rounded(largest, 3)}) first.`;
+    const where = isTable ? place(`column ${column}`) : what;
+    const message = `${what} reaches ${rounded(largest, 4)}${isTable ? ` (column ${column})` : ""}; networks learn well from about −1 to 1. Put normalize(statistics) or rescale(1/${rounded(largest, 3)}) first.`;
     warnings.push(warning("unscaledInput", where, message));
-  }
-  const last = network.layers.at(-1);
-  const size = y.kind === "values" ? y.values.reduce((most, value) => Math.max(most, Math.abs(value)), 0) : 0;
-  if (size > LARGE_TARGET && !(last && layerKind(last.kind).scales)) {
-    const message = `y reaches ${rounded(size, 4)}; a network that begins near 0 takes long to come there, and its gradients are as large. Train on (y − mean) / deviation, and turn predictions back.`;
-    warnings.push(warning("unscaledTarget", "y", message));
   }
   return warnings;
 }
 
+function checkTargets(what: string, { kind, values }: Targets, scaled: boolean | undefined): Warning[] {
+  const size = kind === "values" ? values.reduce((most, value) => Math.max(most, Math.abs(value)), 0) : 0;
+  if (!(size > LARGE_TARGET) || scaled) return [];
+  const message = `${what} reaches ${rounded(size, 4)}; a network that begins near 0 takes long to come there, and its gradients are as large. Train on (y − mean) / deviation, and turn predictions back.`;
+  return [warning("unscaledTarget", what, message)];
+}
+
 /** Which metrics will not be seen, as they need the predictions of a whole data set, and there is none to measure. */
-export function checkMeasured(metrics: readonly string[]): Warning[] {
-  const unseen = metrics.filter((name) => "whole" in metricNamed(name));
+export function checkMeasured(network: Network, metrics: MetricsOption): Warning[] {
+  const unseen = metricsOf(network, metrics)
+    .flat()
+    .filter((name) => "whole" in metricNamed(name));
   if (unseen.length === 0) return [];
   const said = message`${listed(unseen)} needs all predictions at once and is measured on validation data: give ${option("validation", 0.2)} to see it.`;
   return [warning("unmeasuredMetric", listed(unseen), said)];
@@ -133,18 +157,22 @@ interface Probe {
 
 /** Looks at a model with a batch of its data, as often as asked. */
 export function healthCheck(
-  { network, session }: Pick<InferenceModel, "network" | "session">,
+  { network, session }: Pick<InferenceModel<unknown>, "network" | "session">,
   examples: Examples,
-  loss: LossOption,
+  loss: LossesOption,
 ) {
-  const { count } = examples.x;
+  const { count } = examples;
+  const losses = lossesOf(
+    network.outputs.map(({ name }) => name),
+    loss,
+  );
   const rows = Math.min(Math.max(LEAST_ROWS, forwardBatch(network)), count);
   const some = takeExamples(
     examples,
     Array.from({ length: rows }, (_, i) => Math.floor((i * count) / rows)),
   );
   const graph = givenStep(network, loss, some);
-  const probes = network.allLayers.flatMap((layer) => activationProbes(layer, graph.named, graph.output));
+  const probes = network.allLayers.flatMap((layer) => activationProbes(layer, graph.named, graph.outputs));
   const sizes = graph.gradients.map((gradient) => sqrt(mean(mul(gradient, gradient))));
   const parameters = network.parameters.filter(({ trainable }) => trainable);
   const executable = session.compile(
@@ -165,8 +193,8 @@ export function healthCheck(
       return [
         ...probes.map(({ judge }, i) => judge(rest[i])),
         judgeGradients(gradients),
-        doubleActivation(network, loss),
-        trained ? notLearning(examples, loss, now) : undefined,
+        ...losses.map(({ loss }, i) => doubleActivation(network, i, loss)),
+        trained ? notLearning(examples, losses, now) : undefined,
       ].filter((warning) => warning !== undefined);
     },
     free: () => executable.free(),
@@ -174,10 +202,10 @@ export function healthCheck(
 }
 
 /** What to look at in a layer that has an activation; not in the last one, whose values are answers. */
-function activationProbes(layer: NamedLayer, named: ReadonlyMap<string, Node>, output: Node): Probe[] {
+function activationProbes(layer: NamedLayer, named: ReadonlyMap<string, Node>, outputs: readonly Node[]): Probe[] {
   const { name } = layer;
   const a = named.get(`${name}.a`);
-  if (!a || a === output) return [];
+  if (!a || outputs.includes(a)) return [];
   const largest: Probe = {
     node: max(abs(a), [...a.shape.keys()].slice(0, -1)), // [units]
     judge(values) {
@@ -220,17 +248,18 @@ function judgeGradients(gradients: readonly { name: string; shape: Shape; size: 
 }
 
 /** A loss on logits after an activation that makes probabilities, another than its own. */
-function doubleActivation(network: Network, loss: LossOption): Warning | undefined {
-  const activation = network.outputOp;
+function doubleActivation(network: Network, output: number, loss: Loss): Warning | undefined {
+  const { op: activation } = network.outputs[output];
   const makesProbabilities = activation === "softmax" || activationRange(activation)?.[0] === 0;
   if (!makesProbabilities || !takesLogits(lossAfter(activation, loss))) return undefined;
-  const { name } = network.allLayers.at(-1)!;
-  const said = message`${name} ends in ${activation}, but ${lossOf(loss).name ?? "this loss"} takes the sums before it (logits) and does that itself. Leave the last activation out; ${option("classify")} gives probabilities all the same.`;
+  const last = network.giverOf(output);
+  const { name } = last.layers.length > 0 ? withInner(last.layers).at(-1)! : last;
+  const said = message`${name} ends in ${activation}, but ${loss.name ?? "this loss"} takes the sums before it (logits) and does that itself. Leave the last activation out; ${option("classify")} gives probabilities all the same.`;
   return warning("doubleActivation", name, said);
 }
 
 /** The loss of the best answer that is the same for every row, where that is known. */
-function constantLoss({ x: { count }, y: { kind, values } }: Examples, loss: LossOption): number | undefined {
+function constantLoss({ kind, values }: Targets, count: number, { name }: Loss): number | undefined {
   const width = values.length / count;
   // Class numbers stand for one-hot rows, one for each place that counts.
   const rows = kind === "classes" ? values.reduce((sum, c) => sum + Number(c >= 0), 0) : count;
@@ -252,12 +281,21 @@ function constantLoss({ x: { count }, y: { kind, values } }: Examples, loss: Los
     ["binaryCrossEntropy", bits],
     ["binaryCrossEntropyOnProbabilities", bits],
     ["crossEntropy", total(entropy)],
-  ]).get(lossOf(loss).name);
+  ]).get(name);
 }
 
-function notLearning(examples: Examples, loss: LossOption, now: number): Warning | undefined {
-  const best = examples.weights ? undefined : constantLoss(examples, loss);
-  if (best === undefined || best < 1e-6 || now < 0.95 * best) return undefined;
+function notLearning(
+  { weights, y, count }: Examples,
+  losses: ReturnType<typeof lossesOf>,
+  now: number,
+): Warning | undefined {
+  if (weights) return undefined;
+  // NaN where it is not known of one.
+  const best = losses.reduce(
+    (sum, { loss, weight }, i) => sum + weight * (constantLoss(y[i], count, loss) ?? Number.NaN),
+    0,
+  );
+  if (!(best >= 1e-6) || now < 0.95 * best) return undefined;
   const said = message`The loss is ${rounded(now, 4)}; always giving the same answer would reach ${rounded(best, 4)}. Check that inputs and targets belong together, try another learning rate (${option("findLearningRate")}) or a larger network.`;
   return warning("notLearning", "loss", said);
 }
@@ -281,9 +319,9 @@ export function warnOnce(tell: (warning: Warning) => void): (warnings: readonly 
  * for (const { message } of await health(model, data, { loss: "crossEntropy" })) console.warn(message);
  */
 export async function health(
-  model: InferenceModel,
+  model: InferenceModel<unknown>,
   data: Data,
-  { loss = model.trainedLoss() }: { readonly loss?: LossOption } = {},
+  { loss = model.trainedLoss() }: { readonly loss?: LossesOption } = {},
 ): Promise<Warning[]> {
   const examples = model.examples(data, loss);
   const check = healthCheck(model, examples, loss);

@@ -3,16 +3,15 @@
 import type { Backend, Executable, Session } from "../backends/backend.ts";
 import { atOnce } from "../backends/checks.ts";
 import { wasm } from "../backends/wasm/session.ts";
-import { checkOptionNames, unknownName } from "../checks.ts";
+import { check, checkOptionNames, isObject, unknownName } from "../checks.ts";
 import { ArgumentError } from "../errors.ts";
 import { input } from "../graph/leaf.ts";
 import type { Node } from "../graph/node.ts";
 import type { AnyArray, Tensor } from "../graph/op.ts";
 import { type Shape, sizeOf } from "../graph/shape.ts";
-import type { Layer } from "../nn/layer.ts";
-import { hasLabels, type Loss, type LossOption, lossNamed, lossOf, takesLogits } from "../nn/losses.ts";
-import { Network, type Parameter } from "../nn/network.ts";
-import type { Wiring } from "../nn/wiring.ts";
+import { hasLabels, type LossesOption, lossesOf, lossNamed, takesLogits } from "../nn/losses.ts";
+import { arrayName, type InputShapes, Network, type Parameter } from "../nn/network.ts";
+import type { Structure } from "../nn/wiring.ts";
 import { makePlan } from "../plan/plan.ts";
 import { RandomStream } from "../random.ts";
 import { checkData, checkModel, checkPath } from "./check-arguments.ts";
@@ -21,14 +20,20 @@ import { cached } from "./memoize.ts";
 import { largest, softmaxOf } from "./metrics.ts";
 import { encodeModelFile, type ModelFile, tensorOf } from "./model-file.ts";
 import { files } from "./node-files.ts";
+import type { MetricsOption } from "./objective.ts";
 import type { Scores } from "./scores.ts";
 import { summaryTable } from "./summary.ts";
 import {
+  type Arrays,
+  arraysFor,
+  byPort,
   checkFinite,
+  commonCount,
   type Data,
   type Inputs,
+  inputsIn,
   type Numbers,
-  type Rows,
+  type RowValues,
   toArray,
   toRows,
   toTargets,
@@ -36,12 +41,12 @@ import {
   toWeights,
 } from "./to-arrays.ts";
 import { makeEvaluator } from "./trainer.ts";
-import { forwardBatch, predictionPlan } from "./training-graph.ts";
+import { forwardBatch, predictionPlan, rowLeaves } from "./training-graph.ts";
 
 /** Options of `sequential` and `functional`. */
 export interface ModelOptions {
-  /** The shape of one sample, without the batch: [784], [28, 28, 1]. */
-  readonly input: Shape;
+  /** The shape of one sample, without the batch: [784], [28, 28, 1]; of several inputs, each by its name. */
+  readonly input: InputShapes;
   /** Decides initial weights, shuffling and dropout; 0 unless said. */
   readonly seed?: number;
   /** What computes; the WebAssembly engine unless said. */
@@ -64,13 +69,20 @@ export interface Classified {
 /** Options of `model.evaluate`. */
 export interface EvaluateOptions {
   /** The one the model was trained with unless said. */
-  readonly loss?: LossOption;
-  readonly metrics?: readonly string[];
+  readonly loss?: LossesOption;
+  /** Names such as `accuracy`; of a network whose outputs have names, lists of them by these. */
+  readonly metrics?: MetricsOption;
   readonly signal?: AbortSignal;
 }
 
-/** A network with its values in an engine: all that a model can do but train. */
-export class InferenceModel {
+/** What a model gives where its outputs have names: an array for each. */
+export type Predicted = Readonly<Record<string, Float32Array>>;
+
+/**
+ * A network with its values in an engine: all that a model can do but train. Y is what `predict` gives: one array, or an object
+ * of arrays by the outputs' names.
+ */
+export class InferenceModel<Y = Float32Array> {
   readonly network: Network;
   /** What computes; a second model for the same bits is opened on it. */
   readonly backend: Backend;
@@ -85,14 +97,13 @@ export class InferenceModel {
   /** @param initial a parameter's first values; drawn by its initialiser unless given */
   constructor(
     options: ModelOptions,
-    layers: readonly Layer[],
-    wiring?: Wiring,
+    { layers, ...connections }: Structure,
     initial: (parameter: Parameter) => AnyArray | readonly number[] = ({ name, node, init }) =>
       init(node.shape, new RandomStream(this.network.seed, name)),
   ) {
     checkModel(options, layers);
     const { input, seed = 0, backend = wasm() } = options;
-    this.network = new Network(input, seed, layers, wiring);
+    this.network = new Network(input, seed, layers, connections);
     this.backend = backend;
     this.session = backend.open();
     for (const parameter of this.network.parameters) this.session.write(parameter.node, initial(parameter));
@@ -150,22 +161,30 @@ export class InferenceModel {
     throw unknownName("parameter", name, names);
   }
 
-  /** Users' rows, checked. */
-  #rows(rows: Inputs, read = toRows, what = "x"): Rows {
-    const given = typeof rows === "object" && rows !== null && "x" in rows ? rows.x : rows;
-    const x = read(given as Numbers, this.inputShape, what);
-    this.network.check(x.values, what);
-    return x;
+  /** Users' rows of each input, checked. */
+  #rows(given: Arrays, read = toRows, what = "x"): { x: RowValues[]; count: number } {
+    const { inputs } = this.network;
+    const rows = arraysFor(inputs, given, what, "input").map((array, i) => {
+      const name = arrayName(what, inputs[i]);
+      const one = read(array, inputs[i].shape, name);
+      this.network.check(i, one.values, name);
+      return one;
+    });
+    return { x: rows.map(({ values }) => values), count: commonCount(rows, inputs, what) };
   }
 
   /** Users' arrays, checked and made ready for a loss. */
-  examples({ x, y, weights }: Data, loss: LossOption, what = ""): Examples {
-    const rows = this.#rows(x, toRows, `${what}x`);
-    return {
-      x: rows,
-      y: toTargets(y as Numbers, lossOf(loss), this.network.outputShape, rows.count, `${what}y`),
-      ...(weights && { weights: toWeights(weights, rows.count, `${what}weights`) }),
-    };
+  examples(data: Data, loss: LossesOption, what = ""): Examples {
+    const { outputs } = this.network;
+    const { x, count } = this.#rows(data.x, toRows, `${what}x`);
+    const losses = lossesOf(
+      outputs.map(({ name }) => name),
+      loss,
+    );
+    const y = arraysFor(outputs, data.y, `${what}y`, "output").map((array, i) =>
+      toTargets(array, losses[i].loss, outputs[i].shape, count, arrayName(`${what}y`, outputs[i])),
+    );
+    return { count, x, y, ...(data.weights && { weights: toWeights(data.weights, count, `${what}weights`) }) };
   }
 
   /** The loss, and each metric under its name, over a data set. */
@@ -181,38 +200,49 @@ export class InferenceModel {
     }
   }
 
-  /** The loss it was trained with. */
-  trainedLoss(): Loss {
+  /** The loss it was trained with; of outputs with names, that of each. */
+  trainedLoss(): LossesOption {
     const { loss, lossOptions } = this.details;
     if (typeof loss === "string") return lossNamed(loss, lossOptions as Record<string, unknown> | undefined);
+    if (isObject(loss)) {
+      const each = Object.entries(loss as Record<string, { loss: string; options?: object; weight?: number }>);
+      return Object.fromEntries(
+        each.map(([name, { loss, options, weight = 1 }]) => [name, { loss: lossNamed(loss, { ...options }), weight }]),
+      );
+    }
     throw new ArgumentError(
       'A loss must be named, since this model has not been trained yet: { loss: "crossEntropy" }.',
     );
   }
 
   /**
-   * What the network gives for each row: [N, …input shape] → N · output values, flat. For a classifier trained on logits
-   * these are logits; `classify` gives probabilities. A data set may stand for its rows.
+   * What the network gives for each row: [N, …input shape] → N · output values, flat; where outputs have names, an object
+   * of such arrays. For a classifier trained on logits these are logits; `classify` gives probabilities. A data set may
+   * stand for its rows.
    */
-  async predict(x: Inputs): Promise<Float32Array> {
-    const { values, count } = this.#rows(x, toUncheckedRows);
-    const [rowSize, width] = [sizeOf(this.inputShape), sizeOf(this.network.outputShape)];
-    const most = forwardBatch(this.network);
-    const dtype = values instanceof Uint8Array ? "byte" : "float";
-    const result = new Float32Array(count * width);
+  async predict(given: Inputs): Promise<Y> {
+    const { x, count } = this.#rows(inputsIn(given, this.network.inputs), toUncheckedRows);
+    const { network } = this;
+    const { inputs, outputs } = network;
+    const most = forwardBatch(network);
+    const types = x.map((values) => (values instanceof Uint8Array ? "byte" : "float")).join(" ");
+    const results = outputs.map(({ shape }) => new Float32Array(count * sizeOf(shape)));
     for (let row = 0; row < count; ) {
       // What is left goes in smaller powers of two.
       const size = Math.min(most, 2 ** Math.floor(Math.log2(count - row)));
-      const batch = values.subarray(row * rowSize, (row + size) * rowSize);
-      const predictor = cached(this.#predictors, `${dtype} ${size}`, () =>
-        this.session.compile(predictionPlan(this.network, size, dtype)),
+      const batch = x.map((values) =>
+        values.subarray((values.length / count) * row, (values.length / count) * (row + size)),
       );
-      const [output, broken] = (await predictor.run([batch])).outputs;
-      if (broken?.some((zero) => zero !== 0)) checkFinite(values, rowSize, "x");
-      result.set(output, row * width);
+      const predictor = cached(this.#predictors, `${types} ${size}`, () =>
+        this.session.compile(predictionPlan(network, size, x)),
+      );
+      const run = (await predictor.run(batch)).outputs;
+      if (run.slice(outputs.length).some((broken) => broken.some((zero) => zero !== 0)))
+        for (const [i, values] of x.entries()) checkFinite(values, sizeOf(inputs[i].shape), arrayName("x", inputs[i]));
+      for (const [i, result] of results.entries()) result.set(run[i], (result.length / count) * row);
       row += size;
     }
-    return result;
+    return byPort(outputs, results) as Y;
   }
 
   /**
@@ -223,19 +253,18 @@ export class InferenceModel {
    * const { "dense_1.a": hidden } = await model.intermediates(x);
    * console.log(hidden.shape); // [4, 3]
    */
-  async intermediates(x: Inputs): Promise<Record<string, Tensor>> {
-    const { values, count } = this.#rows(x);
-    const dtype = values instanceof Uint8Array ? "byte" : "float";
-    const key = `${dtype} ${count}`;
+  async intermediates(given: Inputs): Promise<Record<string, Tensor>> {
+    const { x, count } = this.#rows(inputsIn(given, this.network.inputs));
+    const key = `${x.map((values) => values.constructor.name).join(" ")} ${count}`;
     // A page asks for the same rows again and again; whoever asks for many different numbers of them shall not fill memory.
     if (!this.#inspectors.has(key) && this.#inspectors.size >= MOST_INSPECTORS) this.#freeInspectors();
     const { named, program } = cached(this.#inspectors, key, () => {
-      const node = input("x", [count, ...this.inputShape], dtype);
-      const named = [...this.network.apply(node, { training: false }).named];
+      const inputs = rowLeaves(input, this.network.inputs, count, x);
+      const named = [...this.network.apply(inputs, { training: false }).named];
       const outputs = named.map(([, result]) => result);
-      return { named, program: this.session.compile(makePlan({ inputs: [node], outputs })) };
+      return { named, program: this.session.compile(makePlan({ inputs, outputs })) };
     });
-    const { outputs } = await program.run([values]);
+    const { outputs } = await program.run(x);
     return Object.fromEntries(named.map(([name, { shape }], i) => [name, { shape, data: outputs[i] }]));
   }
 
@@ -250,13 +279,26 @@ export class InferenceModel {
    *
    * A model with several outputs that was trained with `binaryCrossEntropy` has several labels at once: `probabilities` is
    * then each label's own, [N · L], `labels` a 1 for each that is likelier than not, and `classes` the likeliest label.
+   * @param output which output, where they have names
    */
-  async classify(x: Inputs): Promise<Classified> {
-    const outputs = await this.predict(x);
-    const width = sizeOf(this.network.outputShape);
-    const { outputOp } = this.network;
-    const loss = typeof this.details.loss === "string" ? this.trainedLoss() : undefined;
-    const isLogit = outputOp !== "sigmoid" && (loss === undefined || takesLogits(lossOf(loss)));
+  async classify(x: Inputs, output?: string): Promise<Classified> {
+    const names = this.network.outputs.map(({ name }) => name);
+    const place = names.indexOf(output);
+    if (place < 0) {
+      const known = names.filter((name) => name !== undefined);
+      check(
+        output !== undefined,
+        `classify(x, output) needs the name of one of the outputs ${known.join(", ")}`,
+        output,
+      );
+      throw unknownName("output", output, known);
+    }
+    const predicted = await this.predict(x);
+    const outputs = output === undefined ? (predicted as Float32Array) : (predicted as Predicted)[output];
+    const { shape, op } = this.network.outputs[place];
+    const width = sizeOf(shape);
+    const loss = this.details.loss === undefined ? undefined : lossesOf(names, this.trainedLoss())[place].loss;
+    const isLogit = op !== "sigmoid" && (loss === undefined || takesLogits(loss));
     if (loss && hasLabels(loss, width)) {
       const probabilities = isLogit ? outputs.map((z) => 1 / (1 + Math.exp(-z))) : outputs;
       return {
@@ -267,7 +309,7 @@ export class InferenceModel {
     }
     const rows = Array.from({ length: outputs.length / width }, (_, row) => {
       const own = outputs.subarray(row * width, (row + 1) * width);
-      if (width > 1) return outputOp === "softmax" ? [...own] : softmaxOf(own);
+      if (width > 1) return op === "softmax" ? [...own] : softmaxOf(own);
       const p = isLogit ? 1 / (1 + Math.exp(-own[0])) : Math.min(Math.max(own[0], 0), 1);
       return [1 - p, p];
     });
@@ -305,10 +347,10 @@ export class InferenceModel {
     );
     return encodeModelFile({
       architecture: {
-        input: this.inputShape,
+        input: this.network.input,
         seed: this.network.seed,
         layers: this.network.toLayers(),
-        wiring: this.network.wiring,
+        ...this.network.connections,
       },
       tensors: new Map([...parameters, ...extra.tensors]),
       details: { ...this.details, ...extra.details },

@@ -315,14 +315,13 @@ export function defineMetric(name: string, metric: Metric): void {
 const OF_ANSWERS = /^(accuracy|subsetAccuracy|balancedAccuracy|precision|recall|f1|auc|top\d+Accuracy)$/;
 
 /** Throws for a metric of right and wrong answers where the targets are numbers of any size. */
-export function checkMetrics(names: readonly string[], { target, independent }: Loss, { kind, values }: Targets): void {
-  const wrong = names.find((name) => OF_ANSWERS.test(name));
-  if (wrong === undefined || target === "classes" || independent || kind === "classes") return;
+export function checkMetric(name: string, { target, independent }: Loss, { kind, values }: Targets): void {
+  if (!OF_ANSWERS.test(name) || target === "classes" || independent || kind === "classes") return;
   const row = values.findIndex((value) => ![0, 1, -1].includes(value)) + 1;
   if (row > 0)
     throw new ArgumentError(
-      `The metric ${wrong} counts right and wrong answers, but the targets are numbers, such as ${values[row - 1]}. For numbers take meanAbsoluteError, rootMeanSquaredError or r2; for classes a loss of classes, such as crossEntropy.`,
-      { facts: { metric: wrong, came: values[row - 1] } },
+      `The metric ${name} counts right and wrong answers, but the targets are numbers, such as ${values[row - 1]}. For numbers take meanAbsoluteError, rootMeanSquaredError or r2; for classes a loss of classes, such as crossEntropy.`,
+      { facts: { metric: name, came: values[row - 1] } },
     );
 }
 

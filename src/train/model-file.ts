@@ -8,7 +8,8 @@ import { encodeTensors, readHeader, readTensors } from "../data/tensor-file.ts";
 import { DataError, type ErrorDetails } from "../errors.ts";
 import { sameShape, showShape } from "../graph/shape.ts";
 import type { Layer } from "../nn/layer.ts";
-import { isWiring, type Wiring } from "../nn/wiring.ts";
+import type { InputShapes } from "../nn/network.ts";
+import { isWiring, type Structure } from "../nn/wiring.ts";
 import { isLayer } from "./check-arguments.ts";
 import { isWhole, seal, UNSEALED } from "./file-digest.ts";
 
@@ -19,12 +20,9 @@ const TYPES = new Map<string, ElementType<Floats>>([
   ["F64", elementType(Float64Array)],
 ]);
 
-export interface Architecture {
-  readonly input: readonly number[];
+export interface Architecture extends Structure {
+  readonly input: InputShapes;
   readonly seed: number;
-  readonly layers: readonly Layer[];
-  /** Which layer is applied to what; one after the other if absent. */
-  readonly wiring?: Wiring;
 }
 
 /** Values, in single precision or in double. */
@@ -68,13 +66,16 @@ const areLayers = (x: unknown, depth = 1): x is Layer[] =>
     return areLayers(layers, depth + 1);
   });
 
+const isShape = (x: unknown): boolean => Array.isArray(x) && x.every((n) => Number.isInteger(n) && n > 0);
+
 const isArchitecture = (x: unknown): x is Architecture & Pick<ModelFile, "details"> & { readonly sealed?: unknown } =>
   isObject(x) &&
-  Array.isArray(x.input) &&
-  x.input.every((n) => Number.isInteger(n) && n > 0) &&
+  (isShape(x.input) || (isObject(x.input) && Object.values(x.input).every(isShape))) &&
   typeof x.seed === "number" &&
   areLayers(x.layers) &&
-  (x.wiring === undefined || isWiring(x.wiring, x.layers.length)) &&
+  (x.wiring === undefined ||
+    isWiring(x.wiring, x.layers.length, Array.isArray(x.input) ? 1 : Object.keys(x.input as object).length)) &&
+  (x.outputs === undefined || (isObject(x.outputs) && Object.values(x.outputs).every(Number.isInteger))) &&
   isObject(x.details);
 
 export function decodeModelFile(bytes: Uint8Array, file?: string): ModelFile {
@@ -98,10 +99,10 @@ export function decodeModelFile(bytes: Uint8Array, file?: string): ModelFile {
     throw modelError(`it has format ${show(json.format)}; this version of chainrule reads format ${FORMAT}.`, file);
   if (!isArchitecture(json))
     throw modelError("its architecture is damaged: input, seed, layers, wiring or details are not as they were.", file);
-  const { input, seed, layers, wiring, details, sealed } = json;
+  const { input, seed, layers, wiring, outputs, details, sealed } = json;
   // Files of earlier versions have no check sum; where one is missing that was there, the file is not what it was.
   if (whole === undefined && sealed) throw damaged();
-  return { architecture: { input, seed, layers, wiring }, tensors: readTensors(header, TYPES), details };
+  return { architecture: { input, seed, layers, wiring, outputs }, tensors: readTensors(header, TYPES), details };
 }
 
 /** The values of one tensor, whose shape must be the given one. */

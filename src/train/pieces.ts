@@ -68,7 +68,7 @@ async function nextPart(reading: Reading, most: number): Promise<Examples | unde
     if (next.done) return undefined;
     part = next.value;
   }
-  const { count } = part.x;
+  const { count } = part;
   reading.rest = count > most ? viewOfRows(part, most, count - most) : undefined;
   reading.row += Math.min(count, most);
   return count > most ? viewOfRows(part, 0, most) : part;
@@ -77,7 +77,7 @@ async function nextPart(reading: Reading, most: number): Promise<Examples | unde
 /** Reads on until `room` is full or the epoch ends. */
 async function readPiece(reading: Reading, room: Examples): Promise<Piece> {
   const { epoch, row: from } = reading;
-  const end = from + room.x.count;
+  const end = from + room.count;
   let since = performance.now();
   let isLast = false;
   while (!isLast && reading.row < end) {
@@ -118,7 +118,7 @@ export async function openPieces(
   const reading = begin(source, 0, 0);
   const like = await orAborted(nextPart(reading, Infinity), signal);
   if (!like) throw new DataError(none);
-  const batchSize = asked === "all" ? Infinity : (asked ?? like.x.count);
+  const batchSize = asked === "all" ? Infinity : (asked ?? like.count);
   const bytes = bytesOfRow(like);
   const most = batchSize * Math.max(1, Math.floor(PIECE_BYTES / bytes / batchSize));
   const parts: Examples[] = [];
@@ -137,7 +137,7 @@ export async function openPieces(
   let row = 0;
   for (const part of parts) {
     copyExamples(part, examples, row);
-    row += part.x.count;
+    row += part.count;
   }
   const first: Piece = { epoch: 0, from: 0, count, isLast: count < most, examples };
   let going: Reading | undefined = reading;
@@ -199,7 +199,7 @@ export class PieceReader {
       this.close();
       this.#reading = begin(this.#source, epoch, row);
     }
-    if (this.#rooms.length < 2) this.#rooms.push(blankExamples(this.first.examples, this.first.examples.x.count));
+    if (this.#rooms.length < 2) this.#rooms.push(blankExamples(this.first.examples, this.first.examples.count));
     else this.#rooms.reverse();
     const piece = readPiece(this.#reading, this.#rooms[this.#rooms.length - 1]);
     piece.catch(() => {}); // told when the piece is asked for

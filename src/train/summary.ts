@@ -17,7 +17,16 @@ export function summaryTable(network: Network, engine: string): string {
   ];
   const rows = network.layers.flatMap((layer) => rowsOf(layer));
   const header = ["layer", "", "output", "parameters"];
-  const all = [header, ["input", "", showShape(network.inputShape), ""], ...rows];
+  const inputs = network.inputs.map(({ name = "input", shape }) => [
+    name,
+    name === "input" ? "" : "input",
+    showShape(shape),
+    "",
+  ]);
+  const outputs = network.outputs.flatMap(({ name, shape }, i) =>
+    name === undefined ? [] : [[name, `output of ${network.giverOf(i).name}`, showShape(shape), ""]],
+  );
+  const all = [header, ...inputs, ...rows, ...outputs];
   const widths = header.map((_, column) => Math.max(...all.map((row) => row[column].length)));
   const line = (row: string[]) =>
     row

@@ -3,22 +3,26 @@
  * names the row and the column.
  */
 
-import { show } from "../checks.ts";
+import { check, checkEntries, isObject, show } from "../checks.ts";
 import type { NumberArray } from "../data/arrays.ts";
 import { flattenNested } from "../data/nested.ts";
 import { DataError, ShapeError } from "../errors.ts";
 import { type Shape, showShape, sizeOf } from "../graph/shape.ts";
 import type { Loss } from "../nn/losses.ts";
+import type { NamedShape } from "../nn/network.ts";
 
 /** Numbers as users have them: flat, or nested with one level per axis. Bytes stay bytes. */
 export type Numbers = ArrayLike<number> | readonly Numbers[];
 
+/** Arrays as users have them: one, or one for each input or output by its name. */
+export type Arrays = Numbers | NumberArray | Readonly<Record<string, Numbers | NumberArray>>;
+
 /** Inputs and what the network should make of them. */
 export interface Data {
-  /** Rows of the input shape: nested arrays, or one flat array. */
-  readonly x: Numbers | NumberArray;
-  /** One class number per row, or one-hot rows, or target values. */
-  readonly y: Numbers | NumberArray;
+  /** Rows of the input shape: nested arrays, or one flat array; `{ image, tags }` where inputs have names. */
+  readonly x: Arrays;
+  /** One class number per row, or one-hot rows, or target values; `{ label, age }` where outputs have names. */
+  readonly y: Arrays;
   /** How much each row counts in the loss, one number ≥ 0 per row; the mean still divides by the number of rows. */
   readonly weights?: ArrayLike<number>;
   /** The names of the classes, as data sets have them; `classWeights` may use them. */
@@ -26,12 +30,56 @@ export interface Data {
 }
 
 /** Rows alone: arrays, or a data set, whose y is not looked at. */
-export type Inputs = Numbers | NumberArray | Pick<Data, "x">;
+export type Inputs = Arrays | Pick<Data, "x">;
+
+/** Rows of an input, one after the other. */
+export type RowValues = Float32Array | Uint8Array;
 
 /** Rows of one shape. */
 export interface Rows {
-  readonly values: Float32Array | Uint8Array;
+  readonly values: RowValues;
   readonly count: number;
+}
+
+const isByName = (x: unknown): x is Readonly<Record<string, Numbers>> => isObject(x) && !ArrayBuffer.isView(x);
+
+/** The rows in what may be a data set. Where inputs have names, one may be called x. */
+export const inputsIn = (given: Inputs, ports: readonly NamedShape[]): Arrays =>
+  isByName(given) && "x" in given && (ports[0].name === undefined || isByName(given.x))
+    ? (given.x as Arrays)
+    : (given as Arrays);
+
+/** One thing for each port, as an object by the ports' names; of one without a name the thing itself. */
+export const byPort = <T>(ports: readonly NamedShape[], each: readonly T[]): T | Readonly<Record<string, T>> =>
+  ports[0].name === undefined ? each[0] : Object.fromEntries(ports.map(({ name }, i) => [name, each[i]]));
+
+/** The arrays for ports, in their order. */
+export function arraysFor(
+  ports: readonly NamedShape[],
+  given: Arrays,
+  what: string,
+  of: "input" | "output",
+): Numbers[] {
+  if (ports[0].name === undefined) {
+    if (isByName(given))
+      throw new DataError(
+        `${what} is ${show(given)}; one array was wanted, since the network has one ${of} without a name.`,
+      );
+    return [given as Numbers];
+  }
+  const names = ports.map(({ name }) => name!);
+  check(isByName(given), `${what} must be an object with an array for each ${of}, { ${names.join(", ")} }`, given);
+  checkEntries(what, of, given, names);
+  return names.map((name) => given[name]);
+}
+
+/** The number of rows that arrays have, which must all have as many. */
+export function commonCount(rows: readonly Rows[], ports: readonly NamedShape[], what: string): number {
+  const [{ count }] = rows;
+  const other = rows.findIndex((each) => each.count !== count);
+  if (other < 0) return count;
+  const shown = (i: number): string => `${rows[i].count} rows of ${ports[i].name}`;
+  throw new ShapeError(`${what} has ${shown(0)}, but ${shown(other)}; all inputs need as many.`);
 }
 
 const isTyped = (x: unknown): x is ArrayLike<number> => ArrayBuffer.isView(x) && !(x instanceof DataView);

@@ -2,19 +2,19 @@
 import type { Executable } from "../backends/backend.ts";
 import { checkNumbers, checkOptionNames } from "../checks.ts";
 import { ArgumentError } from "../errors.ts";
-import type { LossOption } from "../nn/losses.ts";
+import type { LossesOption } from "../nn/losses.ts";
 import { adam, type Optimizer, type ScheduleMemory } from "../optim/index.ts";
 import { checkOptimizer } from "./check-arguments.ts";
 import { diagnose } from "./diagnose.ts";
 import { arraysOf, formOf } from "./examples.ts";
+import type { InferenceModel } from "./inference-model.ts";
 import { cached } from "./memoize.ts";
-import type { Model } from "./model.ts";
 import type { Data } from "./to-arrays.ts";
 import { givenStep, openStates, optimizerStates, type TrainingGraph, trainingPlan } from "./training-graph.ts";
 
 /** Options of `trainStep`. */
 export interface TrainStepOptions {
-  readonly loss: LossOption;
+  readonly loss: LossesOption;
   /** Adam with its usual settings unless said. */
   readonly optimizer?: Optimizer;
   /** Whether each step also gives ∂L/∂w of every parameter; costs a copy of each. */
@@ -49,7 +49,7 @@ export interface TrainStep {
  * const step = trainStep(model, { loss: "crossEntropy", optimizer: adam() });
  * for (const batch of batches) console.log((await step(batch)).loss);
  */
-export function trainStep(model: Model, options: TrainStepOptions): TrainStep {
+export function trainStep(model: InferenceModel<unknown>, options: TrainStepOptions): TrainStep {
   checkOptionNames("trainStep", options, ["loss", "optimizer", "gradients"]);
   const { loss, optimizer = adam(), gradients = false } = options;
   checkOptimizer(optimizer);
@@ -64,7 +64,7 @@ export function trainStep(model: Model, options: TrainStepOptions): TrainStep {
   const step = async (batch: Data): Promise<StepResult> => {
     if (freed) throw new ArgumentError("This train step has been freed; make another one with trainStep.");
     const examples = model.examples(batch, loss);
-    const { graph, executable } = cached(programs, `${examples.x.count} ${formOf(examples)}`, () => {
+    const { graph, executable } = cached(programs, `${examples.count} ${formOf(examples)}`, () => {
       const graph = givenStep(network, loss, examples, optimizer, states);
       return { graph, executable: session.compile(trainingPlan(graph, gradients ? graph.gradients : [])) };
     });

@@ -9,7 +9,7 @@ import { input, variable } from "../graph/leaf.ts";
 import { type Node, nameOf } from "../graph/node.ts";
 import type { AnyArray } from "../graph/op.ts";
 import { sizeOf } from "../graph/shape.ts";
-import type { LossOption } from "../nn/losses.ts";
+import type { LossesOption } from "../nn/losses.ts";
 import type { Network } from "../nn/network.ts";
 import { add, mul, sum } from "../ops/index.ts";
 import type { Optimizer, ScheduleMemory } from "../optim/index.ts";
@@ -19,7 +19,8 @@ import { breathe } from "./breathe.ts";
 import { diagnose } from "./diagnose.ts";
 import { arraysOf, type Examples } from "./examples.ts";
 import { cached } from "./memoize.ts";
-import { checkMetrics } from "./metrics.ts";
+import type { Predictions } from "./metrics.ts";
+import { checkObjective, type MetricsOption, noSums, objectiveOf, scoresOf, wholeOutputs } from "./objective.ts";
 import type { PieceSource } from "./pieces.ts";
 import type { Scores } from "./scores.ts";
 import {
@@ -27,11 +28,11 @@ import {
   evaluationPlan,
   forwardBatch,
   gatheredBatch,
+  leafList,
   leavesOf,
-  type Objective,
-  objectiveOf,
   openStates,
   optimizerStates,
+  rowLeaves,
   type TrainingGraph,
   trainingGraph,
   trainingPlan,
@@ -81,10 +82,10 @@ export interface TrainerOptions {
   readonly augment?: Augment;
   /** Where the rows come from piece by piece, in the order in which they are trained on. */
   readonly pieces?: PieceSource;
-  readonly loss: LossOption;
+  readonly loss: LossesOption;
   readonly optimizer: Optimizer;
   readonly batchSize: number;
-  readonly metrics: readonly string[];
+  readonly metrics: MetricsOption;
 }
 
 /** An engine's run should last about this long, so that the event loop stays responsive: milliseconds. */
@@ -97,7 +98,7 @@ const PACE: Rule = [(steps) => steps >= 1, "a number of steps ≥ 1"];
 /** Puts examples into the engine, in the place of others of the same form. */
 function writeExamples(session: Session, data: DataLeaves, examples: Examples): void {
   const arrays = arraysOf(examples);
-  for (const [i, node] of Object.values(data).entries()) session.write(node, arrays[i]);
+  for (const [i, node] of leafList(data).entries()) session.write(node, arrays[i]);
 }
 
 /** Puts examples into the engine. */
@@ -108,16 +109,8 @@ export function uploadExamples(session: Session, network: Network, examples: Exa
 }
 
 export function freeExamples(session: Session, data: DataLeaves): void {
-  for (const node of Object.values(data)) session.free(node);
+  for (const node of leafList(data)) session.free(node);
 }
-
-/** The scores of sums over `count` rows. */
-const scoresOf = (sums: readonly number[], count: number, { metrics }: Objective): Scores => ({
-  ...Object.fromEntries(metrics.map(({ name, finish = (x) => x }, i) => [name, finish(sums[i + 1] / count)])),
-  loss: sums[0] / count,
-});
-
-const noSums = ({ metrics }: Objective): number[] => new Array(1 + metrics.length).fill(0);
 
 /** How many steps fit into one series, judged by the last one. */
 const seriesLength = (length: number, milliseconds: number): number =>
@@ -131,23 +124,29 @@ const nextBatches = (rows: number, batchSize: number, limit: number): readonly [
 export function makeEvaluator(
   { session, network }: Opened,
   examples: Examples,
-  loss: LossOption,
-  metrics: readonly string[],
+  loss: LossesOption,
+  metrics: MetricsOption,
 ) {
   const objective = objectiveOf(network, loss, metrics);
-  checkMetrics(metrics, objective.loss, examples.y);
+  checkObjective(objective, examples);
   const data = uploadExamples(session, network, examples);
-  const total = examples.x.count;
-  const size = sizeOf(network.outputShape);
-  // Of classes for each place, every place is a row of its own.
-  const width = examples.y.kind === "classes" ? network.outputShape[network.outputShape.length - 1] : size;
+  const total = examples.count;
+  const collected = wholeOutputs(objective);
   const executables = new Map<number, Executable>();
+
+  /** Room for what an output gives for all rows. */
+  const openPredictions = (output: number): Predictions => {
+    const { shape } = network.outputs[output];
+    const targets = examples.y[output];
+    // Of classes for each place, every place is a row of its own.
+    const width = targets.kind === "classes" ? shape[shape.length - 1] : sizeOf(shape);
+    return { outputs: new Float32Array(total * sizeOf(shape)), width, targets, loss: objective.losses[output].loss };
+  };
 
   const run = async (signal?: AbortSignal): Promise<Scores> => {
     const batchSize = forwardBatch(network);
-    const { whole } = objective;
     const sums = noSums(objective);
-    const outputs = new Float32Array(whole.length > 0 ? total * size : 0);
+    const predictions = new Map(collected.map((output) => [output, openPredictions(output)]));
     let length = 1;
     for (let row = 0; row < total; ) {
       signal?.throwIfAborted();
@@ -159,16 +158,18 @@ export function makeEvaluator(
       const from = row;
       const run = await executable.run([Int32Array.from({ length: rows * count }, (_, i) => from + i)], count);
       for (const i of sums.keys()) for (const value of run.outputs[i]) sums[i] += value;
-      if (whole.length > 0) outputs.set(run.outputs[sums.length], row * size);
+      for (const [i, output] of collected.entries()) {
+        const { outputs } = predictions.get(output)!;
+        outputs.set(run.outputs[sums.length + i], (row * outputs.length) / total);
+      }
       length = seriesLength(count, performance.now() - start);
       row += rows * count;
       await breathe();
     }
-    const predictions = { outputs, width, targets: examples.y, loss: objective.loss };
-    return {
-      ...scoresOf(sums, total, objective),
-      ...Object.fromEntries(whole.map((metric) => [metric.name, metric.whole(predictions)])),
-    };
+    const whole = objective.whole.map(
+      (metric) => [metric.name, metric.whole(predictions.get(metric.output)!)] as const,
+    );
+    return { ...scoresOf(sums, total, objective), ...Object.fromEntries(whole) };
   };
 
   const free = (): void => {
@@ -185,13 +186,20 @@ export function makeTrainer({ session, network }: Opened, examples: Examples, op
   const { augment, pieces, batchSize, loss, metrics, optimizer } = options;
   checkNumbers("fit: ", { batchSize }, whole(1));
   const objective = objectiveOf(network, loss, metrics);
-  checkMetrics(metrics, objective.loss, examples.y);
+  checkObjective(objective, examples);
+  if (augment && network.inputs[0].name !== undefined)
+    throw new ArgumentError(
+      "augment is for networks with one input without a name. Vary the rows before, or in a generator.",
+    );
   const reader = pieces?.open();
   /** The rows of an epoch, as far as they are known. */
-  const epochRows = (): number | undefined => (reader ? reader.epochRows : examples.x.count);
+  const epochRows = (): number | undefined => (reader ? reader.epochRows : examples.count);
   // A layer that cannot learn from a single row says so now, and not when the rest of the first epoch comes.
   if ((epochRows() ?? 0) % batchSize === 1)
-    network.apply(input("x", [1, ...network.inputShape]), { training: true, step: input("step", [], "int") });
+    network.apply(rowLeaves(input, network.inputs, 1, examples.x), {
+      training: true,
+      step: input("step", [], "int"),
+    });
   const states = optimizerStates(network, optimizer);
   if (states.length === 0) {
     throw new ArgumentError(
@@ -201,7 +209,7 @@ export function makeTrainer({ session, network }: Opened, examples: Examples, op
   const data = uploadExamples(session, network, examples);
   const stateNodes = openStates(session, states);
   /** The rows that are in the engine: of which epoch, and from which of its rows on. */
-  let present = { epoch: 0, from: 0, count: examples.x.count, isLast: reader?.first.isLast ?? true, examples };
+  let present = { epoch: 0, from: 0, count: examples.count, isLast: reader?.first.isLast ?? true, examples };
   /** Whether they are there as `augment` varies them for this epoch. */
   let varied: number | undefined;
   /** Milliseconds in which the engine waited for rows, and whether reading them failed. */
@@ -228,7 +236,7 @@ export function makeTrainer({ session, network }: Opened, examples: Examples, op
     // In an order that is the same for the same seed, whatever was done before.
     if (order?.epoch !== epoch) {
       const stream = new RandomStream(network.seed, `shuffle ${epoch}`);
-      const { count } = examples.x;
+      const { count } = examples;
       order = { epoch, rows: reader ? new Uint32Array(count).map((_, i) => i) : stream.permutation(count) };
     }
     const at = row - present.from;
@@ -256,8 +264,8 @@ export function makeTrainer({ session, network }: Opened, examples: Examples, op
 
   /** Writes the rows of x as `augment` varies them. */
   const vary = async (augment: Augment, signal?: AbortSignal): Promise<void> => {
-    const { values, count: room } = present.examples.x;
-    const width = values.length / room;
+    const [values] = present.examples.x;
+    const width = values.length / present.examples.count;
     const all = values.slice();
     let since = performance.now();
     for (let i = 0; i < present.count; i++) {
@@ -271,7 +279,7 @@ export function makeTrainer({ session, network }: Opened, examples: Examples, op
       signal?.throwIfAborted();
       since = performance.now();
     }
-    session.write(data.x, all);
+    session.write(data.x[0], all);
     varied = position.epoch;
   };
 

@@ -3,61 +3,58 @@
  * them use the same graph of the network.
  */
 import type { Session } from "../backends/backend.ts";
-import { check } from "../checks.ts";
 import { input, variable } from "../graph/leaf.ts";
 import { inPhase, inScope, type Node } from "../graph/node.ts";
 import { sizeOf } from "../graph/shape.ts";
-import { type Loss, type LossOption, lossAfter, lossPerSample } from "../nn/losses.ts";
-import type { Network, Parameter } from "../nn/network.ts";
+import type { LossesOption } from "../nn/losses.ts";
+import { arrayName, type NamedShape, type Network, type Parameter } from "../nn/network.ts";
 import { add, gather, gradientsOf, mean, mul, reshape, sum } from "../ops/index.ts";
 import { type Optimizer, sgd } from "../optim/index.ts";
 import { makePlan, type Plan } from "../plan/plan.ts";
 import type { Examples } from "./examples.ts";
-import { metricNamed, type SampleMetric, type WholeMetric } from "./metrics.ts";
+import { type Objective, objectiveOf, scorePerRow, wholeOutputs } from "./objective.ts";
+import type { RowValues } from "./to-arrays.ts";
 
 /** Leaves for examples: the data set inside the engine, which batches are gathered from, or a batch that is given. */
 export interface DataLeaves {
-  /** [N, …input shape] of float or byte */
-  readonly x: Node;
-  /** Classes, [N] of int, or [N, …] with one for each place; or values, [N, …output shape]. */
-  readonly y: Node;
+  /** Of each input: [N, …its shape] of float or byte */
+  readonly x: readonly Node[];
+  /** Of each output: classes, [N] of int, or [N, …] with one for each place; or values, [N, …its shape]. */
+  readonly y: readonly Node[];
   /** [N]: how much each row counts in the loss; absent if all count alike. */
   readonly weights?: Node;
 }
 
-export interface Objective {
-  readonly loss: Loss;
-  /** Those that the plan computes. */
-  readonly metrics: readonly (SampleMetric & { readonly name: string })[];
-  /** Those that need all predictions at once; only evaluation has them. */
-  readonly whole: readonly (WholeMetric & { readonly name: string })[];
-}
+/** Leaves for rows of each input, floats or bytes as they are. */
+export const rowLeaves = (
+  make: typeof input,
+  inputs: readonly NamedShape[],
+  count: number,
+  x: readonly RowValues[],
+): Node[] =>
+  x.map((values, i) =>
+    make(arrayName("x", inputs[i]), [count, ...inputs[i].shape], values instanceof Uint8Array ? "byte" : "float"),
+  );
 
-export function objectiveOf(network: Network, loss: LossOption, names: readonly string[]): Objective {
-  check(Array.isArray(names), 'metrics are a list, such as ["accuracy"]', names);
-  const metrics = names.map((name) => ({ ...metricNamed(name), name }));
-  return {
-    loss: lossAfter(network.outputOp, loss),
-    metrics: metrics.filter((metric) => "perSample" in metric),
-    whole: metrics.filter((metric) => "whole" in metric),
-  };
-}
-
-/** Leaves in the form of these examples, made by `variable` or `input`; `arraysOf` gives their values in this order. */
+/** Leaves in the form of these examples, made by `variable` or `input`. */
 export function leavesOf(
   make: typeof input,
-  { inputShape, outputShape }: Network,
-  { x: { values, count }, y, weights }: Examples,
+  { inputs, outputs }: Network,
+  { count, x, y, weights }: Examples,
 ): DataLeaves {
   return {
-    x: make("x", [count, ...inputShape], values instanceof Uint8Array ? "byte" : "float"),
-    y:
-      y.kind === "classes"
-        ? make("y", [count, ...outputShape.slice(0, -1)], "int")
-        : make("y", [count, ...outputShape]),
+    x: rowLeaves(make, inputs, count, x),
+    y: y.map(({ kind }, i) => {
+      const { shape } = outputs[i];
+      const name = arrayName("y", outputs[i]);
+      return kind === "classes" ? make(name, [count, ...shape.slice(0, -1)], "int") : make(name, [count, ...shape]);
+    }),
     ...(weights && { weights: make("weights", [count]) }),
   };
 }
+
+/** All leaves, in the order in which `arraysOf` gives their values. */
+export const leafList = ({ x, y, weights }: DataLeaves): Node[] => [...x, ...y, ...(weights ? [weights] : [])];
 
 /** The arrays that an optimiser keeps for one parameter. */
 export interface OptimizerState {
@@ -87,31 +84,15 @@ export function openStates(session: Session, states: readonly OptimizerState[]):
 }
 
 /** A batch and what has to be given to have it. */
-export interface Batch {
+export interface Batch extends DataLeaves {
   readonly inputs: readonly Node[];
-  /** [B, …input shape] */
-  readonly x: Node;
-  /** [B] of int, or [B, …] */
-  readonly y: Node;
-  /** [B], if the rows do not all count alike in the loss */
-  readonly weights?: Node;
 }
 
 /** A batch by the numbers of its rows, gathered inside the engine. */
-export function gatheredBatch(data: DataLeaves, size: number): Batch {
+export function gatheredBatch({ x, y, weights }: DataLeaves, size: number): Batch {
   const indices = input("indices", [size], "int");
-  const weights = data.weights && gather(data.weights, indices);
-  return { inputs: [indices], x: gather(data.x, indices), y: gather(data.y, indices), weights };
-}
-
-/** The loss and the metrics of each row of a batch: [B] each. Rows' weights count in the loss alone. */
-function score({ loss, metrics }: Objective, output: Node, { y, weights }: Batch) {
-  const target = y.dtype === "int" ? y : reshape(y, output.shape);
-  const each = lossPerSample(loss, output, target);
-  return {
-    loss: weights ? mul(each, weights) : each,
-    metrics: metrics.map((metric) => metric.perSample(output, target, loss)),
-  };
+  const rows = (leaf: Node): Node => gather(leaf, indices);
+  return { inputs: [indices], x: x.map(rows), y: y.map(rows), ...(weights && { weights: rows(weights) }) };
 }
 
 /** Everything about one training step, as a graph: what the plan is made from and what `explain` reads. */
@@ -121,11 +102,18 @@ export interface TrainingGraph {
     readonly step: Node;
     readonly scalars: Readonly<Record<string, Node>>;
   };
-  readonly x: Node;
-  readonly y: Node;
-  readonly output: Node;
+  /** Of each input, in the network's order. */
+  readonly x: readonly Node[];
+  /** Of each output. */
+  readonly y: readonly Node[];
+  readonly outputs: readonly Node[];
   readonly named: ReadonlyMap<string, Node>;
   readonly loss: Node;
+  /** The loss of each row, [B], before it is averaged. */
+  readonly perRow: Node;
+  /** The same of each output. */
+  readonly ownPerRow: readonly Node[];
+  /** What is measured beside the loss, as the objective has it. */
   readonly metrics: readonly Node[];
   /** ∂L/∂parameter, in the order of the optimiser's parameters. */
   readonly gradients: readonly Node[];
@@ -142,10 +130,8 @@ export function trainingGraph(
   const { inputs, x, y } = batch;
   const step = input("step", [], "int");
   const applied = network.apply(x, { training: true, step });
-  const scored = inScope("loss", () => {
-    const each = score(objective, applied.output, batch);
-    return { loss: mean(each.loss), metrics: each.metrics.map((metric) => mean(metric)) };
-  });
+  const each = scorePerRow(objective, applied.outputs, y, batch.weights);
+  const scored = inScope("loss", () => ({ loss: mean(each.loss), metrics: each.others.map((other) => mean(other)) }));
   const loss = applied.penalty ? add(scored.loss, applied.penalty) : scored.loss;
   const gradients = gradientsOf(
     loss,
@@ -165,9 +151,11 @@ export function trainingGraph(
     inputs: { batch: inputs, step, scalars },
     x,
     y,
-    output: applied.output,
+    outputs: applied.outputs,
     named: applied.named,
     loss,
+    perRow: each.loss,
+    ownPerRow: each.own,
     metrics: scored.metrics,
     gradients,
     updates: [...updates, ...applied.updates],
@@ -177,13 +165,13 @@ export function trainingGraph(
 /** One training step on examples that are given as they are. */
 export function givenStep(
   network: Network,
-  loss: LossOption,
+  loss: LossesOption,
   examples: Examples,
   optimizer: Optimizer = sgd(),
   states: readonly OptimizerState[] = optimizerStates(network, optimizer),
 ): TrainingGraph {
   const leaves = leavesOf(input, network, examples);
-  const batch = { inputs: Object.values(leaves), ...leaves };
+  const batch = { inputs: leafList(leaves), ...leaves };
   return trainingGraph(network, objectiveOf(network, loss, []), optimizer, states, batch);
 }
 
@@ -207,31 +195,34 @@ export function trainingPlan(graph: TrainingGraph, also: readonly Node[] = []): 
 const FORWARD_NUMBERS = 2 ** 23;
 
 /** How many rows are looked at at once where no step is trained: a power of two up to 256, fewer for large images. */
-export function forwardBatch({ inputShape, layers }: Network): number {
-  const each = layers.reduce((sum, { outputShape }) => sum + sizeOf(outputShape), sizeOf(inputShape));
+export function forwardBatch({ inputs, layers }: Network): number {
+  const shapes = [...inputs.map(({ shape }) => shape), ...layers.map(({ outputShape }) => outputShape)];
+  const each = shapes.reduce((sum, shape) => sum + sizeOf(shape), 0);
   return Math.max(1, Math.min(256, 2 ** Math.floor(Math.log2(FORWARD_NUMBERS / each))));
 }
 
 /**
- * Inputs: row numbers. Outputs: the sums over the batch of the loss and of each metric, and then, if a metric needs all
- * predictions, the network's output.
+ * Inputs: row numbers. Outputs: the sums over the batch of the loss and of what else is measured, and then those of the
+ * network's outputs of which a metric needs all predictions.
  */
 export function evaluationPlan(network: Network, objective: Objective, data: DataLeaves, batchSize: number): Plan {
   const batch = gatheredBatch(data, batchSize);
-  const { output, penalty } = network.apply(batch.x, { training: false });
-  const { loss, metrics } = score(objective, output, batch);
-  const predicted = objective.whole.length > 0 ? [output] : [];
+  const { outputs, penalty } = network.apply(batch.x, { training: false });
+  const { loss, others } = scorePerRow(objective, outputs, batch.y, batch.weights);
   const total = penalty ? add(sum(loss), mul(penalty, batchSize)) : sum(loss);
-  return makePlan({ inputs: batch.inputs, outputs: [total, ...metrics.map((each) => sum(each)), ...predicted] });
+  const predicted = wholeOutputs(objective).map((i) => outputs[i]);
+  return makePlan({ inputs: batch.inputs, outputs: [total, ...others.map((each) => sum(each)), ...predicted] });
 }
 
 /**
- * Input: a batch of rows. Outputs: what the network gives for it and, of floats, a number per row that is 0 unless one of
- * the row's is NaN or infinite: the engine sees that in passing, and a loop in JavaScript takes as long as the network.
+ * Inputs: a batch of rows for each input. Outputs: what the network gives for it and, of each input of floats, a number per
+ * row that is 0 unless one of the row's is NaN or infinite: the engine sees that in passing, and a loop in JavaScript takes
+ * as long as the network.
  */
-export function predictionPlan(network: Network, batchSize: number, dtype: "float" | "byte"): Plan {
-  const x = input("x", [batchSize, ...network.inputShape], dtype);
-  const flat = reshape(x, [batchSize, sizeOf(network.inputShape)]);
-  const broken = dtype === "float" ? [sum(mul(flat, 0), 1)] : [];
-  return makePlan({ inputs: [x], outputs: [network.apply(x, { training: false }).output, ...broken] });
+export function predictionPlan(network: Network, batchSize: number, x: readonly RowValues[]): Plan {
+  const inputs = rowLeaves(input, network.inputs, batchSize, x);
+  const broken = inputs
+    .filter(({ dtype }) => dtype === "float")
+    .map((rows) => sum(mul(reshape(rows, [batchSize, sizeOf(rows.shape.slice(1))]), 0), 1));
+  return makePlan({ inputs, outputs: [...network.apply(inputs, { training: false }).outputs, ...broken] });
 }

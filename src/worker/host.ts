@@ -7,21 +7,23 @@ import {
   fromBytes,
   type Inputs,
   type Model,
+  type NamedShape,
+  type NetworkOutput,
   type Numbers,
   type WasmOptions,
   wasm,
 } from "../index.ts";
-import { readLoss, readOptions, type WireOptions, type wireLoss } from "./wire.ts";
+import { readLoss, readOptions, type WireLoss, type WireOptions } from "./wire.ts";
 
 /** What is known of a model without asking it. */
 export interface Opened {
   readonly engine: string;
-  readonly inputShape: readonly number[];
-  readonly outputShape: readonly number[];
+  readonly inputs: readonly NamedShape[];
+  readonly outputs: readonly NetworkOutput[];
 }
 
 /** Options of `evaluate` as they come here. */
-type WireEvaluate = Omit<EvaluateOptions, "loss"> & { readonly loss?: ReturnType<typeof wireLoss> };
+type WireEvaluate = Omit<EvaluateOptions, "loss"> & { readonly loss?: WireLoss };
 
 /** The methods that the other side calls. */
 export class Host {
@@ -30,11 +32,8 @@ export class Host {
   open(bytes: Uint8Array, engine: WasmOptions | undefined): Opened {
     this.#model?.close();
     this.#model = fromBytes(bytes, { backend: wasm(engine) });
-    return {
-      engine: this.#model.engine,
-      inputShape: this.#model.inputShape,
-      outputShape: this.#model.network.outputShape,
-    };
+    const { inputs, outputs } = this.#model.network;
+    return { engine: this.#model.engine, inputs, outputs };
   }
 
   get #open(): Model {
@@ -51,7 +50,7 @@ export class Host {
   }
 
   predict = (x: Inputs) => this.#open.predict(x);
-  classify = (x: Inputs) => this.#open.classify(x);
+  classify = (x: Inputs, output?: string) => this.#open.classify(x, output);
   intermediates = (x: Inputs) => this.#open.intermediates(x);
   weight = (name: string) => this.#open.weightAsync(name);
   setWeight = (name: string, values: Numbers) => this.#open.setWeight(name, values);

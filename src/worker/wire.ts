@@ -9,9 +9,11 @@ import {
   type EpochReport,
   type FitOptions,
   type Loss,
+  type LossesOption,
   type LossOption,
   lossNamed,
   type Optimizer,
+  type OutputLoss,
   optimizerNamed,
   optimizerNames,
   type TrainingRun,
@@ -37,7 +39,7 @@ export interface WorkerFitOptions extends Omit<FitOptions, "callbacks" | "augmen
 
 /** The same as it goes to the worker. */
 export interface WireOptions extends Omit<WorkerFitOptions, "loss" | "optimizer" | "callbacks"> {
-  readonly loss: string | Named;
+  readonly loss: WireLoss;
   readonly optimizer?: Named;
   readonly callbacks: readonly (Named | EpochFunction)[];
 }
@@ -45,7 +47,28 @@ export interface WireOptions extends Omit<WorkerFitOptions, "loss" | "optimizer"
 const OWN_WORKER =
   "It runs in the worker, and code does not go there: put it into a module of your own for the worker, which then calls serve(), and give inWorker that worker.";
 
-export function wireLoss(loss: LossOption): string | Named {
+/** The losses of outputs with names. */
+interface ByOutput {
+  readonly outputs: Readonly<Record<string, { readonly loss: string | Named; readonly weight?: number }>>;
+}
+
+/** A loss, or those of all outputs, as it goes to the worker. */
+export type WireLoss = string | Named | ByOutput;
+
+export function wireLoss(option: LossesOption): WireLoss {
+  if (typeof option !== "object" || typeof option.perSample === "function") return wireOne(option as LossOption);
+  const each = Object.entries(option as Readonly<Record<string, LossOption | OutputLoss>>);
+  return {
+    outputs: Object.fromEntries(
+      each.map(([name, own]) => {
+        const { loss, ...weight } = typeof own === "object" && "loss" in own ? own : { loss: own };
+        return [name, { ...weight, loss: wireOne(loss) }];
+      }),
+    ),
+  };
+}
+
+function wireOne(loss: LossOption): string | Named {
   if (typeof loss === "string") return loss;
   if (typeof loss === "function")
     throw new ArgumentError(
@@ -56,8 +79,14 @@ export function wireLoss(loss: LossOption): string | Named {
   return { name, options };
 }
 
-export const readLoss = (loss: string | Named): Loss =>
+const readOne = (loss: string | Named): Loss =>
   typeof loss === "string" ? lossNamed(loss) : lossNamed(loss.name, loss.options);
+
+export function readLoss(loss: WireLoss): LossesOption {
+  if (typeof loss === "string" || !("outputs" in loss)) return readOne(loss);
+  const each = Object.entries(loss.outputs);
+  return Object.fromEntries(each.map(([name, { loss, ...weight }]) => [name, { ...weight, loss: readOne(loss) }]));
+}
 
 function wireOptimizer({ name, config }: Optimizer): Named {
   if (!optimizerNames().includes(name))

@@ -9,8 +9,12 @@ import {
   fromBytes,
   type Inputs,
   Model,
+  type NamedShape,
+  type NetworkOutput,
   type Numbers,
+  onlyShape,
   type Scores,
+  type Shape,
   type Tensor,
   type WasmOptions,
 } from "../index.ts";
@@ -39,14 +43,14 @@ export interface InWorkerOptions {
  * const model = await there.toModel(); // a copy of it here again
  * there.close();
  */
-export async function inWorker(
-  model: Model | Uint8Array,
+export async function inWorker<Y = Float32Array>(
+  model: Model<Y> | Uint8Array,
   { worker = startWorker(), engine }: InWorkerOptions = {},
-): Promise<WorkerModel> {
+): Promise<WorkerModel<Y>> {
   const there = connect<Host>(worker);
   try {
     const opened = await there.call("open", model instanceof Model ? await model.toBytesAsync() : model, engine);
-    return new WorkerModel(there, opened);
+    return new WorkerModel<Y>(there, opened);
   } catch (error) {
     there.close();
     throw error;
@@ -63,18 +67,28 @@ function startWorker(): Port {
 }
 
 /** A model in a worker, from `inWorker`: what a `Model` can do, each answer as a promise. */
-export class WorkerModel {
+export class WorkerModel<Y = Float32Array> {
   readonly #there: Endpoint<Host>;
   /** What computes there: `wasm, relaxed SIMD, 2 threads`. */
   readonly engine: string;
-  readonly inputShape: readonly number[];
-  readonly outputShape: readonly number[];
+  readonly inputs: readonly NamedShape[];
+  readonly outputs: readonly NetworkOutput[];
 
-  constructor(there: Endpoint<Host>, { engine, inputShape, outputShape }: Opened) {
+  constructor(there: Endpoint<Host>, { engine, inputs, outputs }: Opened) {
     this.#there = there;
     this.engine = engine;
-    this.inputShape = inputShape;
-    this.outputShape = outputShape;
+    this.inputs = inputs;
+    this.outputs = outputs;
+  }
+
+  /** Of a network whose only input has no name; throws an ArgumentError for another. */
+  get inputShape(): Shape {
+    return onlyShape(this.inputs, "input");
+  }
+
+  /** Of a network whose only output has no name; throws an ArgumentError for another. */
+  get outputShape(): Shape {
+    return onlyShape(this.outputs, "output");
   }
 
   /**
@@ -90,14 +104,14 @@ export class WorkerModel {
     return this.#there.call("evaluate", data, { ...options, ...(loss !== undefined && { loss: wireLoss(loss) }) });
   }
 
-  /** What the network gives for each row: [N, …input shape] → N · output values, flat. */
-  predict(x: Inputs): Promise<Float32Array> {
-    return this.#there.call("predict", x);
+  /** What the network gives for each row: [N, …input shape] → N · output values, flat; by the outputs' names where they have some. */
+  predict(x: Inputs): Promise<Y> {
+    return this.#there.call("predict", x) as Promise<Y>;
   }
 
-  /** The most likely class of each row and the probabilities of all classes. */
-  classify(x: Inputs): Promise<Classified> {
-    return this.#there.call("classify", x);
+  /** The most likely class of each row and the probabilities of all classes; of one output where they have names. */
+  classify(x: Inputs, output?: string): Promise<Classified> {
+    return this.#there.call("classify", x, output);
   }
 
   /** What the network computes on the way, by name. */
@@ -136,8 +150,8 @@ export class WorkerModel {
   }
 
   /** A copy of the model on this side. */
-  async toModel(): Promise<Model> {
-    return fromBytes(await this.toBytes());
+  async toModel(): Promise<Model<Y>> {
+    return fromBytes<Y>(await this.toBytes());
   }
 
   /** Writes the model to a safetensors file, all of it or nothing; where there are files, as in Node. */

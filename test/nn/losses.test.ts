@@ -56,8 +56,9 @@ describe.each(cases.map((c) => [nameOf(c), c] as const))(
       const y = input("y", target.shape, labels ? "int" : "float");
       const [count] = prediction.shape;
       const examples: Examples = {
-        x: { values: new Float32Array(count), count },
-        y: { kind: "classes", values: Int32Array.from(target.data) },
+        count,
+        x: [new Float32Array(count)],
+        y: [{ kind: "classes", values: Int32Array.from(target.data) }],
         weights: sampleWeights && Float32Array.from(sampleWeights),
       };
       const { weights } = classWeigher(countClasses(examples), classWeights)(examples);
@@ -79,8 +80,9 @@ describe.each(cases.map((c) => [nameOf(c), c] as const))(
 
 test("balanced class weights give every class the same share, in later epochs what they were in the first", () => {
   const examples = (...labels: number[]): Examples => ({
-    x: { values: new Float32Array(labels.length), count: labels.length },
-    y: { kind: "classes", values: Int32Array.from(labels) },
+    count: labels.length,
+    x: [new Float32Array(labels.length)],
+    y: [{ kind: "classes", values: Int32Array.from(labels) }],
   });
   const first = examples(0, 0, 0, 1);
   const weigh = classWeigher(countClasses(first), "balanced");

@@ -52,7 +52,7 @@ async function importModel(file: string, path: string, options: ImportOptions): 
     if (classes && classes.length !== width)
       throw new UsageError(`--classes names ${classes.length}, but the model gives ${count(width)} numbers.`);
     if (classes) Object.assign(model.details, { task: "classification", classes, loss: "crossEntropy" });
-    else if (model.network.outputOp === "softmax") Object.assign(model.details, { loss: "crossEntropy" });
+    else if (model.network.outputs[0].op === "softmax") Object.assign(model.details, { loss: "crossEntropy" });
     const known = classes ?? readDetails(model, file).classes;
     await model.save(path);
     const { network } = model;

@@ -19,7 +19,7 @@ export async function trainedModel(options: TrainOptions): Promise<Trained | und
   if (from === undefined || resume === undefined) return undefined;
   const { modelOfCheckpoint } = await import("../model/model-module.ts");
   const model = await modelOfCheckpoint(resume, chooseBackend(options));
-  const loss = typeof model.details.loss === "string" ? model.trainedLoss() : undefined;
+  const loss = typeof model.details.loss === "string" ? (model.trainedLoss() as Loss) : undefined;
   return { model, inputShape: model.inputShape, details: readDetails(model, resume), ...(loss && { loss }) };
 }
 

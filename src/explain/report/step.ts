@@ -1,7 +1,7 @@
 /** One training step as a report: forward, loss, backward, update, layer by layer. */
 import { showShape } from "../../graph/shape.ts";
 import { statisticsOf } from "../describe-array.ts";
-import type { ArrayDescription, Computed } from "../description.ts";
+import type { ArrayDescription, Computed, LossDescription, OutputLossDescription } from "../description.ts";
 import type { Explanation } from "../explanation.ts";
 import { equal, type Formula, mapSymbols, partial, symbol } from "../formula/formula.ts";
 import { splitName } from "../named-arrays.ts";
@@ -126,9 +126,33 @@ const renamed = (f: Formula, parameter: string): Formula =>
   });
 
 function lossBlocks({ loss, opened }: Explanation, sample: number, title: string): Block[] {
-  const { output, target, perSample, derivative, operands } = loss;
+  const total = line(symbol("L"), " = ", loss.value, opened.batchSize > 1 ? ", the mean over the batch" : "");
+  const whole = formula(equal(symbol("L"), loss.formula));
+  const of = opened.batchSize > 1 ? [line(`Of ${title}:`)] : [];
+  if (!loss.outputs) return [whole, ...of, ...outputBlocks(loss, opened.batchSize, sample), total];
+  const times = (weight: number): string => (weight === 1 ? "" : `, times ${weight}`);
+  return [
+    whole,
+    ...loss.outputs.map((own) =>
+      section(own.of, own.name, 2, [
+        formula(equal(symbol("L", own.of), own.formula)),
+        ...of,
+        ...outputBlocks(own, opened.batchSize, sample),
+        line(symbol("L", own.of), " = ", own.value, times(own.weight)),
+      ]),
+    ),
+    total,
+  ];
+}
+
+/** What goes into a loss, for one sample, and where the backward pass begins. */
+function outputBlocks(
+  { output, target, perSample, derivative, operands }: OutputLossDescription | LossDescription,
+  batchSize: number,
+  sample: number,
+): Block[] {
   const row = ({ symbol: label, values, statistics }: ArrayDescription): Block => {
-    const width = (values?.length ?? 0) / opened.batchSize;
+    const width = (values?.length ?? 0) / batchSize;
     const own = values?.slice(sample * width, (sample + 1) * width);
     return {
       kind: "array",
@@ -139,19 +163,19 @@ function lossBlocks({ loss, opened }: Explanation, sample: number, title: string
     };
   };
   return [
-    formula(equal(symbol("L"), loss.formula)),
-    ...(opened.batchSize > 1 ? [line(`Of ${title}:`)] : []),
-    row(output),
-    row(target),
+    ...[output, target].flatMap((array) => (array ? [row(array)] : [])),
     ...(perSample.length > 1 ? [line("its loss = ", perSample[sample])] : []),
     ...(derivative
       ? [formula(equal(derivative.symbol, derivative.formula)), ...operands.map(row), row(derivative)]
       : []),
-    line(symbol("L"), " = ", loss.value, opened.batchSize > 1 ? ", the mean over the batch" : ""),
   ];
 }
 
 function imageBlocks({ opened }: Explanation, sample: number, title: string): Block[] {
-  const image = imageOf(opened.model.inputShape, opened.values.get(opened.graph.x), sample);
-  return image ? [{ kind: "image", title: title[0].toUpperCase() + title.slice(1), ...image }] : [];
+  const { model, graph, values } = opened;
+  return model.network.inputs.flatMap(({ name, shape }, i): Block[] => {
+    const image = imageOf(shape, values.get(graph.x[i]), sample);
+    const caption = name === undefined ? title : `${name} of ${title}`;
+    return image ? [{ kind: "image", title: caption[0].toUpperCase() + caption.slice(1), ...image }] : [];
+  });
 }

@@ -38,9 +38,9 @@ export function buildModel(
       { facts: { leftOver } },
     );
   const isChain = wiring.every(([layer, ...from], i) => layer === i && from.length === 1 && from[0] === i);
-  const ours = isChain ? undefined : wiring;
+  const structure = { layers, ...(!isChain && { wiring }) };
   // A network of another size than the file's arrays is refused before there is memory for it.
-  const { parameters } = new Network(input, 0, layers, ours);
+  const { parameters } = new Network(input, 0, layers, structure);
   let filled = 0;
   for (const { name, node } of parameters) {
     const value = values.get(name);
@@ -54,7 +54,7 @@ export function buildModel(
   }
   if (filled > MOST_FILLED) throw new DataError(`The model has ${filled} weights that are not in the file.`);
   try {
-    return new Model({ input, backend }, layers, ours, ({ name, node }) => {
+    return new Model({ input, backend }, structure, ({ name, node }) => {
       const value = values.get(name)!;
       return typeof value === "number" ? new Float32Array(sizeOf(node.shape)).fill(value) : value.data;
     });

@@ -70,7 +70,7 @@ export async function fromTensorflowJs(
   const described = isObject(topology.model_config) ? topology.model_config : topology;
   const keras = typeof version === "string" && version.startsWith("3.") ? 3 : 2;
   const model = buildModel(described, { keras, weights }, given, "fromTensorflowJs");
-  const loss = lossOf(topology.training_config ?? json.trainingConfig, model.network.outputOp);
+  const loss = lossOf(topology.training_config ?? json.trainingConfig, model.network.outputs[0].op);
   if (loss) model.details.loss = loss;
   model.details.source = { format: "TensorFlow.js", producer: String(json.generatedBy ?? version ?? "").slice(0, 80) };
   return model;

@@ -8,7 +8,7 @@ import { check, checkOptionNames, unknownName } from "../../checks.ts";
 import { floatToHalf } from "../../data/element-types.ts";
 import { input } from "../../graph/leaf.ts";
 import { type Shape, sizeOf } from "../../graph/shape.ts";
-import { lossOf, takesLogits } from "../../nn/losses.ts";
+import { type LossOption, lossOf, takesLogits } from "../../nn/losses.ts";
 import { sigmoid, softmax } from "../../ops/index.ts";
 import { makePlan } from "../../plan/plan.ts";
 import type { InferenceModel } from "../../train/inference-model.ts";
@@ -51,11 +51,11 @@ const bytesOf = (array: ArrayBufferView): Uint8Array =>
   new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
 
 /** The names of the classes, where the model is a classifier. */
-function classesOf(model: InferenceModel): readonly string[] | undefined {
+function classesOf(model: InferenceModel<unknown>): readonly string[] | undefined {
   const { classes, task, loss } = model.details;
   const width = sizeOf(model.network.outputShape);
   const isClassifier =
-    task === "classification" || model.network.outputOp === "softmax" || /crossentropy/i.test(String(loss));
+    task === "classification" || model.network.outputs[0].op === "softmax" || /crossentropy/i.test(String(loss));
   if (!isClassifier || task === "text") return undefined;
   const given = Array.isArray(classes)
     ? classes.map(String)
@@ -66,7 +66,7 @@ function classesOf(model: InferenceModel): readonly string[] | undefined {
 /** The kinds of arrays in the weights' block: floats, halves, bytes with scales, whole numbers. */
 const KIND = { float32: 0, float16: 1, int8: 2, other: 3 } as const;
 
-export function partsOf(model: InferenceModel, weights: WeightType): Parts {
+export function partsOf(model: InferenceModel<unknown>, weights: WeightType): Parts {
   if (!WEIGHT_TYPES.includes(weights)) throw unknownName("type of weights", weights, WEIGHT_TYPES);
   const { network } = model;
   const { inputShape, outputShape } = network;
@@ -74,9 +74,9 @@ export function partsOf(model: InferenceModel, weights: WeightType): Parts {
   const x = input("x", [1, ...inputShape]);
   const { output } = network.apply(x, { training: false });
   // What the loss would do itself, so that a classifier gives probabilities.
-  const loss = model.details.loss === undefined ? undefined : lossOf(model.trainedLoss());
-  const logits =
-    classes && loss && takesLogits(loss) && network.outputOp !== "softmax" && network.outputOp !== "sigmoid";
+  const loss = model.details.loss === undefined ? undefined : lossOf(model.trainedLoss() as LossOption);
+  const [{ op }] = network.outputs;
+  const logits = classes && loss && takesLogits(loss) && op !== "softmax" && op !== "sigmoid";
   const y = logits ? (sizeOf(outputShape) === 1 ? sigmoid(output) : softmax(output)) : output;
   const plan = makePlan({ inputs: [x], outputs: [y] });
   const module = standalone(plan, (variable) => atOnce(model.session.read(variable)));
@@ -158,7 +158,7 @@ const classifyCode = (width: number): string => `function classify(x) {
  * await writeFileAtomically("digits.js", new TextEncoder().encode(toModule(model)));
  * // import { classify } from "./digits.js";
  */
-export function toModule(model: InferenceModel, options: ToModuleOptions = {}): string {
+export function toModule(model: InferenceModel<unknown>, options: ToModuleOptions = {}): string {
   checkOptionNames("toModule", options, ["language", "weights"]);
   const { language = "js", weights = "float32" } = options;
   check(language === "js" || language === "ts", 'toModule: the language is "js" or "ts"', language);

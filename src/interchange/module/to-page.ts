@@ -95,7 +95,7 @@ function answer() {
  * @example
  * await writeFileAtomically("digits.html", new TextEncoder().encode(toPage(model, { title: "Digits" })));
  */
-export function toPage(model: InferenceModel, options: ToPageOptions = {}): string {
+export function toPage(model: InferenceModel<unknown>, options: ToPageOptions = {}): string {
   checkOptionNames("toPage", options, ["title", "weights"]);
   const { title = "chainrule", weights = "float32" } = options;
   const { inputShape, classes, code } = partsOf(model, weights);

@@ -108,8 +108,7 @@ export function fromOnnx(bytes: Uint8Array, options: FromOnnxOptions = {}): Mode
   });
   const model = new Model(
     { input: sample, backend: options.backend },
-    [layer],
-    undefined,
+    { layers: [layer] },
     ({ name }) => values.get(name.slice(name.indexOf(".") + 1))!,
   );
   if (isOurs(file)) Object.assign(model.details, detailsOf(file));

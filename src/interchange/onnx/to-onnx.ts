@@ -38,7 +38,7 @@ const BATCH = 7919;
  * @example
  * await writeFileAtomically("net.onnx", toOnnx(model));
  */
-export function toOnnx(model: InferenceModel, options: ToOnnxOptions = {}): Uint8Array<ArrayBuffer> {
+export function toOnnx(model: InferenceModel<unknown>, options: ToOnnxOptions = {}): Uint8Array<ArrayBuffer> {
   checkOptionNames("toOnnx", options, ["opset"]);
   const { opset = USUAL } = options;
   checkWhole("toOnnx: ", { opset }, OLDEST);

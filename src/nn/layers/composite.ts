@@ -10,14 +10,24 @@ import { add, concat, maximum, mul } from "../../ops/index.ts";
 import { defineLayer, type Layer, type LayerKind, type LayerOptions } from "../layer.ts";
 import { chained, type Flow, flowThrough, isWiring, traceFlow, type Wiring } from "../wiring.ts";
 
-type Composite = LayerOptions & { readonly layers: readonly Layer[]; readonly wiring?: Wiring };
+type Composite = LayerOptions & {
+  readonly layers: readonly Layer[];
+  readonly wiring?: Wiring;
+  /** How many values it takes; one if absent. */
+  readonly takes?: number;
+};
 
 const COMPOSITE: LayerKind<Composite> = {
   options: [],
-  apply: ({ layers, wiring = chained(layers.length) }, { x, layer }) => {
-    if (!isWiring(wiring, layers.length))
+  several: true,
+  apply: ({ layers, wiring = chained(layers.length), takes = 1 }, { inputs, layer }) => {
+    if (inputs.length !== takes)
+      throw new ArgumentError(
+        `it takes ${takes === 1 ? "one value" : `${takes} values`}, but is applied to ${inputs.length}.${takes === 1 ? " Merge them first." : ""}`,
+      );
+    if (!isWiring(wiring, layers.length, inputs.length))
       throw new ArgumentError(`its wiring names layers or values that are not there: ${JSON.stringify(wiring)}.`);
-    return flowThrough(wiring, x, (index, inputs) => layer(index, ...inputs));
+    return flowThrough(wiring, inputs, (index, taken) => layer(index, ...taken)).at(-1)!;
   },
   describe: ({ layers }) => `${layers.length} layers`,
 };
@@ -37,13 +47,16 @@ export function chain(layers: readonly Layer[], options: LayerOptions = {}): Lay
 const makeBlock = defineLayer<Composite>("block", COMPOSITE);
 
 /**
- * A part of a network in the functional form, as one layer.
+ * A part of a network in the functional form, as one layer; of several values where the function has several parameters.
  *
  * @example
  * const gated = block((x) => merge("multiply", x.to(dense(8)), x.to(dense(8, { activation: "sigmoid" }))));
+ * const reading = block((x, memory) => merge("add", x, x.to(multiHeadAttention({ heads: 2 }), memory))); // x.to(reading, memory)
  */
-export function block(build: (x: Flow) => Flow, options: LayerOptions = {}): Layer {
-  return makeBlock(options, traceFlow(build));
+export function block(build: (x: Flow, ...others: Flow[]) => Flow, options: LayerOptions = {}): Layer {
+  const takes = Math.max(1, build.length);
+  const traced = traceFlow(takes, ([x, ...others]) => build(x, ...others));
+  return makeBlock(options, { ...traced, ...(takes > 1 && { takes }) });
 }
 
 const makeResidual = defineLayer<Composite>("residual", {
@@ -66,7 +79,7 @@ export function residual(layers: readonly Layer[], given: LayerOptions & { reado
   const shortcut = projection && { ...projection, config: { name: "projection", ...(projection.config as object) } };
   return makeResidual(
     options,
-    traceFlow((x) => {
+    traceFlow(1, ([x]) => {
       const f = layers.reduce((value, layer) => value.to({ ...layer }), x);
       return merge("add", shortcut ? x.to(shortcut) : x, f);
     }),
@@ -87,7 +100,7 @@ export function branches(layers: readonly Layer[], given: LayerOptions & { reado
   wantLayers("branches", layers);
   return makeBranches(
     options,
-    traceFlow((x) => {
+    traceFlow(1, ([x]) => {
       const [first, ...others] = layers.map((layer) => x.to({ ...layer }));
       return merge(how, first, ...others);
     }),

@@ -74,7 +74,7 @@ export function cardsOf({ network }: Model, name: string): LayerSpec[] {
   const own = layers.filter(({ kind }) => kind !== "flatten");
   if (scales(own[0])) own.shift();
   if (scales(own.at(-1))) own.pop();
-  if (network.wiring || own.pop()?.kind !== "dense")
+  if (network.connections.wiring || own.pop()?.kind !== "dense")
     throw new DataError(
       `${name} is no row of layers that ends in a dense one; the studio has no cards for it. The command explains it.`,
     );
