@@ -25,6 +25,8 @@ export interface TrainStepOptions {
 export interface StepResult {
   /** Over the batch, at the weights from before the step. */
   readonly loss: number;
+  /** Of each output, where they have names. */
+  readonly losses: Readonly<Record<string, number>>;
   /** ∂L/∂w by parameter name, if asked for. */
   readonly gradients: Readonly<Record<string, Float32Array>>;
 }
@@ -74,8 +76,12 @@ export function trainStep(model: InferenceModel<unknown>, options: TrainStepOpti
     if (completed === 0)
       throw await diagnose(graph, inputs, `step ${steps + 1}`, steps + 1, (node) => session.read(node));
     steps++;
-    const named = outputs.slice(1).map((values, i) => [states[i].parameter.name, values as Float32Array] as const);
-    return { loss: outputs[0][0], gradients: Object.fromEntries(named) };
+    // Beside the whole loss, those of outputs with names are measured.
+    const own = graph.metrics.map((_, i) => [network.outputs[i].name!, outputs[1 + i][0]] as const);
+    const named = outputs
+      .slice(1 + own.length)
+      .map((values, i) => [states[i].parameter.name, values as Float32Array] as const);
+    return { loss: outputs[0][0], losses: Object.fromEntries(own), gradients: Object.fromEntries(named) };
   };
   return Object.assign(step, {
     endEpoch: (loss: number) => {

@@ -7,7 +7,7 @@
  * - `finished`: the model file is there
  *
  * The run has all that a checkpoint must carry: dropout, batch statistics, an optimiser with two moments, a schedule,
- * a validation share, and a callback that remembers weights.
+ * a validation share, a callback that remembers weights, two inputs and two outputs.
  */
 import { existsSync, writeSync } from "node:fs";
 import { join } from "node:path";
@@ -18,8 +18,9 @@ import {
   dense,
   dropout,
   earlyStopping,
+  functional,
+  merge,
   RandomStream,
-  sequential,
   wasm,
 } from "../../src/index.ts";
 
@@ -31,17 +32,25 @@ const EPOCHS = 12;
 const BATCH = 16;
 
 const stream = new RandomStream(11, "data");
-const x = Array.from({ length: ROWS }, () => Array.from({ length: 24 }, () => stream.normal()));
-const y = x.map((row) => (row[0] * row[1] > 0 ? 1 : 0) + (row[2] + row[3] > 0 ? 2 : 0));
+const rows = Array.from({ length: ROWS }, () => Array.from({ length: 24 }, () => stream.normal()));
+const x = { left: rows.map((row) => row.slice(0, 12)), right: rows.map((row) => row.slice(12)) };
+const y = {
+  corner: rows.map((row) => (row[0] * row[1] > 0 ? 1 : 0) + (row[2] + row[3] > 0 ? 2 : 0)),
+  sum: rows.map((row) => [row[0] + row[12]]),
+};
 
-const model = sequential({ input: [24], seed: 5, backend: wasm({ threads: 1 }) }, [
-  dense(192, { activation: "relu" }),
-  batchNorm(),
-  dropout(0.2),
-  dense(192, { activation: "tanh" }),
-  dropout(0.1),
-  dense(4),
-]);
+const model = functional(
+  { input: { left: [12], right: [12] }, seed: 5, backend: wasm({ threads: 1 }) },
+  ({ left, right }) => {
+    const h = merge("concat", left, right)
+      .to(dense(192, { activation: "relu" }))
+      .to(batchNorm())
+      .to(dropout(0.2))
+      .to(dense(192, { activation: "tanh" }))
+      .to(dropout(0.1));
+    return { corner: h.to(dense(4)), sum: h.to(dense(1)) };
+  },
+);
 
 const path = join(directory, "run.checkpoint");
 const places = { checkpoint: path, previous: `${path}.previous` };
@@ -51,13 +60,13 @@ say(from);
 await model.fit(
   { x, y },
   {
-    loss: "crossEntropy",
+    loss: { corner: "crossEntropy", sum: { loss: "meanSquaredError", weight: 0.2 } },
     optimizer: adam({ learningRate: cosineDecay({ learningRate: 0.004, steps: EPOCHS * 30 }) }),
     epochs: EPOCHS,
     batchSize: BATCH,
     validation: 0.2,
-    metrics: ["accuracy"],
-    callbacks: [earlyStopping({ patience: EPOCHS })],
+    metrics: { corner: ["accuracy"] },
+    callbacks: [earlyStopping({ patience: EPOCHS, monitor: "corner.accuracy" })],
     checkpoint: { path, everySeconds: 0 },
     // Told just before each checkpoint within an epoch is written.
     onProgress: () => say("writing"),

@@ -150,7 +150,7 @@ describe("what does not exist is said, with what does", () => {
 
   test("loss, step, state", async () => {
     const batch = { x: images, y: [0, 1, 2, 1] };
-    await expect(explain(imageNet, batch)).rejects.toThrow("explain needs a loss");
+    await expect(explain(imageNet, batch)).rejects.toThrow("A loss must be named");
     await expect(explain(imageNet, batch, { loss: "crossEntropy", step: 0 })).rejects.toThrow(
       "step must be a whole number ≥ 1",
     );
