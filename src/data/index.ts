@@ -18,7 +18,18 @@ export {
   type Task,
   take,
 } from "./dataset.ts";
+export { type DemandOptions, demand } from "./demand.ts";
 export type { TableDataset } from "./encoder.ts";
+export {
+  type ForecastOptions,
+  type ForecastWindows,
+  filled,
+  forecastWindows,
+  meanChange,
+  naiveForecast,
+  type SeriesMissing,
+  seasonOf,
+} from "./forecast.ts";
 export {
   arraysToDataset,
   type NamedArray,
@@ -48,6 +59,16 @@ export {
   type TableSchema,
 } from "./schema.ts";
 export {
+  calendarOf,
+  readSeries,
+  type Series,
+  type SeriesOptions,
+  sliceSeries,
+  splitSeries,
+  variableOf,
+  withCalendar,
+} from "./series.ts";
+export {
   type EncodedTable,
   type EncodeOptions,
   encodeRows,
@@ -57,6 +78,7 @@ export {
   type TableOptions,
 } from "./table.ts";
 export type { StoredTensor } from "./tensor-file.ts";
+export { formatTime, stepText, type TimeGrid, type TimeStep, timeAt } from "./times.ts";
 export {
   byteTokenizer,
   characterTokenizer,

@@ -6,5 +6,13 @@ export { checkWritable, readBeside, readFile, type WriteOptions } from "./node/f
 export { mnist, readIdx, readIdxDirectory, type TrainAndTest } from "./node/idx.ts";
 export { type ImageFolderOptions, readImage, readImageFolder } from "./node/images.ts";
 export { readNpy, readNpz } from "./node/npy.ts";
-export { type DecimalOptions, decimalPoints, encodeCsv, holdsObjects, readCsv, readPieces } from "./node/table.ts";
+export {
+  type DecimalOptions,
+  decimalPoints,
+  encodeCsv,
+  holdsObjects,
+  readCsv,
+  readPieces,
+  readSeriesFile,
+} from "./node/table.ts";
 export { writeFileAtomically } from "./node/write.ts";

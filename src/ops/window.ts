@@ -116,7 +116,8 @@ export function eachPlace(
 /** What a window over sequences [B, L, C] may have: the short forms of one direction. */
 export interface RowOptions {
   readonly stride?: number;
-  readonly padding?: "valid" | "same" | number | Pair;
+  /** `"causal"`: all before, so that no place sees what comes after it. */
+  readonly padding?: "valid" | "same" | "causal" | number | Pair;
   readonly dilation?: number;
   readonly groups?: number;
 }
@@ -126,11 +127,12 @@ export function asRows(
   name: string,
   x: Node,
   window: number,
-  { stride = 1, padding = 0, dilation = 1, groups }: RowOptions,
+  { stride = 1, padding: asked = 0, dilation = 1, groups }: RowOptions,
   op: (images: Node, options: SlidingOptions & Pick<RowOptions, "groups">) => Node,
 ): Node {
   const [b, length, channels] = x.shape;
   const span = spanOf(window, dilation);
+  const padding = asked === "causal" ? ([span - 1, 0] as const) : asked;
   const around = padding === "same" ? span : padding === "valid" ? 0 : toPair(padding).reduce((a, b) => a + b);
   if (Number.isInteger(span) && span > length + around)
     throw new ShapeError(

@@ -5,11 +5,14 @@
 import { type Dataset, statistics } from "../data/dataset.ts";
 import { DataError } from "../errors.ts";
 import type { Layer } from "../nn/layer.ts";
-import { dense, flatten, normalize, rescale } from "../nn/layers/index.ts";
+import { dense, dropout, flatten, normalize, rescale, residual } from "../nn/layers/index.ts";
 
 /** A network and a way of training that suit a data set: from `recommend`. */
 export interface Recommendation {
-  /** The whole network: `enter`, a flatten where one is needed, `hidden`, a dense layer of `outputs` units, `leave`. */
+  /**
+   * The whole network: `enter`, a flatten where one is needed, `hidden`, a dense layer of `outputs` units (of a forecast it is
+   * part of `hidden`), `leave`.
+   */
   readonly layers: readonly Layer[];
   /** What brings the input to about −1 … 1. */
   readonly enter: readonly Layer[];
@@ -46,20 +49,27 @@ export function recommend(train: Dataset): Recommendation {
   const { count } = train;
   const isNumber = train.task === "regression";
   const outputs = outputsOf(train);
-  const hidden = isPicture ? [dense(128, { activation: "relu" })] : [0, 1].map(() => dense(64, { activation: "silu" }));
+  const isForecast = isNumber && isSequence(train);
+  const hidden = isPicture
+    ? [dense(128, { activation: "relu" })]
+    : isForecast
+      ? forecaster(outputs)
+      : [0, 1].map(() => dense(64, { activation: "silu" }));
   const enter = enterOf(train);
   const targets = isNumber ? targetStatistics(train) : undefined;
   const leave = targets ? [leaveOf(targets)] : [];
   const isFlat = train.inputShape.length === 1;
   const isBinary = outputs === 1 || train.task === "multilabel";
   return {
-    layers: [...enter, ...(isFlat ? [] : [flatten()]), ...hidden, dense(outputs), ...leave],
+    layers: isForecast
+      ? [...enter, ...hidden, ...leave]
+      : [...enter, ...(isFlat ? [] : [flatten()]), ...hidden, dense(outputs), ...leave],
     enter,
     hidden,
     outputs,
     leave,
     loss: isNumber ? "meanSquaredError" : isBinary ? "binaryCrossEntropy" : "crossEntropy",
-    learningRate: isPicture ? 0.003 : 0.01,
+    learningRate: isPicture || isForecast ? 0.003 : 0.01,
     weightDecay: isPicture ? 0 : usualDecay(count),
     batchSize: isPicture ? 64 : count < 500 ? 16 : count < 5000 ? 32 : 64,
     epochs: usualEpochs(count, isPicture),
@@ -67,6 +77,20 @@ export function recommend(train: Dataset): Recommendation {
     metrics: isNumber ? ["meanAbsoluteError"] : ["accuracy"],
   };
 }
+
+/** Whether the rows of a data set are sequences of measurements, [T, D]. */
+const isSequence = ({ x, inputShape }: Dataset): boolean => !(x instanceof Uint8Array) && inputShape.length === 2;
+
+/**
+ * What follows a window over a series: a weighted sum of its values, which trends and seasons follow, and beside it a hidden
+ * layer for what is not linear.
+ */
+const forecaster = (outputs: number): Layer[] => [
+  flatten(),
+  residual([dropout(0.1), dense(64, { activation: "silu" }), dropout(0.2), dense(outputs)], {
+    projection: dense(outputs),
+  }),
+];
 
 /** Whether the rows of a data set are pictures: bytes of some height, width and channels. */
 const showsPictures = ({ x, inputShape }: Dataset): boolean => x instanceof Uint8Array && inputShape.length === 3;
@@ -87,6 +111,11 @@ function outputsOf({ task, y, count, classes }: Dataset): number {
 /** Brings the input to about −1 … 1: pictures all alike, whether their pixels go up to 255, 16 or 1. */
 function enterOf(train: Dataset): Layer[] {
   if (train.inputShape.length === 1) return [normalize(statistics(train))];
+  // Of a sequence each feature has one scale at all places.
+  if (isSequence(train)) {
+    const [places, width] = train.inputShape;
+    return [normalize(statistics({ ...train, count: train.count * places, inputShape: [width] }))];
+  }
   let largest = 0;
   for (const pixel of train.x) largest = Math.max(largest, Math.abs(pixel));
   if (largest > 127 && largest < 256) largest = 255;

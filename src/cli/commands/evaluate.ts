@@ -1,12 +1,14 @@
 /** `chainrule evaluate MODEL DATA`: how good a saved model is on a data set. */
 import { basename } from "node:path";
 import type { Command } from "commander";
+import { isForecast } from "../data/series.ts";
 import { readDataFor } from "../data/sources.ts";
 import { heldOut } from "../data/split.ts";
 import { fingerprintOf } from "../model/metadata.ts";
 import { openDataModel } from "../model/open-model.ts";
 import type { BackendOptions } from "../options/backend.ts";
 import { positiveWhole } from "../options/values.ts";
+import { forecastLines, jsonForecast, measureForecast } from "../report/forecast.ts";
 import { jsonScores, measureModel } from "../report/scores.ts";
 import { scoreLines } from "../report/test-report.ts";
 import { count, painter, warn, widthOf } from "../terminal/text.ts";
@@ -45,6 +47,7 @@ async function evaluate(path: string, source: string, options: EvaluateOptions):
     const [measured, rows] =
       held && !options.all ? ([held, "held out"] as const) : ([data, isTrained ? "trained on" : "given"] as const);
     const scores = await measureModel(model, measured);
+    const forecast = isForecast(measured) ? await measureForecast(model, measured) : undefined;
     if (rows === "trained on") {
       const which = held ? "" : " None were held out, so test it on other data.";
       warn(
@@ -56,15 +59,24 @@ async function evaluate(path: string, source: string, options: EvaluateOptions):
       );
     }
     if (options.json) {
-      const result = { event: "done", test: jsonScores(scores), rows, model: path, data: source };
+      const test = { ...jsonScores(scores), ...(forecast && jsonForecast(forecast)) };
+      const result = { event: "done", test, rows, model: path, data: source };
       process.stdout.write(`${JSON.stringify(result)}\n`);
       return;
     }
     const sheet = { paint: painter(process.stdout), width: widthOf(process.stdout) };
     const title = rows === "held out" ? `${source}, the rows held out from training` : source;
-    const lines = scoreLines(title, scores, details.classes ?? [], sheet);
+    const lines = forecast
+      ? forecastLines(title, forecast, sheet)
+      : scoreLines(title, scores, details.classes ?? [], sheet);
     if (rows === "held out")
-      lines.push("", sheet.paint("dim", `All ${count(data.count)} rows, those of the training too: --all`));
+      lines.push(
+        "",
+        sheet.paint(
+          "dim",
+          `All ${count(data.count)} ${forecast ? "windows" : "rows"}, those of the training too: --all`,
+        ),
+      );
     process.stdout.write(`${lines.join("\n")}\n`);
   } finally {
     model.close();

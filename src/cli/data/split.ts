@@ -3,6 +3,7 @@ import { type Dataset, split } from "../../data/index.ts";
 import { detailsOf, type Origin } from "../model/metadata.ts";
 import { UsageError } from "../terminal/exit.ts";
 import { percent } from "../terminal/text.ts";
+import { type ForecastData, forecastParts, isForecast } from "./series.ts";
 import { readDataFor, type TrainingData } from "./sources.ts";
 
 export interface Parts {
@@ -32,10 +33,29 @@ const LEAST_ROWS = 10;
 
 export async function divide(data: TrainingData, options: PartsOptions): Promise<Parts> {
   const { validation = 0, seed = 0 } = options;
+  if (isForecast(data.train)) return divideSeries(data, data.train, options);
   const parts = await withTest(data, options, seed);
   if (validation === 0) return parts;
   const [train, held] = split(parts.train, [1 - validation, validation], { seed });
   return { ...parts, train, validation: held };
+}
+
+/** The parts of a series: the test is its end, unless it is another file. */
+async function divideSeries(data: TrainingData, windows: ForecastData, options: PartsOptions): Promise<Parts> {
+  const { validation = 0, test: asked } = options;
+  const test = testShareOf(asked);
+  const parts = forecastParts(windows, { test, validation });
+  const note = `its last ${percent(test, 0)}`;
+  if (asked === undefined || isNumber(asked)) return { ...parts, testShare: test, testNote: note };
+  const found = await readDataFor(asked, detailsOf(data, options), windows.inputShape);
+  return { ...parts, test: found, testShare: 0, testNote: `from ${asked}` };
+}
+
+/** The part of a series that is kept for the test: none where the test is another file. */
+export function testShareOf(asked: string | undefined): number {
+  const share = asked === undefined ? HELD_OUT : isNumber(asked) ? Number(asked) : 0;
+  if (share >= 0 && share < 1) return share;
+  throw new UsageError(`--test ${asked}: give a fraction from 0 up to 1, such as 0.2, or data.`);
 }
 
 async function withTest(data: TrainingData, { test, decimal, encoding }: PartsOptions, seed: number): Promise<Parts> {
@@ -59,6 +79,10 @@ async function withTest(data: TrainingData, { test, decimal, encoding }: PartsOp
 
 /** The rows of a model's training data that it has not learnt from; none where it has learnt from all. */
 export function heldOut(data: Dataset, { test, validation, seed }: Origin): Dataset | undefined {
+  if (isForecast(data)) {
+    const parts = forecastParts(data, { test, validation });
+    return parts.test ?? parts.validation;
+  }
   const [train, held] = test > 0 ? split(data, [1 - test, test], { seed }) : [data, undefined];
   return held ?? (validation > 0 ? split(train, [1 - validation, validation], { seed })[1] : undefined);
 }

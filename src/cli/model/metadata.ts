@@ -6,6 +6,7 @@ import { createHash } from "node:crypto";
 import { type Dataset, parseSchema, type TableSchema, type Task } from "../../data/index.ts";
 import { DataError, type Model } from "../../index.ts";
 import { count } from "../terminal/text.ts";
+import { type ForecastPlan, parseForecastPlan } from "./forecast-plan.ts";
 
 export interface Details {
   /** `"text"` for a language model. */
@@ -15,6 +16,8 @@ export interface Details {
   /** Names of the features of a table. */
   readonly features?: readonly string[];
   readonly schema?: TableSchema;
+  /** How a series is read and forecast. */
+  readonly series?: ForecastPlan;
   /** Pictures are drawn digits, to be brought into the form of MNIST's. */
   readonly digits?: boolean;
   /** Numbers in its tables have decimal commas. */
@@ -49,7 +52,7 @@ export function fingerprintOf({ x, y }: Pick<Dataset, "x" | "y">): string {
 
 /** What to keep of the data that a model is trained on. */
 export function detailsOf(
-  { train, digits }: { readonly train: Dataset; readonly digits?: boolean },
+  { train, digits, series }: { readonly train: Dataset; readonly digits?: boolean; readonly series?: ForecastPlan },
   { decimal, encoding }: { readonly decimal?: "point" | "comma"; readonly encoding?: string } = {},
 ): Details {
   const { task, classes, features, schema } = train;
@@ -59,6 +62,7 @@ export function detailsOf(
     ...(features && { features }),
     ...(schema && { schema }),
     ...(digits && { digits }),
+    ...(series && { series }),
     ...(decimal === "comma" && { decimal }),
     ...(encoding !== undefined && { encoding }),
   };
@@ -81,7 +85,7 @@ const strings = (x: unknown): x is string[] => Array.isArray(x) && x.every((item
 /** The details of a loaded model. A model that the command did not train has the plainest ones that fit it. */
 export function readDetails(model: Model, file: string): Details {
   const { task, classes, features, schema, digits, trained, loss, decimal, encoding, origin } = model.details;
-  const { optimizer, learningRate } = model.details;
+  const { optimizer, learningRate, series } = model.details;
   if (task === "text") return { task, ...(typeof trained === "string" && { trained }) };
   const width = model.network.outputShape.reduce((a, b) => a * b, 1);
   const isClassifier = task === undefined ? /crossentropy/i.test(String(loss)) : task === "classification";
@@ -99,6 +103,7 @@ export function readDetails(model: Model, file: string): Details {
     ...(names !== undefined && { classes: names as string[] }),
     ...(features !== undefined && { features }),
     ...(schema !== undefined && { schema: parseSchema(schema, file) }),
+    ...(series !== undefined && { series: parseForecastPlan(series, file) }),
     ...(digits === true && { digits }),
     ...(decimal === "comma" && { decimal }),
     ...(typeof encoding === "string" && { encoding }),

@@ -4,6 +4,7 @@ import {
   activationNames,
   averagePool2d,
   batchNorm,
+  conv1d,
   conv2d,
   type DenseOptions,
   dense,
@@ -12,10 +13,13 @@ import {
   flatten,
   globalAveragePool2d,
   globalMaxPool2d,
+  gru,
   type Layer,
   layerNorm,
+  lstm,
   maxPool2d,
   rescale,
+  simpleRnn,
   spatialDropout,
   upsampling2d,
   zeroPadding2d,
@@ -69,8 +73,21 @@ const KERNEL = {
   l1: anyNumber,
   l2: anyNumber,
 };
+const reach: Parameter<"valid" | "same" | "causal" | number> = {
+  wanted: "valid, same, causal, or a number of places",
+  read: (text) => (text === "causal" ? text : edge.read(text)),
+};
 const WINDOW = { stride: size, padding: edge };
 const NORM = { momentum: anyNumber, epsilon: anyNumber };
+
+/** A recurrent layer: how many units, and whether it gives all states or the last. */
+const recurrent = (
+  kind: string,
+  make: (units: number, options: { sequences?: boolean; backwards?: boolean }) => Layer,
+): Entry<Layer> =>
+  entry(kind, { units: wholeNumber }, { sequences: yesOrNo, backwards: yesOrNo }, ({ units, ...options }) =>
+    make(units, options),
+  );
 
 /** A line per layer. */
 const LAYERS: Readonly<Record<string, Entry<Layer>>> = {
@@ -87,6 +104,15 @@ const LAYERS: Readonly<Record<string, Entry<Layer>>> = {
     { ...KERNEL, ...WINDOW, dilation: size, multiplier: wholeNumber },
     ({ size, ...options }) => depthwiseConv2d(size, options),
   ),
+  conv1d: entry(
+    "conv1d",
+    { filters: wholeNumber, size: wholeNumber },
+    { ...KERNEL, stride: wholeNumber, padding: reach, dilation: wholeNumber, groups: wholeNumber },
+    ({ filters, size, ...options }) => conv1d(filters, size, options),
+  ),
+  simpleRnn: recurrent("simpleRnn", simpleRnn),
+  gru: recurrent("gru", gru),
+  lstm: recurrent("lstm", lstm),
   maxPool2d: entry("maxPool2d", {}, { size, ...WINDOW }, ({ size, ...options }) => maxPool2d(size, options)),
   averagePool2d: entry("averagePool2d", {}, { size, ...WINDOW }, ({ size, ...options }) =>
     averagePool2d(size, options),

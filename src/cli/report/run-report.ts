@@ -6,6 +6,7 @@ import { stat } from "node:fs/promises";
 import type { Dataset, TableSchema } from "../../data/index.ts";
 import type { EpochReport, Model, Warning } from "../../index.ts";
 import { columnLines, columnWarnings } from "../data/columns.ts";
+import { isForecast } from "../data/series.ts";
 import type { TrainingData } from "../data/sources.ts";
 import { isNumber } from "../data/split.ts";
 import { isOldNode, NEWER_NODE } from "../options/turbo.ts";
@@ -27,6 +28,7 @@ import {
 } from "../terminal/text.ts";
 import { inCommandWords } from "../terminal/wording.ts";
 import type { Training } from "../training/run.ts";
+import { forecastLines, jsonForecast, measureForecast, seriesLines } from "./forecast.ts";
 import { overfitting } from "./overfitting.ts";
 import { rareClasses } from "./rare-classes.ts";
 import { jsonScores, measureModel, type TestScores } from "./scores.ts";
@@ -36,6 +38,8 @@ import { scoreLines } from "./test-report.ts";
 
 /** A data set's rows in words: `60,000 pictures of 28 × 28 pixels`. */
 function rowsText({ x, inputShape, count: rows }: Dataset): string {
+  if (inputShape.length === 2)
+    return `${plural(rows, "window")} of ${inputShape[0]} places, ${inputShape[1]} numbers each`;
   const isPicture = inputShape.length === 3 && x instanceof Uint8Array;
   if (!isPicture)
     return `${plural(rows, "row")} of ${plural(
@@ -60,7 +64,13 @@ export function announce({ source, options, data, parts, recipe, model, out, dis
   const paint = painter(process.stderr);
   const lines: [string, string][] = [
     ["data", `${name(source, 60)}: ${rowsText(train)}`],
-    ["test", test ? `${plural(test.count, "row")}, ${testNote}` : "no rows: the report is on the training data itself"],
+    ...(isForecast(train) ? seriesLines(train).map((text): [string, string] => ["", text]) : []),
+    [
+      "test",
+      test
+        ? `${plural(test.count, data.series ? "window" : "row")}, ${testNote}`
+        : "no rows: the report is on the training data itself",
+    ],
   ];
   if (validation)
     lines.push(["validation", `${plural(validation.count, "row")} of the training data, after each epoch`]);
@@ -168,12 +178,13 @@ export async function reportResults(run: Training, history: readonly EpochReport
   const { options, out, display, model, recipe, parts, data } = run;
   const tested = parts.test ?? parts.train;
   const scores = await measureModel(model, tested);
+  const forecast = isForecast(tested) ? await measureForecast(model, tested) : undefined;
   showWarnings(run, [...(await overfitting(run, scores)), ...rareClasses(run, scores)]);
   const seconds = history.reduce((sum, epoch) => sum + epoch.seconds, 0);
   const rows = history.reduce((sum, epoch) => sum + epoch.samplesPerSecond * epoch.seconds, 0);
   display.event({
     event: "done",
-    [parts.test ? "test" : "training"]: jsonScores(scores),
+    [parts.test ? "test" : "training"]: { ...jsonScores(scores), ...(forecast && jsonForecast(forecast)) },
     model: out,
     epochs: options.earlyStopping === undefined ? recipe.epochs : (history.at(-1)?.epoch ?? recipe.epochs),
     seconds,
@@ -198,7 +209,11 @@ export async function reportResults(run: Training, history: readonly EpochReport
     if (held.length > 0) lines.push(curve("validation loss", held, paint));
     lines.push("");
   }
-  lines.push(...scoreLines(parts.test ? "Test" : "On the training data", scores, classNames(data, scores), sheet), "");
+  const title = parts.test ? "Test" : "On the training data";
+  lines.push(
+    ...(forecast ? forecastLines(title, forecast, sheet) : scoreLines(title, scores, classNames(data, scores), sheet)),
+    "",
+  );
   const { size } = await stat(out);
   lines.push(`${paint("bold", "Saved")}  ${fromHere(out)}${size > 0 ? paint("dim", `  ${fileSize(size)}`) : ""}`, "");
   lines.push(paint("bold", "Try next"));
@@ -229,19 +244,33 @@ function continued(command: string): string[] {
 /** Commands that work as they stand. */
 function proposals({ source, out, data, options }: Training): string[] {
   const [model, from] = [quote(fromHere(out)), quote(fromHere(source))];
-  const { task, missing, ignore, columns, decimal, encoding, header, imageSize } = options;
-  const target = data.form === "table" ? data.train.schema?.target.name : undefined;
+  const { task, missing, ignore, columns, decimal, encoding, header, imageSize, time, horizon, window, season } =
+    options;
+  const target = data.form === "table" ? data.train.schema?.target.name : data.series?.targets.join(",");
   const size = imageSize && `${imageSize.width}x${imageSize.height}`;
-  const named = { target, task, missing, ignore, columns, decimal, encoding, "image-size": size };
+  const named = {
+    target,
+    time,
+    horizon,
+    window,
+    season,
+    task,
+    missing,
+    ignore,
+    columns,
+    decimal,
+    encoding,
+    "image-size": size,
+  };
   const read = Object.entries(named).flatMap(([key, value]) =>
     value === undefined ? [] : [`--${key} ${quote(String(value))}`],
   );
   if (header === false) read.push("--no-header");
-  const units = data.train.inputShape.length === 1 ? "dense 64 tanh" : "dense 256 relu, dropout 0.2";
+  const units = ["dense 64 tanh", "gru 32"][data.train.inputShape.length - 1] ?? "dense 256 relu, dropout 0.2";
   const tested = options.test !== undefined && !isNumber(options.test) ? quote(fromHere(options.test)) : from;
   return [
     `evaluate ${model} ${tested}`,
-    `predict ${model} ${tested}${data.form === "table" ? "" : " --sample 1"}`,
+    `predict ${model} ${tested}${data.form === "table" || data.form === "series" ? "" : " --sample 1"}`,
     ...(data.digits ? [`predict ${model} my-digit.png`] : []),
     `explain ${model} ${from} --sample 1`,
     `gradcheck ${model} ${from}`,

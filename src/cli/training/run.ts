@@ -7,6 +7,11 @@ import type { Display } from "../report/progress.ts";
 import type { Recipe, RecipeOptions } from "./defaults.ts";
 
 export interface TrainOptions extends RecipeOptions, ReadOptions, PartsOptions, BackendOptions {
+  /** How many values of a series to foretell, from how many before them; the column of its times, after how many it comes again. */
+  readonly horizon?: number;
+  readonly window?: number;
+  readonly time?: string;
+  readonly season?: number;
   readonly out?: string;
   readonly resume?: string;
   /** How many epochs without a better loss are let pass. */

@@ -2,8 +2,9 @@
  * Chooses how strongly the weights of a network for a table are held back (weight decay), by trying: rows without noise
  * are learnt best with hardly any, noisy ones with much, and only rows that were held out can tell which they are.
  */
-import { type Dataset, split } from "../../data/index.ts";
+import { type Dataset, sliceSeries, split } from "../../data/index.ts";
 import { DivergenceError, type Model, recommend } from "../../index.ts";
+import { type ForecastData, forecastParts, isForecast } from "../data/series.ts";
 import { examplesFor } from "../options/losses.ts";
 import type { Display } from "../report/progress.ts";
 import { measure } from "../terminal/text.ts";
@@ -36,10 +37,27 @@ async function heldOutLoss(
   const repeats = train.count <= FEW_ROWS ? REPEATS : 1;
   let total = 0;
   for (let i = 0; i < repeats; i++) {
-    const [rest, held] = split(train, [1 - HELD_OUT, HELD_OUT], { seed: seed + i });
+    const [rest, held] = heldOut(train, seed + i);
     total += await trial(await makeModel(), recipe, rest, held);
   }
   return total / repeats;
+}
+
+/** Whether a part of the rows can be held out: of a series it takes room for a window in each. */
+const canHoldOut = (train: Dataset): boolean =>
+  !isForecast(train) || rowsOf(train) >= 2 * (train.plan.length + train.plan.horizon);
+
+/** How many times windows reach over. */
+const rowsOf = ({ begins, plan }: ForecastData): number =>
+  begins[begins.length - 1] - begins[0] + plan.length + plan.horizon;
+
+/** Rows at random; of a series its end, as neighbouring windows know of each other. */
+function heldOut(train: Dataset, seed: number): [Dataset, Dataset] {
+  if (!isForecast(train)) return split(train, [1 - HELD_OUT, HELD_OUT], { seed });
+  const [from] = train.begins;
+  const series = sliceSeries(train.series, from, from + rowsOf(train));
+  const parts = forecastParts({ ...train, series }, { test: HELD_OUT, validation: 0 });
+  return [parts.train, parts.test ?? parts.train];
 }
 
 async function trial(model: Model, recipe: Recipe, rest: Dataset, held: Dataset): Promise<number> {
@@ -71,7 +89,7 @@ export async function withOptimizer(
   const advice = recommend(train);
   if ((optimizer ?? from ?? resume) !== undefined || advice.weightDecay === 0) return { options: said, notes: [] };
   const withDecay = (decay: number): TrainOptions => ({ ...said, optimizer: `adamw weightDecay=${decay}` });
-  const decays = model === undefined ? decaysToTry(train.count, advice.weightDecay) : [];
+  const decays = model === undefined && canHoldOut(train) ? decaysToTry(train.count, advice.weightDecay) : [];
   if (decays.length === 0) return { options: withDecay(rounded(advice.weightDecay)), notes: [] };
   display.note(`Trying weight decays of ${decays.join(", ")} on held-out training rows.`);
   const short = Math.min(epochs, advice.epochs);

@@ -11,6 +11,7 @@ import { type CsvOptions, type CsvSource, parseCsv } from "../csv.ts";
 import type { TableDataset } from "../encoder.ts";
 import { dataError, isObject, show } from "../fail.ts";
 import type { TableSchema } from "../schema.ts";
+import { readSeries, SERIES_OPTIONS, type Series, type SeriesOptions } from "../series.ts";
 import {
   ENCODE_OPTIONS,
   type EncodedTable,
@@ -63,6 +64,20 @@ export async function encodeCsv(
   checkOptionNames("encodeCsv", options, [...ENCODE_OPTIONS, "decimal"]);
   if (holdsObjects(path)) return encodeTable(schema, await readObjects(path), { file: path, ...withoutText(options) });
   return encodeTable(schema, ...written(readPieces(path), { file: path, ...options }));
+}
+
+/**
+ * The series in a table's file; see `readCsv` for the files and `readSeries`. Throws `FileError` and `DataError`.
+ *
+ * @example
+ * import { readSeriesFile, writeFileAtomically } from "chainrule/data/node";
+ * await writeFileAtomically("sold.csv", new TextEncoder().encode("day,sold\n2024-01-01,3\n2024-01-02,5\n"));
+ * console.log((await readSeriesFile("sold.csv", { time: "day" })).count); // 2
+ */
+export async function readSeriesFile(path: string, options: SeriesOptions & DecimalOptions = {}): Promise<Series> {
+  checkOptionNames("readSeriesFile", options, [...SERIES_OPTIONS, "decimal"]);
+  if (holdsObjects(path)) return readSeries(await readObjects(path), { file: path, ...withoutText(options) });
+  return readSeries(...written(readPieces(path), { file: path, ...options }));
 }
 
 /** Whether a file holds its rows as objects with names, by its own name: JSON, JSON Lines or Parquet. */

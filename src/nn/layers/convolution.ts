@@ -3,7 +3,7 @@ import { checkWhole } from "../../checks.ts";
 import { ShapeError } from "../../errors.ts";
 import type { Node } from "../../graph/node.ts";
 import { conv1d as conv1dOp, conv2d as conv2dOp, conv2dTranspose as transposeOp } from "../../ops/index.ts";
-import { type PaddingOption, type Pair, toPair } from "../../ops/window.ts";
+import { type PaddingOption, type Pair, type RowOptions, toPair } from "../../ops/window.ts";
 import { defineLayer, type Layer } from "../layer.ts";
 import { AFFINE, type AffineOptions, affineOutput, affineParameters, checkAffine, describeAffine } from "./affine.ts";
 import { wantAxes } from "./reshape.ts";
@@ -110,8 +110,11 @@ export const depthwiseConv2d = (size: number | Pair, options: DepthwiseOptions =
 export interface Conv1dOptions extends AffineOptions {
   /** How far the window moves; 1 unless said. */
   readonly stride?: number;
-  /** `"valid"`, `"same"`, a number for both ends, or (before, after); `"valid"` unless said. */
-  readonly padding?: "valid" | "same" | number | Pair;
+  /**
+   * `"valid"`, `"same"`, a number for both ends, or (before, after); `"causal"`: all of it before, so that no place sees what
+   * comes after it (van den Oord et al., 2016). `"valid"` unless said.
+   */
+  readonly padding?: RowOptions["padding"];
   readonly dilation?: number;
   readonly groups?: number;
 }
