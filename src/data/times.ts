@@ -58,7 +58,8 @@ const monthOf = (time: number): number => {
   return 12 * date.getUTCFullYear() + date.getUTCMonth();
 };
 
-const median = (numbers: Float64Array): number => numbers.slice().sort()[numbers.length >> 1];
+/** The one in the middle; of two the smaller, since a gap makes distances longer, never shorter. */
+const median = (numbers: Float64Array): number => numbers.slice().sort()[(numbers.length - 1) >> 1];
 
 /** How far from its place a time may stand, in steps: clocks are not exact. */
 const TOLERANCE = 0.01;
