@@ -2,8 +2,8 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { afterEach, beforeAll, expect, test } from "vitest";
 import { Lab } from "../../studio/src/lab/lab.ts";
-import type { Frame } from "../../studio/src/lab/looks.ts";
-import { type Lesson, quantitiesIn, readLesson } from "../../studio/src/lessons/lesson.ts";
+import { type Lesson, readLesson } from "../../studio/src/lessons/lesson.ts";
+import { walkLesson } from "../../studio/src/lessons/walk.ts";
 
 const FOLDER = new URL("../../studio/lessons/", import.meta.url);
 const names = readdirSync(FOLDER).sort();
@@ -27,33 +27,10 @@ afterEach(() => lab?.close());
 
 /** What each lesson asks, with the engine's answers, in order. */
 async function answersOf(lesson: Lesson): Promise<number[]> {
-  const own = new Lab();
-  lab = own;
-  const frames = own.frames();
-  const at = async (isThere: (frame: Frame) => boolean): Promise<void> => {
-    for (;;) if (isThere((await frames.next()).value as Frame)) return;
-  };
+  lab = new Lab();
   const answers: number[] = [];
-  for (const step of lesson.steps) {
-    for (const action of step.actions) {
-      if (action.kind === "spec") await own.open(action.spec);
-      if (action.kind === "row") own.look({ row: action.row, heldOut: false, gradients: false });
-      if (action.kind === "go") {
-        own.goTo(action.moment);
-        await at(({ moment }) => moment === action.moment);
-      }
-      if (action.kind === "choose") {
-        const { subject } = action;
-        if (subject.kind === "weight") await own.weight(subject.name, subject.index);
-        else if (subject.kind === "unit") await own.unit(subject.layer, subject.unit);
-        else await own.loss();
-      }
-    }
-    const { question, paragraphs } = step;
-    const words = [...paragraphs, question?.text ?? "", question?.after ?? ""].join(" ");
-    await own.measure(quantitiesIn(words));
-    if (question) answers.push(...(await own.measure([question.quantity])));
-  }
+  for await (const { step, numbers } of walkLesson(lab, lesson))
+    if (step.question) answers.push(numbers.get(step.question.quantity)!);
   return answers;
 }
 

@@ -1,7 +1,8 @@
 /** Whether something that comes from a link is a spec: its form and its limits, so that no link can harm. */
 import { optimizerNames } from "chainrule";
 import { isCard, LAYER_CARDS } from "./layer-kinds.ts";
-import { type LayerSpec, type Spec, TOYS } from "./spec.ts";
+import { isSchedule } from "./schedule-kinds.ts";
+import { type LayerSpec, type ScheduleSpec, type Spec, TOYS } from "./spec.ts";
 
 const isRecord = (x: unknown): x is Record<string, unknown> => typeof x === "object" && x !== null && !Array.isArray(x);
 const within = (x: unknown, low: number, high: number): boolean => typeof x === "number" && x >= low && x <= high;
@@ -55,6 +56,10 @@ export function isSpec(x: unknown): x is Spec {
     optimizerNames().includes(String(optimizer.name)) &&
     within(optimizer.learningRate, 1e-12, 1e6) &&
     within(optimizer.weightDecay, 0, 100) &&
+    (optimizer.schedule === undefined ||
+      (isRecord(optimizer.schedule) &&
+        isRecord(optimizer.schedule.settings) &&
+        isSchedule(optimizer.schedule as unknown as ScheduleSpec))) &&
     within(batchSize, 1, 1e6) &&
     within(seed, 0, 2 ** 31)
   );

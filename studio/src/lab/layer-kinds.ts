@@ -17,31 +17,11 @@ import {
 } from "chainrule";
 import type { LayerSpec } from "./spec.ts";
 
-/** A setting of a card. */
-export type Field =
-  | {
-      readonly name: string;
-      readonly label: string;
-      readonly kind: "whole";
-      readonly usual: number;
-      readonly least: number;
-      readonly most: number;
-    }
-  | {
-      readonly name: string;
-      readonly label: string;
-      readonly kind: "fraction";
-      readonly usual: number;
-      readonly least: number;
-      readonly most: number;
-    }
-  | {
-      readonly name: string;
-      readonly label: string;
-      readonly kind: "choice";
-      readonly usual: string;
-      readonly among: readonly string[];
-    };
+/** A setting of a card: `more` is folded away until it is asked for. */
+export type Field = { readonly name: string; readonly label: string; readonly more?: boolean } & (
+  | { readonly kind: "whole" | "fraction"; readonly usual: number; readonly least: number; readonly most: number }
+  | { readonly kind: "choice"; readonly usual: string; readonly among: readonly string[] }
+);
 
 export interface LayerCard {
   readonly title: string;
@@ -60,6 +40,10 @@ const whole = (name: string, label: string, usual: number, most: number): Field 
 const activationField = (usual: string): Field => ({
   ...{ name: "activation", label: "activation", kind: "choice", usual, among: ACTIVATIONS },
 });
+/** How strongly weights are held back: λ · Σ|w| and λ · Σw² are added to the loss. */
+const PENALTIES: readonly Field[] = ["l1", "l2"].map((name) => ({
+  ...{ name, label: `${name} penalty`, kind: "fraction", usual: 0, least: 0, most: 10, more: true },
+}));
 /** "usual" is the one that suits the activation, which the library chooses. */
 const USUAL = "usual";
 const INITS = [USUAL, "glorotUniform", "he", "lecun", "orthogonal", "zeros"];
@@ -73,7 +57,8 @@ export const LAYER_CARDS: Readonly<Record<string, LayerCard>> = {
     fields: [
       whole("units", "units", 8, 1024),
       activationField("relu"),
-      { name: "init", label: "first weights", kind: "choice", usual: USUAL, among: INITS },
+      { name: "init", label: "first weights", kind: "choice", usual: USUAL, among: INITS, more: true },
+      ...PENALTIES,
     ],
     placed: ["units"],
     make: ({ units, ...options }: Config) => dense(units, options),
@@ -99,6 +84,7 @@ export const LAYER_CARDS: Readonly<Record<string, LayerCard>> = {
       whole("size", "size", 3, 7),
       activationField("relu"),
       { name: "padding", label: "border", kind: "choice", usual: "valid", among: ["valid", "same"] },
+      ...PENALTIES,
     ],
     placed: ["filters", "size"],
     ofPictures: true,
@@ -133,11 +119,13 @@ export const newLayer = (kind: string): LayerSpec => ({
   config: Object.fromEntries(LAYER_CARDS[kind].fields.map(({ name, usual }) => [name, usual])),
 });
 
-/** What is said of a layer beyond what is usual. */
-const said = (config: LayerSpec["config"]): LayerSpec["config"] =>
-  Object.fromEntries(Object.entries(config).filter(([, value]) => value !== USUAL));
+/** What is said of a layer beyond what is usual: the library's own defaults stay out. */
+const said = ({ kind, config }: LayerSpec): LayerSpec["config"] => {
+  const usual = new Map(LAYER_CARDS[kind].fields.filter(({ more }) => more).map((field) => [field.name, field.usual]));
+  return Object.fromEntries(Object.entries(config).filter(([name, value]) => value !== (usual.get(name) ?? USUAL)));
+};
 
-export const makeLayer = ({ kind, config }: LayerSpec): Layer => LAYER_CARDS[kind].make(said(config));
+export const makeLayer = (layer: LayerSpec): Layer => LAYER_CARDS[layer.kind].make(said(layer));
 
 /** The card of a layer of a model file; none where no card has such settings. */
 export function cardOf({ kind, config }: Layer): LayerSpec | undefined {
@@ -158,10 +146,12 @@ export function isCard({ kind, config }: LayerSpec): boolean {
 }
 
 /** A layer as TypeScript: `dense(8, { activation: "tanh" })`; what is usual is left out. */
-export function layerCode({ kind, config }: LayerSpec): string {
+export function layerCode(layer: LayerSpec): string {
+  const { kind, config } = layer;
   const { placed, fields } = LAYER_CARDS[kind];
+  const own = said(layer);
   const options = fields
-    .filter(({ name }) => !placed.includes(name) && name in said(config))
+    .filter(({ name }) => !placed.includes(name) && name in own)
     .filter(({ name }) => !(name === "padding" && config[name] === "valid"))
     .map(({ name }) => `${name}: ${JSON.stringify(config[name])}`);
   const parts = placed.map((name) => JSON.stringify(config[name]));

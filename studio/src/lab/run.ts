@@ -19,6 +19,7 @@ import { type Explanation, Recorder } from "chainrule/explain";
 import { ScoreHistory } from "./history.ts";
 import type { Setup, WarningLook } from "./looks.ts";
 import { outputsFor, type PlacedLayer, placeLayers } from "./network.ts";
+import { makeSchedule } from "./schedule-kinds.ts";
 import type { Spec } from "./spec.ts";
 
 /** How fast a run goes that plays: steps a frame, or as fast as it can. */
@@ -64,7 +65,9 @@ export class Run {
   warnings: readonly WarningLook[] = [];
   #lookedAt = Number.NEGATIVE_INFINITY;
   #lookedDone = -1;
-  /** The learning rates, each with the step from which it holds. */
+  /** The rate of each step as the spec has it. */
+  readonly #schedule: (step: number) => number;
+  /** The learning rates set by hand, each with the step from which it holds. */
   readonly #rates: { from: number; rate: number }[];
   readonly #stop = new AbortController();
   failure: ChainruleError | Error | undefined;
@@ -98,8 +101,10 @@ export class Run {
     this.stepsPerEpoch = Math.ceil(train.count / this.batchSize);
     const [score] = advice.metrics;
     this.history = new ScoreHistory(score);
-    this.#rates = [{ from: 0, rate: spec.optimizer.learningRate }];
-    const { name, weightDecay } = spec.optimizer;
+    const { name, weightDecay, learningRate, schedule } = spec.optimizer;
+    this.#rates = [{ from: 0, rate: learningRate }];
+    const moving = schedule && makeSchedule(schedule, learningRate);
+    this.#schedule = (step) => moving?.at(step) ?? learningRate;
     this.optimizer = optimizerNamed(name, {
       ...(weightDecay > 0 && { weightDecay }),
       learningRate: (step) => this.rateAt(step),
@@ -123,8 +128,11 @@ export class Run {
     return this.recorder.steps;
   }
 
+  /** The rate of the step that comes after so many others. One set by hand takes the place of the first; the schedule goes on. */
   rateAt(step: number): number {
-    return this.#rates.filter(({ from }) => from <= step).at(-1)!.rate;
+    const { rate } = this.#rates.filter(({ from }) => from <= step).at(-1)!;
+    const { learningRate } = this.spec.optimizer;
+    return rate === learningRate ? this.#schedule(step) : this.#schedule(step) * (rate / learningRate);
   }
 
   /** From the next step on. */

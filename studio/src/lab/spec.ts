@@ -34,11 +34,19 @@ export interface LayerSpec {
   readonly config: Readonly<Record<string, string | number | boolean>>;
 }
 
+/** How the learning rate moves; see schedule-kinds.ts. */
+export interface ScheduleSpec {
+  readonly kind: string;
+  readonly settings: Readonly<Record<string, number>>;
+}
+
 /** The optimiser. */
 export interface OptimizerSpec {
   readonly name: string;
   readonly learningRate: number;
   readonly weightDecay: number;
+  /** The rate stays as it is unless said. */
+  readonly schedule?: ScheduleSpec;
 }
 
 /** All that decides the bits of a run. */

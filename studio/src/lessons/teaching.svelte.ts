@@ -1,8 +1,15 @@
 /** A lesson that is under way: it does what each step says, asks, and compares the answer with the engine's. */
 import type { Session } from "../page/session.svelte.ts";
-import { type Lesson, type LessonStep, quantitiesIn, readLesson } from "./lesson.ts";
+import { type Lesson, type LessonStep, readLesson } from "./lesson.ts";
+import { quantitiesOf } from "./walk.ts";
 
 const FILES = import.meta.glob<string>("../../lessons/*.md", { query: "?raw", import: "default" });
+
+/** A lesson by its file's name, without what ends it; none where there is no such lesson. */
+export async function lessonNamed(name: string): Promise<Lesson | undefined> {
+  const file = FILES[`../../lessons/${name}.md`];
+  return file && readLesson(await file());
+}
 
 /** All lessons, in order; read when they are first asked for. */
 export const allLessons = async (): Promise<readonly Lesson[]> =>
@@ -73,9 +80,7 @@ export class Teaching {
   }
 
   async #measure(): Promise<void> {
-    const { paragraphs, question } = this.step;
-    const wanted = quantitiesIn([...paragraphs, question?.text ?? "", question?.after ?? ""].join(" "));
-    const all = [...new Set([...wanted, ...(question ? [question.quantity] : [])])];
+    const all = quantitiesOf(this.step);
     const values = await this.#session.measure(all);
     this.numbers = new Map(all.map((quantity, i) => [quantity, values[i]]));
   }

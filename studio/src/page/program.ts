@@ -1,6 +1,7 @@
 /** The run as a TypeScript program: what the page does, written down. */
 import { layerCode } from "../lab/layer-kinds.ts";
 import type { Setup } from "../lab/looks.ts";
+import { scheduleCode } from "../lab/schedule-kinds.ts";
 import type { Spec } from "../lab/spec.ts";
 
 /** How the rows are had in a program. */
@@ -45,6 +46,7 @@ function dataCode(
 export function programOf(spec: Spec, setup: Setup): string {
   const { imports, lines, isNode } = dataCode(spec, setup);
   const { optimizer, heldOut, batchSize, seed } = spec;
+  const { schedule, learningRate } = optimizer;
   const layers = setup.layers.map(({ card, kind, outputShape, inputShape }) => {
     if (card !== undefined) return layerCode(spec.layers[card]);
     if (kind === "dense") return `dense(${outputShape[0]})`;
@@ -58,6 +60,7 @@ export function programOf(spec: Spec, setup: Setup): string {
   const names = new Set(body.map((line) => /^\w+/.exec(line)?.[0]).filter((name) => name !== undefined));
   names.add("sequential").add(optimizer.name);
   if (isRegression) names.add("recommend");
+  if (schedule) names.add(schedule.kind);
   const decay = optimizer.weightDecay > 0 ? `, weightDecay: ${optimizer.weightDecay}` : "";
   const dataNames = new Set([
     ...imports,
@@ -80,7 +83,7 @@ export function programOf(spec: Spec, setup: Setup): string {
     "]);",
     "for await (const { epoch, loss } of model.fit(train, {",
     `  loss: "${setup.loss}",`,
-    `  optimizer: ${optimizer.name}({ learningRate: ${optimizer.learningRate}${decay} }),`,
+    `  optimizer: ${optimizer.name}({ learningRate: ${schedule ? scheduleCode(schedule, learningRate) : learningRate}${decay} }),`,
     `  batchSize: ${Math.min(batchSize, setup.data.train)},`,
     "  epochs: 50,",
     ...(heldOut > 0 ? ["  validation: heldOut,"] : []),
