@@ -47,12 +47,17 @@ export class Chains {
   sumOf(stop: Stop, flat: number, options: ChainOptions): ChainSum {
     const paths: { use: Stop; place: number; local: number; product: number }[] = [];
     let total = 0;
+    const shares = new Array<number>(this.#opened.batchSize).fill(0);
+    let haveRows = true;
     for (const use of this.#jacobians.usesOf(stop)) {
       if (use.node.dtype !== "float") continue;
+      const perRow = this.#perRow(use);
+      haveRows &&= perRow !== undefined;
       for (const [place, local] of this.#jacobians.column(use, stop, flat).entries()) {
         if (local === 0) continue;
         const product = local * this.gradientOf(use, place);
         total += product;
+        if (perRow !== undefined) shares[Math.floor(place / perRow)] += product;
         paths.push({ use, place, local, product });
       }
     }
@@ -68,8 +73,16 @@ export class Chains {
       ...this.#backwardFormula(stop, flat),
       terms,
       rest: { count: paths.length - listed.length, sum },
+      ...(haveRows && { shares }),
       total,
     };
+  }
+
+  /** How many elements each row of the batch has in an array; none where its first axis is not that of the rows. */
+  #perRow({ node, role }: Stop): number | undefined {
+    const { batchSize } = this.#opened;
+    if (role !== "result" || node.shape.length === 0 || node.shape[0] !== batchSize) return undefined;
+    return node.shape.reduce((a, b) => a * b, 1) / batchSize;
   }
 
   /** How the backward pass made ∂L/∂stop[flat]. */
@@ -93,7 +106,6 @@ export class Chains {
     options: ChainOptions,
   ): ChainTerm {
     const index = indexOf(use.node.shape, place);
-    const { batchSize } = this.#opened;
     // Backwards through what goes element by element, such as an activation: each is one more factor.
     const last = this.#localFactor(use, place, stop, flat, local);
     const factors: Factor[] = use.role === "loss" ? [last] : [last];
@@ -109,9 +121,7 @@ export class Chains {
       factors.unshift({ symbol: partial(L, by), value: this.gradientOf(at, place) });
     }
     return {
-      ...(use.node.shape.length > 0 &&
-        use.node.shape[0] === batchSize &&
-        use.role === "result" && { sample: index[0] }),
+      ...(this.#perRow(use) !== undefined && { sample: index[0] }),
       through: this.elementOf(use, place),
       factors,
       product,

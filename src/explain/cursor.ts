@@ -43,7 +43,7 @@ export class Cursor {
     this.#recorder = recorder;
     this.#step = step;
     this.#explanation = explanation;
-    this.#ops = computed(explanation);
+    this.#ops = explanation.walk();
   }
 
   /** A cursor at the first op of a step, counted from 1. */
@@ -108,14 +108,8 @@ export class Cursor {
   async #goTo(step: number): Promise<void> {
     this.#explanation = await this.#recorder.explain(step);
     this.#step = step;
-    this.#ops = computed(this.#explanation);
+    this.#ops = this.#explanation.walk();
     this.#op = Math.min(this.#op, this.#ops.length - 1);
     this.#sample = Math.min(this.#sample, this.#explanation.opened.batchSize - 1);
   }
-}
-
-/** The ops in the order in which one would do them by hand: all of the forward pass, the backward pass, the update. */
-function computed(explanation: Explanation): readonly OpDescription[] {
-  const ops = explanation.ops().filter(({ inputs }) => inputs.length > 0);
-  return (["forward", "backward", "update"] as const).flatMap((phase) => ops.filter((op) => op.phase === phase));
 }

@@ -219,6 +219,8 @@ export interface ChainSum {
   readonly terms: readonly ChainTerm[];
   /** The terms that are not listed. */
   readonly rest: { readonly count: number; readonly sum: number };
+  /** What each row of the batch adds, where every term belongs to a row. */
+  readonly shares?: readonly number[];
   /** The sum of all terms, listed or not: equals the gradient. */
   readonly total: number;
 }

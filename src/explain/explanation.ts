@@ -94,6 +94,12 @@ export class Explanation {
     return describeOps(this.opened);
   }
 
+  /** The ops that compute something in the order in which one would do them by hand: forward pass, backward pass, update. */
+  walk(): readonly OpDescription[] {
+    const ops = this.ops().filter(({ inputs }) => inputs.length > 0);
+    return (["forward", "backward", "update"] as const).flatMap((phase) => ops.filter((op) => op.phase === phase));
+  }
+
   /** What an op of `ops()` gave for one sample, or altogether where it does not have one row per sample. */
   opValues(id: number, sample?: number): readonly number[] {
     const { batchSize } = this.opened;

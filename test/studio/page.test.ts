@@ -9,7 +9,7 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { adam, dense, fromBytes, load, normalize, sequential } from "chainrule";
-import { decodeImage, readTable, split, statistics } from "chainrule/data";
+import { decodeImage, moons, readTable, split, statistics } from "chainrule/data";
 import { Recorder, showNumber } from "chainrule/explain";
 import { type Browser, chromium, type Page } from "playwright-core";
 import { build } from "vite";
@@ -286,6 +286,162 @@ describe.skipIf(executable === undefined)("the studio", () => {
     await page.locator(".worst button").first().click();
     const worst = /row (\d+)/.exec((await page.locator(".worst button").first().textContent())!)![1];
     await page.getByText(`Row ${worst}, truth`).waitFor();
+  });
+
+  const selected = (id: string, value: string) => page.getByTestId(id).selectOption(value);
+
+  test("a step op by op and row by row, forward and back, over the ends of a step", async () => {
+    const op = page.getByTestId("op").locator("strong");
+    const forward = page.getByRole("button", { name: "One step forward" });
+    const back = page.getByRole("button", { name: "One step back" });
+    await selected("stride", "op");
+    await forward.click();
+    await op.filter({ hasText: /^Op 1 of \d+$/ }).waitFor();
+    const count = Number(/of (\d+)/.exec((await op.textContent())!)![1]);
+    await forward.click();
+    await op.filter({ hasText: `Op 2 of ${count}` }).waitFor();
+    await back.click();
+    await back.click();
+    // Nothing is before the first op of the first step.
+    await op.filter({ hasText: `Op 1 of ${count}` }).waitFor();
+    expect(await number("moment")).toBe(0);
+    for (let i = 0; i < count - 1; i++) await forward.click();
+    await op.filter({ hasText: `Op ${count} of ${count}` }).waitFor();
+    await page.getByTestId("op").filter({ hasText: "update" }).waitFor();
+    await forward.click();
+    await expect.poll(() => number("moment")).toBe(1);
+    await op.filter({ hasText: `Op 1 of ${count}` }).waitFor();
+    await back.click();
+    await op.filter({ hasText: `Op ${count} of ${count}` }).waitFor();
+    expect(await number("moment")).toBe(0);
+
+    // Sixteen rows make the batch: those that `explain` names, in their order.
+    await page.getByRole("button", { name: "Begin anew" }).click();
+    await page.getByTestId("op").waitFor({ state: "detached" });
+    const [train] = split(moons({ count: 300, noise: 0.12, seed: 1 }), [0.8, 0.2], { seed: 7 });
+    const model = sequential({ input: [2], seed: 7 }, [dense(2)]);
+    const recorder = new Recorder({ everyMilliseconds: 0 });
+    await model.fit(train, { loss: "crossEntropy", batchSize: 16, epochs: 1, observer: recorder, onWarning: false });
+    const { rows } = await recorder.explain(1);
+    const next = (await recorder.explain(2)).rows[0];
+    recorder.close();
+    await selected("stride", "row");
+    await forward.click();
+    for (const row of rows.slice(rows.includes(0) ? rows.indexOf(0) + 1 : 0)) {
+      await page.getByText(`Row ${row + 1}, truth`).waitFor();
+      await forward.click();
+    }
+    await page.getByText(`Row ${next + 1}, truth`).waitFor();
+    expect(await number("moment")).toBe(1);
+  });
+
+  test("a schedule and a penalty: the run begins with them, and the program says them", async () => {
+    await page.getByLabel("schedule").selectOption("cosineDecay");
+    await page.getByText("cosineDecay({ learningRate: 0.01, steps: 2000 })").waitFor();
+    await page.getByText("first weights, penalties").first().click();
+    await page.getByLabel("l2 penalty").first().fill("0.001");
+    await page.getByLabel("l2 penalty").first().press("Enter");
+    await page.getByText('dense(8, { activation: "tanh", l2: 0.001 })').waitFor();
+    await page.getByLabel("over steps").fill("100");
+    await page.getByLabel("over steps").press("Enter");
+    await page.getByText("steps: 100").waitFor();
+    await selected("stride", "epoch");
+    for (let i = 0; i < 8; i++) await page.getByRole("button", { name: "One step forward" }).click();
+    await page.waitForFunction(() => document.querySelector("[data-testid=moment]")?.textContent === "120");
+    // Half a cosine has come down to 0 after 100 steps.
+    expect(Number(await page.getByLabel("learning rate").inputValue())).toBe(0);
+  });
+
+  test("digits: one drawn by hand goes through the network, filters and distributions are shown, the picture as SVG", async () => {
+    await page
+      .locator(".presets select")
+      .selectOption({ label: "Digits, convolutions: A small convolutional network: filters, feature maps." });
+    await page.getByRole("heading", { name: "Filters" }).waitFor();
+    expect(await page.getByRole("button", { name: /conv2d_1\.kernel, channel 0, filter \d/ }).count()).toBe(8);
+    const pad = page.getByLabel("A picture for the network");
+    await pad.scrollIntoViewIfNeeded();
+    const box = (await pad.boundingBox())!;
+    await page.mouse.move(box.x + box.width / 2, box.y + 20);
+    await page.mouse.down();
+    await page.mouse.move(box.x + box.width / 2, box.y + box.height - 20, { steps: 5 });
+    await page.mouse.up();
+    await page.getByText("changed by hand").first().waitFor();
+    await page.getByRole("button", { name: "wipe, put back" }).click();
+    await expect.poll(() => page.getByText("changed by hand").count()).toBe(0);
+    await page
+      .getByRole("button", { name: /conv2d_1\.kernel, channel 0, filter 3/ })
+      .click({ position: { x: 3, y: 3 } });
+    await page.getByTestId("subject").filter({ hasText: "conv2d_1.kernel[0, 0, 0, 3]" }).waitFor();
+    await page.getByTestId("gradient").waitFor();
+    await page.getByTestId("play").click();
+    await page.waitForFunction(() => Number(document.querySelector("[data-testid=done]")?.textContent) > 20);
+    await page.getByText("Numbers over time").click();
+    await page.getByRole("img", { name: /^weights conv2d_1\.kernel from step/ }).waitFor();
+    await page.getByRole("button", { name: "gradients", exact: true }).last().click();
+    await page.getByRole("img", { name: /^gradients dense_1\.kernel from step/ }).waitFor();
+    await page.getByTestId("play").click();
+    await page.locator(".menu").evaluate((menu: HTMLDetailsElement) => {
+      menu.open = true;
+    });
+    const [picture] = await Promise.all([page.waitForEvent("download"), page.getByTestId("svg").click()]);
+    const svg = readFileSync((await picture.path())!, "utf8");
+    expect(svg).toMatch(/^<svg xmlns/);
+    expect(svg.match(/<image /g)!.length).toBeGreaterThan(20);
+    expect(svg).toContain(">conv2d_1</text>");
+  });
+
+  test("pictures made in the page: classes drawn by hand are trained on like a folder of pictures", async () => {
+    await page.getByRole("button", { name: "Make pictures" }).click();
+    const pad = page.getByLabel("A picture to learn");
+    await pad.waitFor();
+    const box = (await pad.boundingBox())!;
+    for (const [label, upright] of [
+      [1, true],
+      [2, false],
+    ] as const)
+      for (let i = 0; i < 4; i++) {
+        const [x, y] = [box.x + box.width * (0.35 + 0.1 * i), box.y + box.height * (0.35 + 0.1 * i)];
+        await page.mouse.move(upright ? x : box.x + 15, upright ? box.y + 15 : y);
+        await page.mouse.down();
+        await page.mouse.move(upright ? x : box.x + box.width - 15, upright ? box.y + box.height - 15 : y, {
+          steps: 4,
+        });
+        await page.mouse.up();
+        await page
+          .getByRole("button", { name: "it is this" })
+          .nth(label - 1)
+          .click();
+        await expect.poll(() => page.getByRole("button", { name: "it is this" }).first().isDisabled()).toBe(true);
+      }
+    await page.getByRole("button", { name: "learn them" }).click();
+    await page.getByText("my-pictures.zip: 6 rows to train, 2 held out; 2 classes.").waitFor();
+    await page.waitForFunction(() => Number(document.querySelector("[data-testid=done]")?.textContent) > 60);
+    await expect.poll(() => page.getByTestId("score").textContent()).toBe("100.0 %");
+    await page.reload();
+    await page.getByText("my-pictures.zip: 6 rows to train").waitFor();
+  });
+
+  test("the camera: pictures are taken while a class's button is held", async () => {
+    const own = await chromium.launch({
+      executablePath: executable!,
+      args: ["--no-sandbox", "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"],
+    });
+    const context = await own.newContext({ permissions: ["camera"] });
+    const camera = await context.newPage();
+    await camera.goto(address);
+    await camera.getByRole("button", { name: "Make pictures" }).click();
+    await camera.getByRole("button", { name: "camera" }).click();
+    await camera.waitForFunction(() => (document.querySelector("video")?.videoWidth ?? 0) > 0);
+    const take = camera.getByRole("button", { name: "take", exact: true }).first();
+    await take.hover();
+    await camera.mouse.down();
+    await expect.poll(() => camera.locator(".strip").first().locator("img").count()).toBeGreaterThan(2);
+    await camera.mouse.up();
+    await own.close();
+    // Without a camera it is said, and one can still draw.
+    await page.getByRole("button", { name: "Make pictures" }).click();
+    await page.getByRole("button", { name: "camera" }).click();
+    await page.getByRole("alert").filter({ hasText: "The camera cannot be used" }).waitFor();
   });
 
   test("a host that sends no headers: a service worker isolates the page, and it has its threads", async () => {

@@ -16,7 +16,7 @@ import {
 import { readData } from "./data-sets.ts";
 import { type OpenFile, openFiles, type TableLook } from "./files.ts";
 import { lookAtData, lookAtMap, lookAtResults, lookAtRow } from "./looking.ts";
-import type { Frame, Look, Results, SampleLook, Setup } from "./looks.ts";
+import type { DistributionLook, Frame, Look, OpLook, Results, SampleLook, Setup } from "./looks.ts";
 import { cardsOf } from "./network.ts";
 import { measure } from "./quantities.ts";
 import { Run, type Speed } from "./run.ts";
@@ -33,6 +33,9 @@ const FULL_SPEED_FRAME = 1000 / 10;
 const GRADIENTS_EVERY = 250;
 /** Parameters up to so many numbers are shown one by one. */
 const SHOWN_WEIGHTS = 8192;
+
+/** Of what an op gives, so many numbers are shown. */
+const SHOWN_OF_OP = 40;
 
 const now = (): number => performance.now();
 
@@ -55,6 +58,10 @@ export class Lab {
   #opened = 0;
   #batch: { moment: number; explanation: Explanation } | undefined;
   #own: { key: string; explanation: Explanation; sample: number } | undefined;
+  /** Where a step is gone through op by op: the place among its ops; without end it is the last. */
+  #op: number | undefined;
+  /** A batch was gone into row by row: its first row, or its last, is the one to look at. */
+  #end: 1 | -1 | undefined;
   #gradients: { at: number; values: Record<string, Float32Array> } | undefined;
 
   /** Reads a file, or the pictures of a folder. Gives its name and, of a table, what is in it. */
@@ -89,7 +96,7 @@ export class Lab {
     this.#run = run;
     this.#past = undefined;
     this.#changes = [];
-    this.#batch = this.#own = this.#gradients = undefined;
+    this.#batch = this.#own = this.#gradients = this.#op = this.#end = undefined;
     this.#playing = false;
     this.#look = { ...this.#look, row: Math.min(this.#look.row, run.train.count - 1), heldOut: false };
     this.#dirty = true;
@@ -110,6 +117,7 @@ export class Lab {
     this.#playing = true;
     this.#past = undefined;
     this.#changes = [];
+    this.#op = undefined;
     this.#go();
   }
 
@@ -119,15 +127,45 @@ export class Lab {
     this.#changed();
   }
 
-  /** Goes over one batch or epoch, forward or back; forward from the present it trains. */
-  step(stride: Stride, by: 1 | -1): void {
+  /** Goes over one op, row, batch or epoch, forward or back; forward from the present it trains. */
+  async step(stride: Stride, by: 1 | -1): Promise<void> {
     const run = this.#open;
+    if (stride === "op" || stride === "row") {
+      if (this.#playing) this.pause();
+      // Presses that come faster than steps are done wait for theirs.
+      while (run.goal > run.done && !run.failure) await new Promise((resolve) => setTimeout(resolve, 5));
+      return this.#still(() => (stride === "op" ? this.#stepOp(by) : this.#stepRow(by)));
+    }
     // Presses that come faster than steps are done add up.
     const here = this.#past ?? (this.#playing ? run.done : run.goal);
     this.pause();
     const size = run.stepsPerEpoch;
     const epochs = by > 0 ? Math.floor(here / size) + 1 : Math.ceil(here / size) - 1;
     this.#goTo(Math.max(0, stride === "batch" ? here + by : epochs * size));
+  }
+
+  async #stepOp(by: 1 | -1): Promise<void> {
+    const { length } = (await this.#ofBatch()).walk();
+    const at = this.#op === undefined ? (by > 0 ? 0 : -1) : Math.min(this.#op, length - 1) + by;
+    if (at >= 0 && at < length) this.#op = at;
+    else if (at >= length || this.#moment > 0) {
+      this.#goTo(this.#moment + by);
+      this.#op = by > 0 ? 0 : Number.POSITIVE_INFINITY;
+    }
+    this.#changed();
+  }
+
+  async #stepRow(by: 1 | -1): Promise<void> {
+    const { rows } = await this.#ofBatch();
+    const here = this.#look.heldOut ? -1 : rows.indexOf(this.#look.row);
+    const at = here < 0 ? 0 : here + by;
+    if (at >= 0 && at < rows.length) this.#look = { ...this.#look, row: rows[at], heldOut: false };
+    else if (by > 0 || this.#moment > 0) {
+      this.#goTo(this.#moment + by);
+      this.#end = by;
+    }
+    this.#changes = [];
+    this.#changed();
   }
 
   /** Shows the moment after so many steps; of those that are still to come, trains up to it. */
@@ -139,6 +177,7 @@ export class Lab {
   #goTo(moment: number): void {
     const run = this.#open;
     this.#changes = [];
+    this.#op = undefined;
     this.#past = moment >= run.done ? undefined : moment;
     if (moment > run.done && !run.failure) run.goOn(moment);
     this.#changed();
@@ -157,10 +196,12 @@ export class Lab {
 
   /** Changes a number by hand, at the moment shown; the run itself goes on without it. */
   change(change: Change): void {
-    const isSame = (other: Change): boolean =>
-      change.kind === "input"
-        ? other.kind === "input" && other.index === change.index
-        : other.kind === "weight" && other.name === change.name && other.index.join() === change.index.join();
+    /** Whether nothing is left of another change after this one. */
+    const isSame = (other: Change): boolean => {
+      if (change.kind === "row") return other.kind !== "weight";
+      if (change.kind === "input") return other.kind === "input" && other.index === change.index;
+      return other.kind === "weight" && other.name === change.name && other.index.join() === change.index.join();
+    };
     this.#changes = [...this.#changes.filter((other) => !isSame(other)), change];
     this.#changed();
   }
@@ -187,20 +228,16 @@ export class Lab {
     return this.#still(async () => {
       const batch = await this.#ofBatch();
       const own = await this.#ofRow();
-      const ofBatch = batch.weight(name, index, { terms: Number.POSITIVE_INFINITY, follow: 0 });
+      const ofBatch = batch.weight(name, index, { terms: 12 });
       const ofRow = own.explanation.weight(name, index, { terms: 64, follow: 1 });
-      const shares = new Map<number, number>();
-      for (const { sample, product } of ofBatch.chain.terms)
-        if (sample !== undefined) shares.set(sample, (shares.get(sample) ?? 0) + product);
-      const short = batch.weight(name, index, { terms: 12 });
       return {
         moment: this.#moment,
         ofRow,
-        ofBatch: short,
-        shares: [...shares].map(([sample, share]) => ({ row: batch.rows[sample], share })),
+        ofBatch,
+        shares: (ofBatch.chain.shares ?? []).map((share, sample) => ({ row: batch.rows[sample], share })),
         // Training never steps by one row alone, so there is no update of it to tell.
         rowBlocks: weightReport({ ...ofRow, update: undefined }),
-        batchBlocks: weightReport(short),
+        batchBlocks: weightReport(ofBatch),
       };
     });
   }
@@ -227,6 +264,11 @@ export class Lab {
   /** How well it does on the held-out rows, or on those it learns from where none are held out. */
   results(heldOut: boolean): Promise<Results> {
     return this.#still(async () => lookAtResults(this.#open, await this.#model(), heldOut));
+  }
+
+  /** How the numbers of the run were spread so far. */
+  distributions(): readonly DistributionLook[] {
+    return this.#open.distributions.look();
   }
 
   /** Some rows to look at, from a place on. */
@@ -323,6 +365,12 @@ export class Lab {
 
   async #frame(run: Run): Promise<Frame> {
     await run.lookAtHealth();
+    await run.lookAtDistributions();
+    if (this.#end) {
+      const { rows } = await this.#ofBatch();
+      this.#look = { ...this.#look, row: rows[this.#end > 0 ? 0 : rows.length - 1], heldOut: false };
+      this.#end = undefined;
+    }
     const moment = this.#moment;
     const model = await this.#model();
     const { parameters } = model.network;
@@ -344,7 +392,18 @@ export class Lab {
       ...(this.#gradients?.values && this.#look.gradients && { weightGradients: this.#gradients.values }),
       sample,
       warnings: run.warnings,
+      ...(this.#op !== undefined && !run.failure && { op: await this.#opLook(this.#op) }),
     };
+  }
+
+  /** An op of the coming step, and what it gives for the row that is looked at where that is in the batch. */
+  async #opLook(at: number): Promise<OpLook> {
+    const explanation = await this.#ofBatch();
+    const ops = explanation.walk();
+    const index = Math.min(at, ops.length - 1);
+    const own = this.#look.heldOut ? -1 : explanation.rows.indexOf(this.#look.row);
+    const values = explanation.opValues(ops[index].id, Math.max(0, own));
+    return { index, count: ops.length, op: ops[index], values: values.slice(0, SHOWN_OF_OP), size: values.length };
   }
 
   /** The row that is looked at: forward always, backward where asked for. */
@@ -381,7 +440,9 @@ export class Lab {
   }
 
   #changedRow(x: readonly number[]): readonly number[] {
-    const own = [...x];
+    const own = [
+      ...((this.#changes.find(({ kind }) => kind === "row") as { x: readonly number[] } | undefined)?.x ?? x),
+    ];
     for (const change of this.#changes) if (change.kind === "input") own[change.index] = change.value;
     return own;
   }

@@ -1,5 +1,6 @@
 /** What the lab shows to the page: plain data that is copied from one thread to the other. */
 import type { ColumnSchema } from "chainrule/data";
+import type { OpDescription } from "chainrule/explain";
 import type { ToyName } from "./spec.ts";
 
 /** A row as people look at it. */
@@ -90,6 +91,31 @@ export interface SampleLook extends RowLook {
   readonly changed: boolean;
 }
 
+/** How the numbers of one array were spread, moment by moment. */
+export interface DistributionLook {
+  /** What they are and where: "weights dense_1.kernel". */
+  readonly name: string;
+  readonly low: number;
+  readonly high: number;
+  /** Moments, and bins. */
+  readonly width: number;
+  readonly height: number;
+  readonly steps: readonly number[];
+  /** The share of the numbers in each bin, row by row from the largest. */
+  readonly shares: Float32Array;
+}
+
+/** One op of the step that comes next. */
+export interface OpLook {
+  /** Its place among them, from 0, and how many there are. */
+  readonly index: number;
+  readonly count: number;
+  readonly op: OpDescription;
+  /** What it gives for the row that is looked at; of many numbers the first ones. */
+  readonly values: readonly number[];
+  readonly size: number;
+}
+
 export interface WarningLook {
   readonly kind: string;
   /** The layer it is about, where it is about one. */
@@ -115,6 +141,8 @@ export interface Frame {
   readonly weightGradients?: Readonly<Record<string, Float32Array>>;
   readonly sample?: SampleLook;
   readonly warnings: readonly WarningLook[];
+  /** Where the page goes through a step op by op. */
+  readonly op?: OpLook;
 }
 
 /** What the page wants to see. */

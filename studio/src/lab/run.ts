@@ -15,7 +15,8 @@ import {
   sequential,
 } from "chainrule";
 import { type Dataset, split } from "chainrule/data";
-import { type Explanation, Recorder } from "chainrule/explain";
+import { type Explanation, explain, Recorder } from "chainrule/explain";
+import { Distributions } from "./distributions.ts";
 import { ScoreHistory } from "./history.ts";
 import type { Setup, WarningLook } from "./looks.ts";
 import { outputsFor, type PlacedLayer, placeLayers } from "./network.ts";
@@ -33,6 +34,9 @@ export const weightCountOf = ({ network }: Model): number =>
 
 /** Milliseconds between two looks at the health of a run. */
 const HEALTH_EVERY = 1000;
+
+/** Rows whose activations and gradients are counted in distributions; more would hold up a convolutional network. */
+const SPREAD_ROWS = 16;
 
 /** Epochs without end: a run goes on until it is stopped. */
 const ENDLESS = 1e9;
@@ -62,6 +66,9 @@ export class Run {
   readonly stepsPerEpoch: number;
   readonly recorder = new Recorder({ everyMilliseconds: 200, memory: 64 * 2 ** 20 });
   readonly history: ScoreHistory;
+  readonly distributions = new Distributions();
+  /** The first look waits until there is something to see, so that it holds up no page that opens. */
+  #spreadAt = { due: performance.now() + HEALTH_EVERY, done: 0 };
   warnings: readonly WarningLook[] = [];
   #lookedAt = Number.NEGATIVE_INFINITY;
   #lookedDone = -1;
@@ -225,6 +232,28 @@ export class Run {
         return { kind, message, ...(layer && { layer: layer.name }) };
       });
     this.#lookedAt = performance.now();
+  }
+
+  /** Takes how all numbers are spread, about once a second, and never for more than a part of the time. */
+  async lookAtDistributions(): Promise<void> {
+    const begun = performance.now();
+    if (this.failure || begun < this.#spreadAt.due || this.done === this.#spreadAt.done) return;
+    const { model, train, done } = this;
+    const arrays: Record<string, ArrayLike<number>> = {};
+    const weights = model.network.parameters.filter(({ trainable }) => trainable);
+    for (const { name } of weights) arrays[`weights ${name}`] = model.weight(name);
+    const size = train.x.length / train.count;
+    const rows = Math.min(train.count, SPREAD_ROWS);
+    const x = train.x.subarray(0, rows * size);
+    const some = await model.intermediates(x);
+    for (const { name, kind } of model.network.layers)
+      if (!/^(flatten|dropout)$/.test(kind)) arrays[`activations ${name}`] = some[name].data;
+    const y = train.y.subarray(0, (rows * train.y.length) / train.count);
+    const explanation = await explain(model, { x, y }, { loss: this.loss as LossOption });
+    for (const { name } of weights) arrays[`gradients ${name}`] = explanation.gradient(name);
+    this.distributions.record(done, arrays);
+    const cost = performance.now() - begun;
+    this.#spreadAt = { due: begun + Math.max(HEALTH_EVERY, 25 * cost), done };
   }
 
   setup(): Pick<Setup, "layers" | "weightCount" | "engine" | "loss" | "stepsPerEpoch"> {

@@ -90,6 +90,17 @@ export const FIRST: Spec = {
 
 const repeated = (n: number, ...layers: LayerSpec[]): LayerSpec[] => Array.from({ length: n }, () => layers).flat();
 
+/** A small convolutional network: what pictures ask for. */
+export const FOR_PICTURES: Pick<Spec, "layers" | "optimizer"> = {
+  layers: [
+    { kind: "conv2d", config: { filters: 8, size: 3, activation: "relu", padding: "same" } },
+    { kind: "maxPool2d", config: { size: 2 } },
+    { kind: "conv2d", config: { filters: 12, size: 3, activation: "relu", padding: "same" } },
+    { kind: "maxPool2d", config: { size: 2 } },
+  ],
+  optimizer: { name: "adam", learningRate: 0.003, weightDecay: 0 },
+};
+
 /** Runs worth looking at, each with what it shows. */
 export const PRESETS: readonly { readonly title: string; readonly shows: string; readonly spec: Spec }[] = [
   {
@@ -171,14 +182,8 @@ export const PRESETS: readonly { readonly title: string; readonly shows: string;
     shows: "A small convolutional network: filters, feature maps.",
     spec: {
       ...FIRST,
+      ...FOR_PICTURES,
       data: { kind: "digits" },
-      layers: [
-        { kind: "conv2d", config: { filters: 8, size: 3, activation: "relu", padding: "same" } },
-        { kind: "maxPool2d", config: { size: 2 } },
-        { kind: "conv2d", config: { filters: 12, size: 3, activation: "relu", padding: "same" } },
-        { kind: "maxPool2d", config: { size: 2 } },
-      ],
-      optimizer: { name: "adam", learningRate: 0.003, weightDecay: 0 },
       batchSize: 64,
     },
   },

@@ -2,12 +2,13 @@
 import type { Block, UnitDescription, WeightDescription } from "chainrule/explain";
 
 /** What one press of a step button goes over. */
-export type Stride = "batch" | "epoch";
+export type Stride = "op" | "row" | "batch" | "epoch";
 
-/** A number that was changed by hand: one weight, or one number of the row. */
+/** What was changed by hand: one weight, one number of the row, or the whole row, as when it is drawn. */
 export type Change =
   | { readonly kind: "weight"; readonly name: string; readonly index: readonly number[]; readonly value: number }
-  | { readonly kind: "input"; readonly index: number; readonly value: number };
+  | { readonly kind: "input"; readonly index: number; readonly value: number }
+  | { readonly kind: "row"; readonly x: readonly number[] };
 
 /** One weight in the step that comes next. */
 export interface WeightLook {

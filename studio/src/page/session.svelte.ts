@@ -6,9 +6,9 @@ import type { Block } from "chainrule/explain";
 import { connect, type Endpoint } from "chainrule/worker";
 import type { TableLook } from "../lab/files.ts";
 import type { Lab } from "../lab/lab.ts";
-import type { Frame, Results, RowLook, Setup } from "../lab/looks.ts";
+import type { DistributionLook, Frame, Results, RowLook, Setup } from "../lab/looks.ts";
 import type { Speed } from "../lab/run.ts";
-import { type DataSpec, FIRST, PRESETS, type Spec, TOYS, type ToyName } from "../lab/spec.ts";
+import { type DataSpec, FIRST, FOR_PICTURES, PRESETS, type Spec, TOYS, type ToyName } from "../lab/spec.ts";
 import type { Change, Stride, UnitLook, WeightLook } from "../lab/subjects.ts";
 import { keepFile, keepSpec, keptFile, keptSpec, specOfLink } from "./link.ts";
 import { type Subject, sameSubject } from "./subject.ts";
@@ -36,6 +36,9 @@ const isModelFile = ({ name }: { readonly name: string }): boolean => /\.safeten
 /** Explanations follow a run that plays this often: milliseconds. */
 const EXPLAIN_EVERY = 300;
 
+/** Distributions follow a run this often: milliseconds. */
+const WATCH_EVERY = 1000;
+
 export class Session {
   spec: Spec = $state.raw(FIRST);
   setup: Setup | undefined = $state.raw();
@@ -47,6 +50,9 @@ export class Session {
   results: Results | undefined = $state.raw();
   rows: readonly RowLook[] = $state.raw([]);
   table: TableLook | undefined = $state.raw();
+  distributions: readonly DistributionLook[] = $state.raw([]);
+  /** What one step forward or back goes over. */
+  stride: Stride = $state("batch");
   /** What is wrong with what was asked for last; what was there before is still there. */
   fault: Fault | undefined = $state.raw();
   /** Said aloud by screen readers. */
@@ -61,6 +67,8 @@ export class Session {
   /** What was asked for last: edits that come faster than runs are opened add up. */
   #asked: Spec | undefined;
   #looked = { row: 0, heldOut: false };
+  #isWatching = false;
+  #watchedAt = 0;
 
   constructor() {
     const worker = new Worker(new URL("../lab/worker.ts", import.meta.url), { type: "module" });
@@ -104,6 +112,8 @@ export class Session {
   async #follow(): Promise<void> {
     for await (const frame of await this.#lab.call("frames")) {
       this.frame = frame;
+      if (frame.sample) this.#looked = { row: frame.sample.row, heldOut: frame.sample.heldOut };
+      if (this.#isWatching && performance.now() - this.#watchedAt > WATCH_EVERY) void this.#watch();
       if (frame.state !== "running" || performance.now() - this.#explainedAt > EXPLAIN_EVERY) void this.#explain();
       await new Promise(requestAnimationFrame);
     }
@@ -122,6 +132,7 @@ export class Session {
       this.setup = setup;
       this.fault = undefined;
       this.results = undefined;
+      this.distributions = [];
       this.#look(0, false);
       if (isOtherNet) this.#forget();
       keepSpec(spec);
@@ -171,8 +182,10 @@ export class Session {
       const name = await this.#read(files);
       // Before the run is kept that needs it: a reload may come at any moment.
       await keepFile(name, files.length === 1 ? files[0].bytes : new Uint8Array(0)).catch(() => undefined);
+      const arePictures = this.table === undefined && !/\.npz$/i.test(name);
       const isOpen = await this.open({
         ...this.spec,
+        ...(arePictures && !this.spec.layers.some(({ kind }) => kind === "conv2d") && FOR_PICTURES),
         data: { kind: "file", name },
         start: undefined,
         loss: undefined,
@@ -309,6 +322,17 @@ export class Session {
 
   async showResults(heldOut: boolean): Promise<void> {
     this.results = await this.#lab.call("results", heldOut);
+  }
+
+  /** Keeps distributions up to date while they are looked at. */
+  watchDistributions(isWatching: boolean): void {
+    this.#isWatching = isWatching;
+    if (isWatching) void this.#watch();
+  }
+
+  async #watch(): Promise<void> {
+    this.#watchedAt = performance.now();
+    this.distributions = await this.#lab.call("distributions");
   }
 
   async moreRows(heldOut: boolean, from: number): Promise<void> {

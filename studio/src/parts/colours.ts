@@ -52,6 +52,9 @@ export function signed(value: number, most: number, background = paper()): Colou
   return mixed(background, value >= 0 ? POSITIVE : NEGATIVE, share ** 0.8);
 }
 
+/** How much there is of something, from 0 (the paper) to 1 (the ink). */
+export const inked = (share: number): Colour => mixed(paper(), isDark() ? [232, 235, 239] : [27, 31, 36], share);
+
 /** Of two classes, the first is below zero and the second above. */
 export function ofClass(label: number, classes: number): Colour {
   if (classes <= 2) return label === 0 ? NEGATIVE : POSITIVE;
