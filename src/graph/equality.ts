@@ -26,11 +26,17 @@ export function nodeKeys(numberOf: (input: Node) => number): (node: Node) => str
   };
 }
 
+/** What stands in an op's attributes and is no plain data, such as a loop's body, says itself what tells it apart. */
+export interface Keyed {
+  readonly attributeKey: string;
+}
+
 /** A text that tells values apart as `Object.is` does, unlike JSON, where ∞ and NaN are null and −0 is 0. */
 export function attributesKey(value: unknown, op = ""): string {
   if (Object.is(value, -0)) return "-0";
   if (typeof value === "string") return JSON.stringify(value);
   if (value === null || ["number", "boolean", "undefined"].includes(typeof value)) return String(value);
+  if (typeof (value as Keyed).attributeKey === "string") return (value as Keyed).attributeKey;
   if (Array.isArray(value)) return `[${value.map((item) => attributesKey(item, op))}]`;
   if (typeof value === "object" && [Object.prototype, null].includes(Object.getPrototypeOf(value)))
     return `{${Object.entries(value).map(([name, item]) => `${JSON.stringify(name)}:${attributesKey(item, op)}`)}}`;

@@ -25,12 +25,27 @@ export function gradients<const W extends readonly Node[]>(algebra: Algebra, y: 
       `grad: the value to differentiate must be a scalar; it has shape ${showShape(y.shape)}. Reduce it with sum or mean, or give dy.`,
     );
   }
-  const order = topologicalOrder([y]);
+  const seed = dy ?? inPhase("backward", () => algebra.fill(1, y), y);
+  const found = pullBack(algebra, [[y, seed]], wrt);
+  return wrt.map((x, i) => found[i] ?? inPhase("backward", () => algebra.fill(0, x))) as Gradients<W>;
+}
+
+/** The same for any number of values y, each with its ∂L/∂y; undefined for nodes on which none of them depends. */
+export function pullBack(
+  algebra: Algebra,
+  seeds: readonly (readonly [y: Node, dy: Node])[],
+  wrt: readonly Node[],
+): (Node | undefined)[] {
+  const order = topologicalOrder(seeds.map(([y]) => y));
   const needed = new Set<Node>(wrt);
   for (const node of order) if (node.inputs.some((x) => needed.has(x))) needed.add(node);
 
   const gradient = new Map<Node, Node>();
-  gradient.set(y, dy ?? inPhase("backward", () => algebra.fill(1, y), y));
+  const add = (x: Node, dx: Node): void => {
+    const sofar = gradient.get(x);
+    gradient.set(x, sofar ? (sofar.op === dx.op && dx.op.join?.(sofar, dx)) || algebra.add(sofar, dx) : dx);
+  };
+  for (const [y, dy] of seeds) add(y, dy);
   for (const node of order.reverse()) {
     const { op, inputs, attributes } = node;
     const dNode = gradient.get(node);
@@ -40,13 +55,11 @@ export function gradients<const W extends readonly Node[]>(algebra: Algebra, y: 
       () => {
         for (const [i, dInput] of op.backward?.({ inputs, attributes, y: node, dy: dNode }).entries() ?? []) {
           const x = inputs[i];
-          if (!dInput || !needed.has(x)) continue;
-          const sofar = gradient.get(x);
-          gradient.set(x, sofar ? algebra.add(sofar, dInput) : dInput);
+          if (dInput && needed.has(x)) add(x, dInput);
         }
       },
       node,
     );
   }
-  return wrt.map((x) => gradient.get(x) ?? inPhase("backward", () => algebra.fill(0, x))) as Gradients<W>;
+  return wrt.map((x) => gradient.get(x));
 }

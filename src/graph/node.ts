@@ -21,9 +21,13 @@ export function makeNode(op: Op, inputs: readonly Node[], attributes: Attributes
   return Object.freeze({ id: nextId++, op, inputs, attributes, shape, dtype, ...context });
 }
 
-/** The same node over other inputs: for rewriting a graph. Name, layer and phase stay. */
-export function withInputs(node: Node, inputs: readonly Node[]): Node {
-  const copy = Object.freeze({ ...node, id: nextId++, inputs });
+/** The same node over other inputs: for rewriting a graph. Name, layer and phase stay; attributes and shape may change. */
+export function withInputs(
+  node: Node,
+  inputs: readonly Node[],
+  change: Partial<Pick<Node, "attributes" | "shape">> = {},
+): Node {
+  const copy = Object.freeze({ ...node, ...change, id: nextId++, inputs });
   const name = names.get(node);
   if (name !== undefined) names.set(copy, name);
   return copy;

@@ -16,8 +16,11 @@ export type {
   Explanation,
   FloatArray,
   Meaning,
+  MovingPlace,
   Op,
   Tensor,
+  TrimmedLoop,
+  Turns,
 } from "./types.ts";
 
 const registry = new Map<string, Op>();

@@ -78,6 +78,41 @@ export interface About {
 /** By the names of ops. */
 export type AboutOps = Readonly<Record<string, About>>;
 
+/**
+ * Where an array of a loop's body lies in turn i: `step` elements further on in each turn, or to and fro between two places
+ * where it `alternates`. Operands have their numbers; "own" is the loop's result, "work" memory that is its own.
+ */
+export interface MovingPlace {
+  readonly array: number | "own" | "work";
+  readonly offset: number;
+  readonly step: number;
+  readonly alternates?: boolean;
+}
+
+/** What a loop does, turn by turn: all that a backend needs to go round it. */
+export interface Turns {
+  readonly length: number;
+  /** What each turn computes, and the leaves that stand for where it goes. None of them is read in the same turn. */
+  readonly results: readonly { readonly variable: Node; readonly value: Node }[];
+  /** Where the leaves of the body lie. */
+  readonly places: ReadonlyMap<Node, MovingPlace>;
+  /** How many elements of its own it works with. */
+  readonly work: number;
+  /** Copied before the first turn: a whole operand to where a leaf lies then. */
+  readonly before: readonly { readonly operand: number; readonly leaf: Node }[];
+  /** Copied after the last turn: from where a leaf would lie in the next one to an element of the result. */
+  readonly after: readonly { readonly leaf: Node; readonly offset: number }[];
+}
+
+/** A loop without what nobody reads of it. */
+export interface TrimmedLoop<A = Attributes> {
+  readonly attributes: A;
+  /** Which of the operands it still needs. */
+  readonly needs: readonly boolean[];
+  /** Where the parts that are read begin now, by where they began. */
+  readonly offsets: ReadonlyMap<number, number>;
+}
+
 /** How an op's result comes about. */
 export type Meaning<A> =
   /** A leaf: its value is given, not computed. */
@@ -91,6 +126,15 @@ export type Meaning<A> =
   | { readonly kind: "view"; readonly offset?: (inputs: readonly Node[], attributes: A) => number }
   /** Made of other ops, put in its place when the plan is made. */
   | { readonly kind: "composite"; readonly lower: (inputs: readonly Node[], attributes: A) => Node }
+  /** A loop over time, whose body is a graph of its own. */
+  | {
+      readonly kind: "loop";
+      readonly turns: (attributes: A) => Turns;
+      /** Of the result only the parts that begin at some elements are read: views with that `offset` as an attribute. */
+      readonly trim: (attributes: A, read: readonly number[]) => TrimmedLoop<A>;
+      /** The same result without a loop, for who cannot go round one: each turn is written out. */
+      readonly unroll: (inputs: readonly Node[], attributes: A) => Node;
+    }
   /** Computed by a kernel of each backend; `reference` defines what is correct. Its y begins as zeros. */
   | {
       readonly kind: "structural";
@@ -115,6 +159,8 @@ export interface Op<A = Attributes> {
   shape(inputs: readonly Node[], attributes: A): { shape: Shape; dtype: DType };
   /** ∂L/∂input for each input, as graph nodes; undefined where the derivative is zero or does not exist. */
   backward?(context: BackwardContext<A>): readonly (Node | undefined)[];
+  /** The sum of two results of the op, where one node of it can stand for both; for gradients that come over several paths. */
+  join?(a: Node, b: Node): Node | undefined;
   /** A simpler node that means the same, or undefined. */
   simplify?(inputs: readonly Node[], attributes: A): Node | undefined;
   /** For users' ops; what is said of the library's own is in their files' tables. */

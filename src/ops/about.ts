@@ -11,10 +11,12 @@ import flush from "./flush.ts";
 import functions from "./functions.ts";
 import gather from "./gather.ts";
 import matmul from "./matmul.ts";
+import part from "./part.ts";
 import pool from "./pool.ts";
 import random from "./random.ts";
 import reduce from "./reduce.ts";
 import rounding from "./rounding.ts";
+import scan from "./scan.ts";
 import shape from "./shape.ts";
 import softmax from "./softmax.ts";
 import trigonometry from "./trigonometry.ts";
@@ -28,10 +30,12 @@ const FILES = [
   functions,
   gather,
   matmul,
+  part,
   pool,
   random,
   reduce,
   rounding,
+  scan,
   shape,
   softmax,
   trigonometry,

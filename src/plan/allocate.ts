@@ -26,6 +26,7 @@ export function allocate(
   for (const node of inputs) lives.set(node, { from: -1, to: end });
   for (const [i, step] of steps.entries()) {
     for (const node of step.writes) if (step.stores.get(node) === node) live(node, i);
+    if (step.loop) live(step.loop.workspace, i);
     for (const node of step.reads) if (lives.has(node)) live(node, i);
   }
   for (const node of [...outputs, ...(guard ? [guard] : [])])

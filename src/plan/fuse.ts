@@ -40,6 +40,7 @@ function groupOf(node: Node): Group {
     guarded: false,
     inPlace: [],
   };
+  if (meaning.kind === "loop") return { ...group, root: node };
   if (meaning.kind !== "structural") return group;
   if (!meaning.reduces) return { ...group, root: node, split: meaning.epilogue?.(node.inputs, node.shape) ?? 0 };
   const { inner } = meaning.reduces(node.inputs, node.attributes as never);

@@ -4,9 +4,11 @@
  */
 
 import { nodeKeys } from "../graph/equality.ts";
-import { fillValue, input, isConstant } from "../graph/leaf.ts";
+import { constant, fillValue, input, isConstant } from "../graph/leaf.ts";
 import { inPhase, inScope, makeNode, type Node, topologicalOrder, withInputs } from "../graph/node.ts";
+import type { TrimmedLoop } from "../graph/op.ts";
 import { toFloat } from "../ops/functions.ts";
+import { SINGLE_PRECISION, type Target } from "./target.ts";
 import type { Plan, PlanRequest, Update } from "./types.ts";
 
 export type Lowered = Pick<Plan, "inputs" | "outputs" | "updates" | "guard"> & {
@@ -14,7 +16,8 @@ export type Lowered = Pick<Plan, "inputs" | "outputs" | "updates" | "guard"> & {
   readonly nodes: readonly Node[];
 };
 
-export function lower(request: PlanRequest): Lowered {
+export function lower(request: PlanRequest, { loops }: Target = SINGLE_PRECISION): Lowered {
+  const trims = new Map<Node, TrimmedLoop>();
   const replaced = new Map<Node, Node>();
   const unique = new Map<string, Node>();
   const keyOf = nodeKeys((x) => x.id);
@@ -25,9 +28,13 @@ export function lower(request: PlanRequest): Lowered {
   const rewrite = (outputs: readonly Node[]): void => {
     for (const node of topologicalOrder(outputs, (x) => replaced.has(x))) {
       const ready = node.inputs.map((x) => replaced.get(x)!);
-      const inputs = readsMemory(node) ? ready.map(stored) : ready;
-      const moved = inputs.every((x, i) => x === node.inputs[i]) ? node : withInputs(node, inputs);
       const { meaning } = node.op;
+      const trim = trims.get(node);
+      const inputs = readsMemory(node)
+        ? ready.map((x, i) => (trim && !trim.needs[i] ? constant(0, x.shape, x.dtype) : stored(x)))
+        : ready;
+      const change = trim ? trimmedLoop(inputs, node, trim) : movedPart(node, trims.get(node.inputs[0]));
+      const moved = change || !inputs.every((x, i) => x === node.inputs[i]) ? withInputs(node, inputs, change) : node;
       if (meaning.kind === "leaf" && !isConstant(node)) {
         replaced.set(node, node);
         continue;
@@ -35,10 +42,11 @@ export function lower(request: PlanRequest): Lowered {
       const key = keyOf(moved);
       const known = unique.get(key);
       let result = known ?? moved;
-      if (!known && meaning.kind === "composite") {
-        const parts = inPhase(node.phase, () =>
-          inScope(node.scope, () => meaning.lower(inputs, node.attributes as never)),
-        );
+      const made =
+        meaning.kind === "composite" ? meaning.lower : meaning.kind === "loop" && !loops ? meaning.unroll : undefined;
+      if (!known && made) {
+        const parts = inPhase(node.phase, () => inScope(node.scope, () => made(inputs, moved.attributes as never)));
+        trimLoops([parts], trims, (x) => replaced.has(x));
         rewrite([parts]);
         result = replaced.get(parts)!;
       }
@@ -48,6 +56,14 @@ export function lower(request: PlanRequest): Lowered {
     }
   };
 
+  trimLoops(
+    [
+      ...request.outputs,
+      ...(request.updates ?? []).map(({ value }) => value),
+      ...(request.guard ? [request.guard] : []),
+    ],
+    trims,
+  );
   const find = (node: Node): Node => {
     if (!replaced.has(node)) rewrite([node]);
     return replaced.get(node)!;
@@ -75,7 +91,44 @@ export function lower(request: PlanRequest): Lowered {
 }
 
 /** Whether an op's kernel takes its operands from memory, rather than one element at a time. */
-const readsMemory = ({ op: { meaning } }: Node): boolean => meaning.kind === "structural" && !meaning.reduces;
+const readsMemory = ({ op: { meaning } }: Node): boolean =>
+  meaning.kind === "loop" || (meaning.kind === "structural" && !meaning.reduces);
+
+/** Finds what of the loops is read, from the end of the graph to its beginning: what one does not need others need not keep. */
+function trimLoops(
+  roots: readonly Node[],
+  trims: Map<Node, TrimmedLoop>,
+  known: (node: Node) => boolean = () => false,
+): void {
+  const alive = new Set(roots);
+  /** Those that are read otherwise than by parts. */
+  const whole = new Set(roots);
+  const read = new Map<Node, number[]>();
+  for (const node of topologicalOrder(roots, known).reverse()) {
+    if (!alive.has(node)) continue;
+    const { meaning } = node.op;
+    const trim =
+      meaning.kind === "loop" && !whole.has(node) ? meaning.trim(node.attributes as never, read.get(node)!) : undefined;
+    if (trim) trims.set(node, trim);
+    const { offset } = node.attributes;
+    for (const [i, x] of node.inputs.entries()) {
+      if (trim && !trim.needs[i]) continue;
+      alive.add(x);
+      if (x.op.meaning.kind !== "loop") continue;
+      if (meaning.kind === "view" && typeof offset === "number") read.set(x, [...(read.get(x) ?? []), offset]);
+      else whole.add(x);
+    }
+  }
+}
+
+const trimmedLoop = (inputs: readonly Node[], { op }: Node, { attributes }: TrimmedLoop) => ({
+  attributes,
+  shape: op.shape(inputs, attributes).shape,
+});
+
+/** A part of a trimmed loop's result begins at another element. */
+const movedPart = ({ attributes }: Node, trim: TrimmedLoop | undefined) =>
+  trim && { attributes: { ...attributes, offset: trim.offsets.get(attributes.offset as number) } };
 
 /** The op that gives back its operand. Applied to floats it is simplified away, so `copyOf` makes its node by hand. */
 const identity = toFloat(input("x", [], "int")).op;

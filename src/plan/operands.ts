@@ -1,5 +1,6 @@
 /** How a step finds its operands: in whose memory they lie, and how they lie to its rows and columns. */
 import type { Node } from "../graph/node.ts";
+import type { MovingPlace } from "../graph/op.ts";
 import { broadcastsTo, padShape, type Shape, sizeOf } from "../graph/shape.ts";
 
 /** How an operand of a step lies to the step's rows and columns. */
@@ -19,6 +20,10 @@ export function offsetOf(node: Node): number {
     offset += base.op.meaning.offset?.(base.inputs, base.attributes as never) ?? 0;
   return offset;
 }
+
+/** At which element of its array a place of a loop's body begins in turn i. */
+export const elementAt = ({ offset, step, alternates }: MovingPlace, i: number): number =>
+  offset + (alternates ? i % 2 : i) * step;
 
 /** The pattern of an operand in a space of rows (the first `split` axes) and columns, or undefined if it has none. */
 export function patternOf(shape: Shape, space: Shape, split: number): Pattern | undefined {

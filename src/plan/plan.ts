@@ -1,26 +1,40 @@
 /** From a graph to its plan, and the plan as a table for people. What a plan consists of is in types.ts. */
+import { input } from "../graph/leaf.ts";
 import { nameOf } from "../graph/node.ts";
 import { showShape, sizeOf } from "../graph/shape.ts";
 import { allocate } from "./allocate.ts";
 import { fuse } from "./fuse.ts";
 import { lower } from "./lower.ts";
-import { SINGLE_PRECISION, type Target } from "./target.ts";
+import { aligned, SINGLE_PRECISION, type Target } from "./target.ts";
 import type { Plan, PlanRequest, Step } from "./types.ts";
 
-export type { Plan, PlanRequest, Slot, Step, Update } from "./types.ts";
+export type { LoopPlan, Plan, PlanRequest, Slot, Step, Update } from "./types.ts";
 
 /**
  * Makes a plan: rewrites the graph to primitive ops, fuses and orders them, lays out the memory.
  * @param target what it is for: processors in single precision unless said
  */
 export function makePlan(request: PlanRequest, target: Target = SINGLE_PRECISION): Plan {
-  const lowered = lower(request);
-  const { steps, copies } = fuse(lowered, target);
+  const lowered = lower(request, target);
+  const { steps: fused, copies } = fuse(lowered, target);
+  const steps = fused.map((step) => withLoop(step, target));
   return { request, ...lowered, steps, copies, ...allocate(lowered, steps, copies, target) };
+}
+
+/** A step with what each turn does, if it is a loop. */
+function withLoop(step: Step, target: Target): Step {
+  const { root } = step;
+  if (root?.op.meaning.kind !== "loop") return step;
+  const turns = root.op.meaning.turns(root.attributes as never);
+  const plan = makePlan({ inputs: [], outputs: [], updates: turns.results }, target);
+  const { float } = target.bytes;
+  const bytes = aligned(turns.work * float, target) + plan.arenaBytes;
+  return { ...step, loop: { turns, plan, workspace: input("workspace", [Math.ceil(bytes / float)]) } };
 }
 
 /** The floating-point operations of one step, where its op says. */
 export function stepFlops(step: Step): number {
+  if (step.loop) return step.loop.turns.length * step.loop.plan.steps.reduce((sum, each) => sum + stepFlops(each), 0);
   const structural = [...(step.root ? [step.root] : []), ...step.reductions];
   const counted = structural.reduce((sum, { op: { meaning }, inputs, shape, attributes }) => {
     const flops = meaning.kind === "structural" ? meaning.flops : undefined;

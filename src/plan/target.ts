@@ -7,6 +7,8 @@ export interface Target {
   readonly bytes: Readonly<Record<DType, number>>;
   /** Every array begins at a multiple of so many bytes. */
   readonly alignment: number;
+  /** Whether it goes round loops; where it does not, they are written out. */
+  readonly loops: boolean;
   /** The most arrays that one step may read and write, as a GPU binds so many at once. */
   readonly mostArrays: number;
 }
@@ -15,6 +17,7 @@ export interface Target {
 export const SINGLE_PRECISION: Target = {
   bytes: { byte: 1, int: 4, float: 4 },
   alignment: 64,
+  loops: true,
   mostArrays: Number.POSITIVE_INFINITY,
 };
 

@@ -3,6 +3,7 @@
  * it, and the explainer and the tables of the documentation read it. It holds no code.
  */
 import type { Node } from "../graph/node.ts";
+import type { Turns } from "../graph/op.ts";
 import type { Shape } from "../graph/shape.ts";
 
 /** A place in the plan's memory. */
@@ -29,6 +30,17 @@ export interface Step {
   readonly writes: readonly Node[];
   /** Where each written node goes: itself (its slot), or the variable that it updates in place. */
   readonly stores: ReadonlyMap<Node, Node>;
+  /** What each turn does, where the step is a loop over time. */
+  readonly loop?: LoopPlan;
+}
+
+/** The body of a loop, planned by itself. */
+export interface LoopPlan {
+  readonly turns: Turns;
+  /** Its variables are the body's leaves and results, which lie where `turns` says. */
+  readonly plan: Plan;
+  /** Stands for the memory that the turns work in: first `turns.work` elements, then the plan's own. */
+  readonly workspace: Node;
 }
 
 /** After a run, `variable` has the value that `value` had in it. All updates of a run happen at once, as it were. */

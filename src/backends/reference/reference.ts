@@ -5,10 +5,10 @@
  */
 import { constantArray, fillValue } from "../../graph/leaf.ts";
 import { type Node, topologicalOrder } from "../../graph/node.ts";
-import type { AnyArray, FloatArray, Tensor } from "../../graph/op.ts";
+import type { AnyArray, FloatArray, Tensor, Turns } from "../../graph/op.ts";
 import { compileScalar, inputScalar } from "../../graph/scalar.ts";
 import { padShape, type Shape, sizeOf, stridesOf } from "../../graph/shape.ts";
-import { offsetOf, storageOf } from "../../plan/operands.ts";
+import { elementAt, offsetOf, storageOf } from "../../plan/operands.ts";
 import type { PlanRequest } from "../../plan/plan.ts";
 import { ARRAYS } from "../arrays.ts";
 import type { ImmediateBackend, ImmediateSession, Run } from "../backend.ts";
@@ -140,6 +140,11 @@ export function evaluate(
       return;
     }
     const y = newArray(node, precision);
+    if (meaning.kind === "loop") {
+      goRound(meaning.turns(node.attributes as never), node.inputs.map(valueAt), y, precision);
+      values.set(node, y);
+      return;
+    }
     const inputs = node.inputs.map((x): Tensor => ({ shape: x.shape, data: valueAt(x) }));
     if (meaning.kind === "elementwise") {
       const scalar = meaning.scalar(node.attributes as never, ...node.inputs.map((_, i) => inputScalar(i)));
@@ -151,6 +156,25 @@ export function evaluate(
   };
   for (const node of nodes) compute(node);
   return valueAt;
+}
+
+/** Does the turns of a loop, whose operands' elements are given. */
+function goRound(turns: Turns, operands: readonly AnyArray[], own: AnyArray, precision: Precision): void {
+  const { length, results, places, before, after } = turns;
+  const work = new (precision === "float64" ? Float64Array : Float32Array)(turns.work);
+  const partAt = (leaf: Node, turn: number): AnyArray => {
+    const place = places.get(leaf)!;
+    const array = place.array === "own" ? own : place.array === "work" ? work : operands[place.array];
+    const begin = elementAt(place, turn);
+    return array.subarray(begin, begin + sizeOf(leaf.shape));
+  };
+  for (const { operand, leaf } of before) partAt(leaf, 0).set(operands[operand]);
+  const nodes = topologicalOrder(results.map(({ value }) => value));
+  for (let turn = 0; turn < length; turn++) {
+    const value = evaluate(nodes, precision, (leaf) => partAt(leaf, turn));
+    for (const result of results) partAt(result.variable, turn).set(value(result.value));
+  }
+  for (const { leaf, offset } of after) own.set(partAt(leaf, length), offset);
 }
 
 /** Applies a function to the elements of operands that broadcast to `shape`. */

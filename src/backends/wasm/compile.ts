@@ -5,17 +5,18 @@
 import { PlatformError } from "../../errors.ts";
 import type { Node } from "../../graph/node.ts";
 import { sizeOf } from "../../graph/shape.ts";
-import { offsetOf, storageOf } from "../../plan/operands.ts";
-import type { Step } from "../../plan/plan.ts";
-import { type Plan, stepFlops } from "../../plan/plan.ts";
+import { storageOf } from "../../plan/operands.ts";
+import { type Plan, type Step, stepFlops } from "../../plan/plan.ts";
 import { bytesOf, SINGLE_PRECISION } from "../../plan/target.ts";
-import { type Address, f32, f32x4, type I32, i32, ModuleBuilder, parameter } from "./assembler.ts";
-import { emitBarrier, emitLeave, emitRowCheck } from "./barrier.ts";
+import { type Address, f32, f32x4, i32, ModuleBuilder, parameter } from "./assembler.ts";
+import { emitLeave, emitRowCheck } from "./barrier.ts";
+import { oneThread, type Routine, severalThreads } from "./crew.ts";
 import type { KernelContext, Phase } from "./kernel.ts";
 import { KERNELS } from "./kernels/index.ts";
 import { loop } from "./kernels/loop.ts";
 import type { Madd } from "./math.ts";
-import { isSamePlace, type Place, type Signature, signatureOf } from "./signature.ts";
+import { isSamePlace, type Place, placesIn, type Signature, signatureOf } from "./signature.ts";
+import { emitTurns } from "./turns.ts";
 
 export interface CompileOptions {
   /** Whether to multiply and add in one instruction. */
@@ -32,6 +33,8 @@ export interface CompileOptions {
   /** Memory beside the plan's own, for kernels to work in; asked for once. */
   scratch(bytes: number): number;
 }
+
+const { bytes: BYTES } = SINGLE_PRECISION;
 
 /** First unit, last but one, thread. */
 const OWN_PARAMETERS = ["i32", "i32", "i32"] as const;
@@ -50,6 +53,21 @@ function phasesOf(step: Step, context: KernelContext): Phase[] {
     );
   }
   return kernel(step, context);
+}
+
+/** A step that functions are written for, of the plan or of a loop's body in it. */
+interface Task extends Signature {
+  readonly step: Step;
+  readonly inLoop: boolean;
+  placeOf(node: Node): Place;
+}
+
+function* tasksOf(plan: Plan, inLoop = false): Generator<Task> {
+  const placeOf = placesIn(plan);
+  for (const step of plan.steps) {
+    if (step.loop) yield* tasksOf(step.loop.plan, true);
+    else yield { step, inLoop, placeOf, ...signatureOf(step, placeOf) };
+  }
 }
 
 /** A part of a step in the module: which function does it, on which arrays. */
@@ -73,12 +91,11 @@ export function compilePlan(
 ): { code: Uint8Array<ArrayBuffer>; phases: readonly (readonly CompiledPhase[])[] } {
   let scratchBytes = 0;
   let scratchAddress = 0;
-  // A new value that is stored in place of the old one is read from there as well.
-  const homes = new Map(plan.steps.flatMap((step) => [...step.stores]));
-  const homeOf = (node: Node): Node => homes.get(storageOf(node)) ?? storageOf(node);
-  const placeOf = (node: Node): Place => ({ home: homeOf(node), offset: offsetOf(node) });
-  const addressOf = (node: Node): number =>
-    options.address(homeOf(node)) + offsetOf(node) * SINGLE_PRECISION.bytes[node.dtype];
+  const placeOf = placesIn(plan);
+  const addressOf = (node: Node): number => {
+    const { home, offset } = placeOf(node);
+    return options.address(home) + offset * BYTES[node.dtype];
+  };
   const context: KernelContext = {
     ...options,
     madd: options.fusedMadd ? f32x4.relaxedMadd : multiplyThenAdd,
@@ -89,60 +106,69 @@ export function compilePlan(
       return scratchAddress;
     },
   };
-  const signatures = plan.steps.map((step) => signatureOf(step, placeOf));
+  const tasks = [...tasksOf(plan)];
   const uses = new Map<string, number>();
-  for (const { key } of signatures) uses.set(key, (uses.get(key) ?? 0) + 1);
-  const isRepeated = ({ key }: Signature): boolean => uses.get(key)! >= REPEATED;
+  // What the turns of a loop read and write lies elsewhere in each.
+  for (const { key, inLoop } of tasks) uses.set(key, (uses.get(key) ?? 0) + (inLoop ? REPEATED : 1));
+  const isTold = ({ key }: Task): boolean => uses.get(key)! >= REPEATED;
   /** A step's phases: written for its arrays alone, or for those that it will be told of. */
-  const written = (i: number): Phase[] => {
-    const { arrays } = signatures[i];
-    const address = (node: Node): Address => {
+  const written = (task: Task): Phase[] => {
+    const { step, arrays, placeOf } = task;
+    const told = (node: Node): Address => {
       const k = arrays.findIndex((other) => isSamePlace(placeOf(other), placeOf(node)));
       return { base: parameter("i32", OWN_PARAMETERS.length + k), plus: 0 };
     };
-    return phasesOf(plan.steps[i], isRepeated(signatures[i]) ? { ...context, address } : context);
+    return phasesOf(step, isTold(task) ? { ...context, address: told } : context);
   };
   // Kernels say how much they need to work in when they are made, so they are made once to ask and once to write.
-  const first = new Map(signatures.map(({ key }, i) => [key, i] as const).reverse());
-  for (const i of plan.steps.keys()) if (!isRepeated(signatures[i]) || first.get(signatures[i].key) === i) written(i);
+  const asked = new Set<string>();
+  for (const task of tasks) {
+    if (!isTold(task) || !asked.has(task.key)) written(task);
+    asked.add(task.key);
+  }
   scratchAddress = options.scratch(scratchBytes);
 
   const module = new ModuleBuilder();
-  const known = new Map<string, { units: number; shared: boolean; name: string; code: number }[]>();
-  const compiled = plan.steps.map((step, i) => {
-    const { key, arrays } = signatures[i];
-    const bases = isRepeated(signatures[i]) ? arrays.map(addressOf) : [];
-    const parameters = [...OWN_PARAMETERS, ...bases.map(() => "i32" as const)];
-    let functions = bases.length > 0 ? known.get(key) : undefined;
-    functions ??= written(i).map(({ units, emit }, j) => ({
-      units,
-      shared: options.threads > 1 && units > 1 && stepWork(step) >= SHARED_WORK,
-      name: `${i}.${j}`,
-      code: module.function({ parameters, result: "none", export: `${i}.${j}` }, (f, begin, end, thread) =>
-        emit(f, begin, end, thread),
-      ),
-    }));
-    known.set(key, functions);
-    return functions.map((each) => ({ ...each, bases }));
-  });
+  const known = new Map<string, readonly Routine[]>();
+  const routines = new Map<Step, readonly Routine[]>();
+  for (const [i, task] of tasks.entries()) {
+    const arrays = isTold(task) ? task.arrays : [];
+    const parameters = [...OWN_PARAMETERS, ...arrays.map(() => "i32" as const)];
+    const functions =
+      (isTold(task) && known.get(task.key)) ||
+      written(task).map(({ units, emit }, j) => ({
+        units,
+        shared: options.threads > 1 && units > 1 && stepWork(task.step) >= SHARED_WORK,
+        name: `${i}.${j}`,
+        code: module.function({ parameters, result: "none", export: `${i}.${j}` }, (f, begin, end, thread) =>
+          emit(f, begin, end, thread),
+        ),
+        arrays,
+      }));
+    known.set(task.key, functions);
+    routines.set(
+      task.step,
+      functions.map((each) => ({ ...each, arrays })),
+    );
+  }
+  const isShared = (step: Step): boolean =>
+    step.loop?.plan.steps.some(isShared) ?? routines.get(step)!.some(({ shared }) => shared);
+  // What is not shared, and for profiles what is, a loop does in a function of its own.
+  for (const [i, step] of plan.steps.entries()) {
+    if (!step.loop) continue;
+    const name = `loop ${i}`;
+    const code = module.function({ parameters: OWN_PARAMETERS, result: "none", export: name }, (f) =>
+      emitTurns(f, step, addressOf, oneThread(f), { routinesOf: (inner) => routines.get(inner)!, isShared }),
+    );
+    routines.set(step, [{ name, code, units: 1, shared: false, arrays: [] }]);
+  }
 
   const parameters = new Array<"i32">(3 + plan.inputs.length + plan.outputs.length).fill("i32");
   module.function({ parameters, result: "i32", export: "run" }, (f, ...locals) => {
     const [thread, threads, count, ...pointers] = locals;
-    // Thread 0 alone needs to meet nobody; what it does alone, between two meetings, needs no meeting in between.
-    let apart = false;
-    const onOneThread = (body: () => void) => {
-      if (options.threads > 1) f.if(i32.eqz(thread), body);
-      else body();
-      apart = true;
-    };
-    const meet = () => {
-      if (options.threads > 1 && apart)
-        f.if(i32.gtU(threads, 1), () => emitBarrier(f, options.barrierAddress, threads));
-      apart = false;
-    };
+    const crew = options.threads > 1 ? severalThreads(f, thread, threads, options.barrierAddress) : oneThread(f);
     const done = f.forUp(0, count, 1, (done) => {
-      onOneThread(() => {
+      crew.one(() => {
         for (const [i, node] of plan.inputs.entries()) {
           const [place, bytes] = [addressOf(node), bytesOf(node)];
           // A single run's inputs are put in their places from outside.
@@ -150,27 +176,22 @@ export function compilePlan(
           f.add(pointers[i], bytes);
         }
       });
-      for (const [i, phases] of compiled.entries()) {
-        for (const { units, shared, code, bases } of phases) {
-          if (shared) {
-            meet();
-            f.call(code, share(units, thread, threads), share(units, i32.add(thread, 1), threads), thread, ...bases);
-            apart = true;
-            meet();
-          } else onOneThread(() => f.call(code, 0, units, thread, ...bases));
-        }
-        if (plan.guard && plan.steps[i].writes.includes(storageOf(plan.guard))) {
-          meet();
+      for (const step of plan.steps) {
+        const own = routines.get(step)!;
+        if (step.loop && isShared(step))
+          emitTurns(f, step, addressOf, crew, { routinesOf: (inner) => routines.get(inner)!, isShared });
+        else for (const routine of own) crew.call(routine, routine.arrays.map(addressOf));
+        if (plan.guard && step.writes.includes(storageOf(plan.guard))) {
+          crew.meet();
           const value = f.let(f32.load(0, addressOf(plan.guard)));
           f.if(f32.ne(f32.sub(value, value), f32.const(0)), () => {
             // All have read it before any leaves: the next run may store something else there.
-            apart = true;
-            meet();
+            crew.meet(true);
             f.return(done);
           });
         }
       }
-      onOneThread(() => {
+      crew.one(() => {
         for (const [i, node] of plan.outputs.entries()) {
           const pointer = pointers[plan.inputs.length + i];
           f.copyMemory(pointer, addressOf(node), bytesOf(node));
@@ -180,27 +201,30 @@ export function compilePlan(
           f.copyMemory(options.address(variable), addressOf(value), bytesOf(value));
       });
       // The next run may overwrite what another thread still reads, and the caller reads the outputs.
-      meet();
+      crew.meet();
     });
     f.return(done);
   });
   if (options.threads > 1)
     module.function({ parameters: [], result: "none", export: "leave" }, (f) => emitLeave(f, options.barrierAddress));
-  return { code: module.encode(options.sharedMaximum), phases: compiled };
+  const phases = plan.steps.map((step) =>
+    routines.get(step)!.map(({ name, units, arrays }) => ({ name, units, bases: arrays.map(addressOf) })),
+  );
+  return { code: module.encode(options.sharedMaximum), phases };
 }
-
-/** Where thread t of T begins: unit ⌊units · t / T⌋. It ends where the next one begins. */
-const share = (units: number, thread: I32, threads: I32): I32 => i32.divU(i32.mul(thread, units), threads);
 
 /** A rough count of a step's work, in floating-point operations; moving a number counts as one. */
 const stepWork = (step: Step): number =>
-  stepFlops(step) + [...step.reads, ...step.writes].reduce((sum, node) => sum + sizeOf(node.shape), 0);
+  step.loop
+    ? step.loop.turns.length * planWork(step.loop.plan)
+    : stepFlops(step) + [...step.reads, ...step.writes].reduce((sum, node) => sum + sizeOf(node.shape), 0);
 
 /** Less work than this is done by one thread sooner than by several that have to meet: some five microseconds of it. */
 const SHARED_WORK = 60_000;
 
 /** Whether any step of a plan is worth sharing between threads. */
-export const worthSharing = (plan: Plan): boolean => plan.steps.some((step) => stepWork(step) >= SHARED_WORK);
+export const worthSharing = (plan: Plan): boolean =>
+  plan.steps.some((step) => (step.loop ? worthSharing(step.loop.plan) : stepWork(step) >= SHARED_WORK));
 
 /** A rough count of a plan's work. */
 export const planWork = (plan: Plan): number => plan.steps.reduce((sum, step) => sum + stepWork(step), 0);

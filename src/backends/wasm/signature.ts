@@ -5,12 +5,19 @@
 import { attributesKey } from "../../graph/equality.ts";
 import { fillValue } from "../../graph/leaf.ts";
 import type { Node } from "../../graph/node.ts";
-import type { Step } from "../../plan/plan.ts";
+import { offsetOf, storageOf } from "../../plan/operands.ts";
+import type { Plan, Step } from "../../plan/plan.ts";
 
 /** Where elements lie: in whose memory, and at which of its elements they begin. */
 export interface Place {
   readonly home: Node;
   readonly offset: number;
+}
+
+/** Where the nodes of a plan lie. A new value that is stored in place of the old one is read from there as well. */
+export function placesIn({ steps }: Plan): (node: Node) => Place {
+  const homes = new Map(steps.flatMap((step) => [...step.stores]));
+  return (node) => ({ home: homes.get(storageOf(node)) ?? storageOf(node), offset: offsetOf(node) });
 }
 
 export const isSamePlace = (a: Place, b: Place): boolean => a.home === b.home && a.offset === b.offset;
