@@ -75,7 +75,8 @@ export async function open(model: Model<unknown>, data: Data, options: ExplainOp
   const batchSize = examples.count;
   const { network, session } = model;
   const states = optimizerStates(network, optimizer);
-  const built = givenStep(network, loss, examples, optimizer, states);
+  // Loops over time are opened too: each place is told by itself.
+  const built = givenStep(network, loss, examples, optimizer, states, true);
   // A loss that does the network's last activation itself takes what comes before it.
   const taken = new Set(topologicalOrder([built.loss]));
   const graph = { ...built, outputs: built.outputs.map((output) => (taken.has(output) ? output : output.inputs[0])) };

@@ -56,6 +56,8 @@ export interface LayerContext {
   parameter(name: string): Node;
   /** Gives a result a name, such as `z`, under which it can be asked for. */
   name(node: Node, name: string): Node;
+  /** Whether places of a sequence shall be nodes of their own, to be looked at, and not turns of a loop. */
+  readonly unrolled: boolean;
   /** Uniform random numbers in [0, 1), new in every step. */
   uniform(shape: Shape): Node;
   /** Sets a state of the layer to a new value after each training step. */

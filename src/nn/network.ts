@@ -99,6 +99,8 @@ export interface ApplyOptions {
   readonly step?: Node;
   /** Where the network goes on place by place. */
   readonly memory?: Memory;
+  /** Whether places of sequences shall be nodes of their own, with names, and not turns of a loop; false unless said. */
+  readonly unrolled?: boolean;
 }
 
 /** What gathers while a network is applied. */
@@ -418,6 +420,7 @@ export class Network {
         x,
         inputs,
         training: pass.training && !place.frozen,
+        unrolled: pass.unrolled ?? false,
         parameter: (key) => {
           const { node } = own.get(key)!;
           return pass.updates.get(node) ?? node;

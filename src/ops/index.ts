@@ -18,7 +18,7 @@ export { averagePool2d, maxPool2d, type PoolingOptions, upsample2d } from "./poo
 export * from "./random.ts";
 export { max, mean } from "./reduce.ts";
 export * from "./rounding.ts";
-export { type Scanned, type ScanOptions, scan, type Turn } from "./scan.ts";
+export { type Scanned, type ScanOptions, type ScanTurn, scan } from "./scan.ts";
 export * from "./shape.ts";
 export * from "./softmax.ts";
 export * from "./trigonometry.ts";

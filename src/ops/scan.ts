@@ -336,8 +336,8 @@ export interface ScanOptions {
   readonly length?: number;
 }
 
-/** What a turn of a scan gives: the states after it, and what else shall be had of all turns. */
-export interface Turn {
+/** What a turn of a `scan` gives: the states after it, and what else shall be had of all turns. */
+export interface ScanTurn {
   readonly states: readonly Node[];
   readonly outputs?: readonly Node[];
 }
@@ -359,16 +359,19 @@ export interface Scanned {
  * @throws ShapeError for sequences of different lengths, or states that do not keep their shapes
  *
  * @example
- * // A running sum over the rows of x [T, 3].
- * const { outputs: [sums] } = scan([x], [constant(0, [3])], ([row], [sofar]) => {
- *   const sum = ops.add(sofar, row);
- *   return { states: [sum], outputs: [sum] };
+ * const runningSum = compile((x) => {
+ *   const { outputs } = scan([x], [constant(0, [2])], ([row], [sofar]) => {
+ *     const next = add(sofar, row);
+ *     return { states: [next], outputs: [next] };
+ *   });
+ *   return outputs[0];
  * });
+ * console.log(await runningSum(tensor([[1, 2], [3, 4]]))); // [[1, 2], [4, 6]]
  */
 export function scan(
   sequences: readonly Node[],
   initial: readonly Node[],
-  turn: (places: readonly Node[], states: readonly Node[]) => Turn,
+  turn: (places: readonly Node[], states: readonly Node[]) => ScanTurn,
   options: ScanOptions = {},
 ): Scanned {
   checkOptionNames("scan", options, ["reverse", "recompute", "length"]);

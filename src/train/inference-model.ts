@@ -260,7 +260,7 @@ export class InferenceModel<Y = Float32Array> {
     if (!this.#inspectors.has(key) && this.#inspectors.size >= MOST_INSPECTORS) this.#freeInspectors();
     const { named, program } = cached(this.#inspectors, key, () => {
       const inputs = rowLeaves(input, this.network.inputs, count, x);
-      const named = [...this.network.apply(inputs, { training: false }).named];
+      const named = [...this.network.apply(inputs, { training: false, unrolled: true }).named];
       const outputs = named.map(([, result]) => result);
       return { named, program: this.session.compile(makePlan({ inputs, outputs })) };
     });

@@ -120,16 +120,18 @@ export interface TrainingGraph {
   readonly updates: readonly { variable: Node; value: Node }[];
 }
 
+/** @param unrolled whether places of sequences shall be nodes of their own, to be looked at */
 export function trainingGraph(
   network: Network,
   objective: Objective,
   optimizer: Optimizer,
   states: readonly OptimizerState[],
   batch: Batch,
+  unrolled = false,
 ): TrainingGraph {
   const { inputs, x, y } = batch;
   const step = input("step", [], "int");
-  const applied = network.apply(x, { training: true, step });
+  const applied = network.apply(x, { training: true, step, unrolled });
   const each = scorePerRow(objective, applied.outputs, y, batch.weights);
   const scored = inScope("loss", () => ({ loss: mean(each.loss), metrics: each.others.map((other) => mean(other)) }));
   const loss = applied.penalty ? add(scored.loss, applied.penalty) : scored.loss;
@@ -162,17 +164,18 @@ export function trainingGraph(
   };
 }
 
-/** One training step on examples that are given as they are. */
+/** One training step on examples that are given as they are; `unrolled` as where a network is applied. */
 export function givenStep(
   network: Network,
   loss: LossesOption,
   examples: Examples,
   optimizer: Optimizer = sgd(),
   states: readonly OptimizerState[] = optimizerStates(network, optimizer),
+  unrolled = false,
 ): TrainingGraph {
   const leaves = leavesOf(input, network, examples);
   const batch = { inputs: leafList(leaves), ...leaves };
-  return trainingGraph(network, objectiveOf(network, loss, []), optimizer, states, batch);
+  return trainingGraph(network, objectiveOf(network, loss, []), optimizer, states, batch, unrolled);
 }
 
 /** All that has to be given to a step: the batch, its number, the optimiser's scalars. */

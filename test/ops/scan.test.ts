@@ -18,12 +18,12 @@ import {
   mul,
   reshape,
   type ScanOptions,
+  type ScanTurn,
   scan,
   sigmoid,
   slice,
   sub,
   sum,
-  type Turn,
   tanh,
 } from "../../src/ops/index.ts";
 import { makePlan } from "../../src/plan/plan.ts";
@@ -42,7 +42,7 @@ const byHand: Way = (sequences, initial, turn, { reverse = false, length = seque
       const shape = x.shape.slice(1);
       return reshape(slice(x, [t, ...shape.map(() => 0)], [1, ...shape]), shape);
     });
-    const made: Turn = turn(places, states);
+    const made: ScanTurn = turn(places, states);
     states = made.states;
     outputs[t] = made.outputs ?? [];
   }
@@ -296,7 +296,7 @@ test("random lengths, sizes and directions", () => {
 
 test("what does not fit is said", () => {
   const [x, y, h] = [input("x", [5, 2]), input("y", [4, 2]), input("h", [2])];
-  const same = (_: readonly Node[], states: readonly Node[]): Turn => ({ states });
+  const same = (_: readonly Node[], states: readonly Node[]): ScanTurn => ({ states });
   expect(() => scan([x, y], [h], same)).toThrow(/\[5, 2\], \[4, 2\] came; all need 5 places/);
   expect(() => scan([x], [h], () => ({ states: [] }))).toThrow(/gets 1 states and must give as many; it gave 0/);
   expect(() => scan([x], [h], (_, [state]) => ({ states: [sum(state)] }))).toThrow(

@@ -41,7 +41,8 @@ export function emitTurns(
     const place = turns.places.get(leaf)!;
     const bytes = BYTES[leaf.dtype];
     const array = arrayAt(place.array);
-    if (typeof turn === "number" || place.step === 0) return plus(array, elementAt(place, Number(turn) || 0) * bytes);
+    if (typeof turn === "number") return plus(array, elementAt(place, turn) * bytes);
+    if (place.step === 0) return plus(array, place.offset * bytes);
     const moved = i32.mul(place.alternates ? i32.and(turn, 1) : turn, place.step * bytes);
     return i32.add(moved, plus(array, place.offset * bytes));
   };

@@ -46,7 +46,7 @@ export function toOnnx(model: InferenceModel<unknown>, options: ToOnnxOptions = 
     throw new ArgumentError(`toOnnx: versions ${OLDEST} to ${NEWEST} of ONNX's operators are written; ${opset} came.`);
   const { network } = model;
   const x = input("input", [BATCH, ...network.inputShape]);
-  const { output } = network.apply(x, { training: false });
+  const { output } = network.apply(x, { training: false, unrolled: true });
   const graph = new GraphBuilder(opset, "input", BATCH);
   const names = new Map(network.parameters.map(({ name, node }) => [node, name]));
   const writer = new Writer(

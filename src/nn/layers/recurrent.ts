@@ -1,13 +1,14 @@
 /**
- * Recurrent layers: a state that goes from place to place of a sequence. The products with the inputs are one for all places; the
- * steps are written out one after the other, each gate a product of the state with its own part of the recurrent kernel.
+ * Recurrent layers: a state that goes from place to place of a sequence. The products with the inputs are one for all places; then
+ * a loop goes over the places, each gate a product of the state with its own part of the recurrent kernel. Where each place shall be
+ * seen, as in explanations, the places are written out one after the other.
  */
 import { checkOptionNames, checkWhole } from "../../checks.ts";
 import { ArgumentError, ShapeError } from "../../errors.ts";
 import { constant } from "../../graph/leaf.ts";
 import type { Node } from "../../graph/node.ts";
 import { type Shape, showShape } from "../../graph/shape.ts";
-import { add, concat, matmul, mul, reshape, slice, sub, transpose } from "../../ops/index.ts";
+import { add, concat, matmul, mul, reshape, scan, slice, sub, transpose } from "../../ops/index.ts";
 import { activationNamed } from "../activations.ts";
 import { type InitializerName, initializer } from "../initializers.ts";
 import { defineLayer, type Layer, type LayerContext, type LayerOptions, type ParameterSpec } from "../layer.ts";
@@ -105,8 +106,8 @@ function parametersOf(
 }
 
 /** Goes through a sequence with a cell. */
-function unroll<C extends Config>(cell: Cell<C>, config: C, context: LayerContext, secondBias: boolean): Node {
-  const { x, parameter, memory } = context;
+function goThrough<C extends Config>(cell: Cell<C>, config: C, context: LayerContext, secondBias: boolean): Node {
+  const { x, parameter, memory, unrolled } = context;
   const { units, bias = true, sequences = false, backwards = false } = config;
   const [gate, activation] = [config.gateActivation ?? "sigmoid", config.activation ?? "tanh"].map(activationNamed);
   const [batch, length, features] = x.shape;
@@ -124,30 +125,34 @@ function unroll<C extends Config>(cell: Cell<C>, config: C, context: LayerContex
   });
   const recurrentKernels = cell.gates.map((_, i) => part(recurrentKernel, i));
   const recurrentBias = other ? Array.from({ length: gates }, (_, i) => part(other, i)) : [];
-  const step = (t: number, states: readonly Node[]): Node[] =>
+  const next = (x: readonly Node[], states: readonly Node[], name: CellParts["name"] = (node) => node): Node[] =>
     cell.next(
       config,
-      {
-        x: fromInput.map((z) => reshape(slice(z, [t, 0, 0], [1, batch, units]), [batch, units])),
-        recurrent: (i, h) => matmul(h, recurrentKernels[i]),
-        recurrentBias,
-        gate,
-        activation,
-        name: (node, key) => (length === 1 ? node : context.name(node, `${key}.${t + 1}`)),
-      },
+      { x, recurrent: (i, h) => matmul(h, recurrentKernels[i]), recurrentBias, gate, activation, name },
       states,
     );
+  const placeOf = (t: number): Node[] =>
+    fromInput.map((z) => reshape(slice(z, [t, 0, 0], [1, batch, units]), [batch, units]));
 
   if (memory)
     return reshape(
-      remembered(cell, context, [batch, units], (states) => step(0, states)),
+      remembered(cell, context, [batch, units], (states) => next(placeOf(0), states)),
       [batch, 1, units],
     );
-  let states: Node[] = cell.states.map(() => constant(0, [batch, units]));
+  const initial = cell.states.map(() => constant(0, [batch, units]));
+  if (!unrolled) {
+    const turn = (x: readonly Node[], before: readonly Node[]) => {
+      const states = next(x, before);
+      return { states, outputs: [states[0]] };
+    };
+    const { states, outputs } = scan(fromInput, initial, turn, { reverse: backwards });
+    return sequences ? transpose(outputs[0], [1, 0, 2]) : states[0];
+  }
+  let states: Node[] = initial;
   const outputs: Node[] = [];
   for (let i = 0; i < length; i++) {
     const t = backwards ? length - 1 - i : i;
-    states = step(t, states);
+    states = next(placeOf(t), states, (node, key) => context.name(node, `${key}.${t + 1}`));
     outputs[t] = states[0];
   }
   if (!sequences) return states[0];
@@ -195,7 +200,7 @@ function defineRecurrent<C extends Config>(
     apply: (config, context) => {
       checkMemory(kind, config, context);
       const hasSecond = biases(config).length > 1;
-      return unroll(cell, config, context, hasSecond);
+      return goThrough(cell, config, context, hasSecond);
     },
     describe: ({ units, sequences = false, backwards = false }) =>
       `${units}${sequences ? ", all places" : ""}${backwards ? ", backwards" : ""}`,
