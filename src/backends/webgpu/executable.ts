@@ -9,7 +9,8 @@ import type { Node } from "../../graph/node.ts";
 import type { AnyArray } from "../../graph/op.ts";
 import { sizeOf } from "../../graph/shape.ts";
 import { storageOf } from "../../plan/operands.ts";
-import type { Plan } from "../../plan/plan.ts";
+import { makePlan, type Plan } from "../../plan/plan.ts";
+import { SINGLE_PRECISION } from "../../plan/target.ts";
 import { ARRAYS } from "../arrays.ts";
 import type { Executable, Run } from "../backend.ts";
 import { checkLength } from "../checks.ts";
@@ -53,9 +54,13 @@ const copying = (sizes: readonly number[], before = ""): { body: string; groups:
   return { body: before + loops.join(""), groups: [groups, 1, 1] };
 };
 
+const WITHOUT_LOOPS = { ...SINGLE_PRECISION, loops: false };
+
 const UNLESS_STOPPED = "  if (status.stopped != 0u) { return; }\n";
 
-export function makeExecutable(plan: Plan, shared: Shared): Executable {
+export function makeExecutable(given: Plan, shared: Shared): Executable {
+  // The turns of a loop are dispatches of their own.
+  const plan = given.steps.some(({ loop }) => loop) ? makePlan(given.request, WITHOUT_LOOPS) : given;
   const { memory } = shared;
   let scratchWords = 0;
   let arena = 0;
