@@ -67,6 +67,7 @@ const PRELUDE: Record<string, string> = {
 const ELSEWHERE: Record<string, string> = {
   "src/backends/webgpu/session.ts": "it needs a GPU; test/backends has them",
   "src/interchange/onnx/from-onnx.ts": "a file of another program; test/interchange has them",
+  "src/interchange/torch/from-torch.ts": "a file of PyTorch's; test/interchange has them",
   "src/interchange/torch/read-torch.ts": "a file of PyTorch's; test/interchange has them",
   "src/worker/serve.ts": "two files; test/worker has both sides",
   "src/worker/worker-model.ts": "the worker's file is built; test/worker/browser.test.ts and npm run pack:check run it",

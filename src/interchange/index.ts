@@ -8,4 +8,7 @@ export { roundedWeights, type WeightType } from "./module/weights.ts";
 export { type FromOnnxOptions, fromOnnx } from "./onnx/from-onnx.ts";
 export type { ExternalData } from "./onnx/tensors.ts";
 export { type ToOnnxOptions, toOnnx } from "./onnx/to-onnx.ts";
+export type { MatrixLayout } from "./torch/forms.ts";
+export { type FromTorchOptions, fromTorch, type TorchReport, type TorchRow } from "./torch/from-torch.ts";
+export type { LayerNames, MatchedBy } from "./torch/match.ts";
 export { type ReadTorchOptions, readTorch, type TorchWeights } from "./torch/read-torch.ts";
