@@ -52,6 +52,7 @@ export interface TorchReport {
   readonly ignored: readonly string[];
   /** What should be known: what was found by order alone, which part of a checkpoint was taken. */
   readonly notes: readonly string[];
+  /** The table, what is left over, and the notes, as text. */
   toString(): string;
 }
 
