@@ -3,6 +3,7 @@
  * tensor or tensors of that module and the order of their numbers. One table for both directions; nothing is read or written here.
  */
 import { type Shape, sizeOf, stridesOf } from "../../graph/shape.ts";
+import type { NamedLayer } from "../../nn/network.ts";
 import type { Place } from "./places.ts";
 
 /** A tensor of a module, by its name within it. */
@@ -117,6 +118,21 @@ const convolution =
     return [affine(module, place, { tensors: [{ name: "weight", shape }], order: axes(shape, order), how })];
   };
 
+/** Whether PyTorch has such a recurrent layer: with its usual activations, and a GRU's reset gate after the product. */
+export function isOfTorch({ kind, config }: NamedLayer): boolean {
+  const {
+    activation = "tanh",
+    gateActivation = "sigmoid",
+    resetAfter = true,
+  } = config as {
+    readonly activation?: string;
+    readonly gateActivation?: string;
+    readonly resetAfter?: boolean;
+  };
+  const isUsual = activation === "tanh" || (kind === "simpleRnn" && activation === "relu");
+  return isUsual && gateActivation === "sigmoid" && resetAfter;
+}
+
 /** A recurrent module, whose gate number gates[g] is our gate number g. */
 const recurrent =
   (module: string, gates: readonly number[]): FormsOf =>
@@ -137,9 +153,8 @@ const recurrent =
             { parameter: "recurrentBias", tensors: [bias("bias_hh")], order: column, ...biasHow },
           ]
         : [{ parameter: "bias", tensors: [bias("bias_ih"), bias("bias_hh")], join: "sum", how: "both biases added" }];
-    const { backwards = false, resetAfter = true } = layer.config as { backwards?: boolean; resetAfter?: boolean };
-    // PyTorch has no GRU whose reset gate comes before the product.
-    if (!resetAfter) return [];
+    if (!isOfTorch(layer)) return [];
+    const { backwards = false } = layer.config as { readonly backwards?: boolean };
     return [
       {
         module,

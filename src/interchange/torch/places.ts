@@ -34,21 +34,21 @@ export interface Layout {
   readonly makers: readonly Place[];
 }
 
-/** Goes through layers as they are wired: `leaf` says what a layer that holds no others makes of its inputs. */
+/** Goes through layers as they are wired, and gives all values; `leaf` says what a layer that holds no others makes of its inputs. */
 export function walk<V>(
   layers: readonly NamedLayer[],
   wiring: Wiring = chained(layers.length),
-  x: V,
+  inputs: readonly V[],
   leaf: (layer: NamedLayer, inputs: readonly V[]) => V,
-): V {
-  const values = [x];
+): V[] {
+  const values = [...inputs];
   for (const [index, ...from] of wiring) {
     const layer = layers[index];
-    const inputs = from.map((i) => values[i]);
+    const taken = from.map((i) => values[i]);
     const inner = (layer.config as { readonly wiring?: Wiring }).wiring;
-    values.push(layer.layers.length > 0 ? walk(layer.layers, inner, inputs[0], leaf) : leaf(layer, inputs));
+    values.push(layer.layers.length > 0 ? walk(layer.layers, inner, taken, leaf).at(-1)! : leaf(layer, taken));
   }
-  return values[values.length - 1];
+  return values;
 }
 
 /** PyTorch's number of each feature of rows; undefined where they are the same. */
@@ -87,11 +87,19 @@ export function placesOf(network: Network): Place[] {
     const parameters = new Map(own.map(({ name, node }) => [name.slice(layer.name.length + 1), node.shape]));
     places.set(layer.name, { layer, parameters });
   }
-  const { inputShape: shape } = network;
-  const begin: Layout = { shape, first: shape.length === 3, makers: [] };
-  walk(network.layers, network.wiring, begin, (layer, inputs) => layoutAfter(layer, inputs, places.get(layer.name)));
+  const { inputs, layers, connections } = network;
+  walk(layers, connections.wiring, inputs.map(layoutOfInput), (layer, taken) =>
+    layoutAfter(layer, taken, places.get(layer.name)),
+  );
   return [...places.values()];
 }
+
+/** Data: images have their channels first. */
+export const layoutOfInput = ({ shape }: { readonly shape: Shape }): Layout => ({
+  shape,
+  first: shape.length === 3,
+  makers: [],
+});
 
 /** What a layer that holds no others makes of its inputs. */
 export function layoutAfter(layer: NamedLayer, inputs: readonly Layout[], place: Place | undefined): Layout {
