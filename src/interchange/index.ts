@@ -1,6 +1,7 @@
 /** `chainrule/interchange`: other people's models in, one's own out. */
 
 export type { FromKerasOptions } from "./keras/build.ts";
+export { fromKeras } from "./keras/from-keras.ts";
 export { type FindShard, fromTensorflowJs } from "./keras/tensorflow-js.ts";
 export { type ToModuleOptions, toModule } from "./module/to-module.ts";
 export { type ToPageOptions, toPage } from "./module/to-page.ts";

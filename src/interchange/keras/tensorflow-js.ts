@@ -175,10 +175,18 @@ function storedOf(weights: unknown): Stored[] {
   });
 }
 
+/** Numbers of 8 or 16 bits as what they stand for. */
+function unpacked(values: ArrayLike<number>, { scale, min, isWhole }: Stored): Float32Array {
+  const data = new Float32Array(values.length);
+  for (let i = 0; i < data.length; i++) data[i] = values[i] * scale + min;
+  return isWhole ? data.map(Math.round) : data;
+}
+
 /** The arrays of a group, one after the other in its bytes; each is read when it is asked for. */
-function arraysOf(stored: readonly Stored[], bytes: Uint8Array): NamedArray[] {
+function arraysOf(all: readonly Stored[], bytes: Uint8Array): NamedArray[] {
   let at = 0;
-  const arrays = stored.map(({ name, shape, type, scale, min, isWhole }) => {
+  const arrays = all.map((stored) => {
+    const { name, shape, type } = stored;
     const { size, read } = READERS[type];
     const begin = at;
     at += size * countElements(shape)!;
@@ -187,12 +195,7 @@ function arraysOf(stored: readonly Stored[], bytes: Uint8Array): NamedArray[] {
       name,
       array: (): KerasArray => {
         const values = read(new Uint8Array(bytes.subarray(begin, end)).buffer); // a Buffer's slice() would share memory
-        const isPlain = scale === 1 && min === 0;
-        if (isPlain && values instanceof Float32Array) return { shape, data: values };
-        const number = isPlain
-          ? (v: number) => v
-          : (v: number) => (isWhole ? Math.round(v * scale + min) : v * scale + min);
-        return { shape, data: Float32Array.from(values, number) };
+        return { shape, data: values instanceof Float32Array ? values : unpacked(values, stored) };
       },
     };
   });

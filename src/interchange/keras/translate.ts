@@ -64,17 +64,18 @@ interface Value {
 
 /** Layers that leave out masked places; ours take all. */
 const HEED_MASKS = /^(LSTM|GRU|SimpleRNN|Bidirectional|GlobalAveragePooling1D|MultiHeadAttention)$/;
+/** Layers that go through a sequence step by step. */
+const RECURRENT = /^(LSTM|GRU|SimpleRNN|Bidirectional)$/;
 /** Layers after which no mask is left. */
 const END_MASKS = /^(Conv|Flatten|Reshape|Global|Max|Average|Separable|Depthwise)/;
 
-/** How many layers a model may be applied as, with those of models within it for each time that these are applied. */
-const MOST_APPLICATIONS = 50_000;
+/** How many layers and steps of recurrent layers a model may come to, with those of models within it for each time that these are applied. */
+const MOST_APPLICATIONS = 20_000;
 
 /** Translates a model for samples of a shape. Throws `DataError` that names each layer of a class that is not known. */
 export function translate(model: KerasModel, input: Shape, file: KerasFile): Translated {
   refuseUnknown(model);
-  const applications = { left: MOST_APPLICATIONS };
-  return new Translation(file, [], "", "", applications).model(model, input);
+  return new Translation(file, [], "", "").model(model, input);
 }
 
 /** All layers, those of models within models too. */
@@ -108,7 +109,10 @@ class Translation {
   readonly #path: string;
   /** What the names of our parameters begin with. */
   readonly #prefix: string;
-  readonly #applications: { left: number };
+  /** How many layers and steps it has come to. */
+  #cost = 0;
+  /** That of one application of each model within it. */
+  readonly #costs = new Map<KerasLayer, number>();
   readonly #layers: Layer[] = [];
   readonly #wiring: number[][] = [];
   readonly #values = new Map<string, Values>();
@@ -116,12 +120,11 @@ class Translation {
   readonly #made = new Map<KerasLayer, number | undefined>();
   readonly #names = new Set<string>();
 
-  constructor(file: KerasFile, way: readonly string[], path: string, prefix: string, applications: { left: number }) {
+  constructor(file: KerasFile, way: readonly string[], path: string, prefix: string) {
     this.#file = file;
     this.#way = way;
     this.#path = path;
     this.#prefix = prefix;
-    this.#applications = applications;
   }
 
   model(model: KerasModel, input: Shape): Translated {
@@ -200,13 +203,14 @@ class Translation {
   #apply(layer: KerasLayer, call: Call, values: readonly Value[], path: string): Value {
     const { className } = layer;
     const [first] = values;
-    if (--this.#applications.left < 0)
-      throw new DataError(
-        `The model comes to more than ${MOST_APPLICATIONS} layers, counting those of models that it is made of each time that they are applied.`,
-      );
     const settings = new Settings(layer);
     const mask = maskOf(settings, values);
     if (!this.#made.has(layer)) this.#make(layer, call, values, path);
+    this.#cost += this.#costs.get(layer) ?? (RECURRENT.test(className) ? first.shape[0] : 1);
+    if (this.#cost > MOST_APPLICATIONS)
+      throw new DataError(
+        `The model comes to more than ${MOST_APPLICATIONS} layers and steps of recurrent layers, counting those of models within it each time that these are applied.`,
+      );
     const index = this.#made.get(layer);
     if (index === undefined) return { ...first, ...(mask !== undefined && { mask }) };
     const made = this.#layers[index];
@@ -259,13 +263,9 @@ class Translation {
         `is a model that is applied to ${shapes.length} values; models here take one`,
       );
     const name = this.#nameFor(layer.name);
-    const inner = new Translation(
-      this.#file,
-      [...this.#way, layer.name],
-      path,
-      `${this.#prefix}${name}.`,
-      this.#applications,
-    ).model(model, shapes[0]);
+    const translation = new Translation(this.#file, [...this.#way, layer.name], path, `${this.#prefix}${name}.`);
+    const inner = translation.model(model, shapes[0]);
+    this.#costs.set(layer, translation.#cost);
     this.#add(
       layer,
       { kind: "block", config: { layers: inner.layers, wiring: inner.wiring } },
@@ -278,11 +278,15 @@ class Translation {
   #weightsOf(layer: KerasLayer, path: string): Weights {
     const layers = [...this.#way, layer.name];
     const counts = new Map<string, number>();
+    const find = (way: string, part: string, roles: readonly string[]) => {
+      const index = counts.get(way) ?? 0;
+      counts.set(way, index + 1);
+      return this.#file.weights.find({ layers, path: way, part, roles, index });
+    };
     const at = (way: string, part: string): Weights => ({
+      skip: (role) => void find(way, part, [role]),
       next: (...roles) => {
-        const index = counts.get(way) ?? 0;
-        counts.set(way, index + 1);
-        const found = this.#file.weights.find({ layers, path: way, part, roles, index });
+        const found = find(way, part, roles);
         if (found) return found;
         throw new DataError(
           `The file has no weight ${show(part + roles[0])} of layer ${show(layer.name)} (${layer.className}). It is damaged, or its weights are of another model.`,

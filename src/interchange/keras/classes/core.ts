@@ -88,6 +88,7 @@ const standardised: Translate = ({ settings, weights, inputs: [input] }) => {
   const [mean, variance] = given.every(isNumbers)
     ? (given as number[][])
     : [[...weights.next("mean").data], [...weights.next("variance").data]];
+  weights.skip("count");
   // Keras divides by no less than 10⁻⁷.
   const deviation = variance.map((v) => Math.max(Math.sqrt(v), 1e-7));
   const [centre, spread] = [all(mean), all(deviation)];

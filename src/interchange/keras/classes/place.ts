@@ -23,6 +23,8 @@ export interface Part {
 export interface Weights {
   /** The next weight, by its role and by what else that is called. Throws `DataError` where the file lacks it. */
   next(...roles: string[]): KerasArray;
+  /** Passes over a weight that some versions have and nothing here needs. */
+  skip(role: string): void;
   /** Weights of a layer inside of this one: its way in Keras 3's files, and what a part of their names begins with. */
   within(path: string, part?: string): Weights;
 }

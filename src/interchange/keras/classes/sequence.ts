@@ -6,15 +6,10 @@ import type { Settings } from "../settings.ts";
 import type { KerasArray } from "../weights.ts";
 import { activationName, type LayerPlace, type Part, reshaped, type Translate, type Weights } from "./place.ts";
 
-/** The longest sequence: the steps are written out one by one. */
-const MOST_PLACES = 10_000;
-
 /** What all recurrent layers have. */
-function recurrentOptions({ settings, inputs: [input] }: LayerPlace) {
+function recurrentOptions({ settings }: LayerPlace) {
   if (settings.flag("return_state", false))
     throw settings.unsupported("gives its state beside its output (return_state), which layers here do not");
-  if (input[0] > MOST_PLACES)
-    throw settings.unsupported(`goes through ${input[0]} places; up to ${MOST_PLACES} can be`);
   return {
     sequences: settings.flag("return_sequences", false),
     backwards: settings.flag("go_backwards", false),
