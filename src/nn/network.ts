@@ -263,8 +263,8 @@ export class Network {
   readonly connections: Pick<Structure, "wiring" | "outputs">;
   readonly #places: readonly Place[];
   readonly #wiring: Wiring;
-  /** The number of each output's value. */
-  readonly #results: readonly number[];
+  /** Of each output the number of its value, or the name of a layer's result. */
+  readonly #results: readonly (number | string)[];
 
   constructor(
     input: InputShapes,
@@ -280,7 +280,8 @@ export class Network {
     this.#places = placesOf(layers, "", false);
     const { wiring = chained(layers.length), outputs } = connections;
     const count = this.inputs.length;
-    const isInside = (value: number): boolean => value >= count && value < count + wiring.length;
+    const isInside = (value: number | string): boolean =>
+      typeof value === "string" || (Number.isInteger(value) && value >= count && value < count + wiring.length);
     const named = Object.entries(outputs ?? {});
     if (!isWiring(wiring, layers.length, count) || !named.every(([, value]) => isInside(value)))
       throw new ArgumentError(`The wiring names layers or values that are not there: ${JSON.stringify(connections)}.`);
@@ -327,7 +328,9 @@ export class Network {
 
   /** The layer that gives an output, by its number. */
   giverOf(output: number): NamedLayer {
-    return this.layers[this.#wiring[this.#results[output] - this.inputs.length][0]];
+    const result = this.#results[output];
+    if (typeof result === "number") return this.layers[this.#wiring[result - this.inputs.length][0]];
+    return this.layers.find(({ name }) => result.startsWith(`${name}.`))!;
   }
 
   /** Every parameter and state, in the order of the layers. */
@@ -386,7 +389,11 @@ export class Network {
     const values = flowThrough(this.#wiring, inputs, (index, taken) =>
       this.#applyPlace(this.#places[index], taken, pass),
     );
-    const outputs = this.#results.map((value) => values[value]);
+    const outputs = this.#results.map((result) => {
+      const found = typeof result === "number" ? values[result] : pass.results.get(result);
+      if (found) return found;
+      throw unknownName("result", String(result), [...pass.results.keys()]);
+    });
     const penalties = [...pass.penalties.values()];
     return {
       outputs,

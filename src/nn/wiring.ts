@@ -15,8 +15,11 @@ export interface Structure {
   readonly layers: readonly Layer[];
   /** Which layer is applied to what; one after the other if absent. */
   readonly wiring?: Wiring;
-  /** The numbers of the values that are given out, by their names; the last one alone if absent. */
-  readonly outputs?: Readonly<Record<string, number>>;
+  /**
+   * What is given out under which name: the number of a value, or the name of a layer's result such as
+   * `multiHeadAttention_1.weights`; the last value alone if absent.
+   */
+  readonly outputs?: Readonly<Record<string, number | string>>;
 }
 
 /** One layer after the other. */

@@ -75,7 +75,9 @@ const isArchitecture = (x: unknown): x is Architecture & Pick<ModelFile, "detail
   areLayers(x.layers) &&
   (x.wiring === undefined ||
     isWiring(x.wiring, x.layers.length, Array.isArray(x.input) ? 1 : Object.keys(x.input as object).length)) &&
-  (x.outputs === undefined || (isObject(x.outputs) && Object.values(x.outputs).every(Number.isInteger))) &&
+  (x.outputs === undefined ||
+    (isObject(x.outputs) &&
+      Object.values(x.outputs).every((result) => ["number", "string"].includes(typeof result)))) &&
   isObject(x.details);
 
 export function decodeModelFile(bytes: Uint8Array, file?: string): ModelFile {

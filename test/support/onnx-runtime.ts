@@ -3,6 +3,12 @@
 /** Runs a model of one input and one output. */
 export type RunOnnx = (model: Uint8Array, x: Float32Array, shape: readonly number[]) => Promise<Float32Array>;
 
+/** Runs a model of named inputs and outputs. */
+export type RunNamedOnnx = (
+  model: Uint8Array,
+  x: Readonly<Record<string, { readonly data: Float32Array; readonly shape: readonly number[] }>>,
+) => Promise<Readonly<Record<string, Float32Array>>>;
+
 interface Runtime {
   InferenceSession: {
     create(
@@ -20,10 +26,29 @@ interface Runtime {
 export const WITHOUT_RUNTIME =
   "onnxruntime-node is not installed; ONNXRUNTIME_NODE_INSTALL=skip npm install --no-save onnxruntime-node@1.30 brings it.";
 
+const load = async (): Promise<Runtime | undefined> => {
+  const name = "onnxruntime-node";
+  return (await import(/* @vite-ignore */ name).catch(() => undefined)) as Runtime | undefined;
+};
+
+/** undefined where it is not installed. */
+export async function namedOnnxRuntime(): Promise<RunNamedOnnx | undefined> {
+  const runtime = await load();
+  if (!runtime) return undefined;
+  return async (model, x) => {
+    const session = await runtime.InferenceSession.create(model, { logSeverityLevel: 3, intraOpNumThreads: 1 });
+    const feeds = Object.entries(x).map(([name, { data, shape }]) => [
+      name,
+      new runtime.Tensor("float32", data, shape),
+    ]);
+    const results = await session.run(Object.fromEntries(feeds));
+    return Object.fromEntries(Object.entries(results).map(([name, { data }]) => [name, data]));
+  };
+}
+
 /** undefined where it is not installed. */
 export async function onnxRuntime(): Promise<RunOnnx | undefined> {
-  const name = "onnxruntime-node";
-  const runtime = (await import(/* @vite-ignore */ name).catch(() => undefined)) as Runtime | undefined;
+  const runtime = await load();
   if (!runtime) return undefined;
   return async (model, x, shape) => {
     const session = await runtime.InferenceSession.create(model, { logSeverityLevel: 3, intraOpNumThreads: 1 });

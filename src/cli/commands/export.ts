@@ -5,7 +5,7 @@ import { writeFileAtomically } from "../../data/node.ts";
 import type { Model } from "../../index.ts";
 import type { WeightType } from "../../interchange/index.ts";
 import { readDataFor } from "../data/sources.ts";
-import type { Details } from "../model/metadata.ts";
+import { type Details, portsText } from "../model/metadata.ts";
 import { openModel } from "../model/open-model.ts";
 import { positiveWhole } from "../options/values.ts";
 import { measureModel } from "../report/scores.ts";
@@ -72,11 +72,10 @@ async function exportModel(path: string, file: string, options: ExportOptions): 
     await writeFileAtomically(file, bytes);
     const paint = painter(process.stdout);
     const batch = end === "onnx" ? "batch, " : "";
-    const shape = (sizes: readonly number[]): string => `[${batch}${sizes.join(", ")}]`;
     const lines = [
       `${paint("bold", file)}, ${fileSize(bytes.length)}`,
-      titled("input", shape(model.inputShape), paint),
-      titled("output", shape(model.network.outputShape), paint),
+      titled("input", portsText(model.network.inputs, batch), paint),
+      titled("output", portsText(model.network.outputs, batch), paint),
       ...(test !== undefined ? [titled("weights", await cost(model, details, test, weights!), paint)] : []),
     ];
     process.stdout.write(`${lines.join("\n")}\n`);
@@ -93,7 +92,8 @@ async function exportModel(path: string, file: string, options: ExportOptions): 
 async function cost(model: Model, details: Details, source: string, type: WeightType): Promise<string> {
   const { roundedWeights } = await import("../../interchange/index.ts");
   const { task } = details;
-  if (task === "text") throw new UsageError("--test takes data; a model that writes text has none.");
+  if (task === "text" || task === "several")
+    throw new UsageError("--test takes data with one input and one output; this model has other ones.");
   const data = await readDataFor(source, { ...details, task }, model.inputShape);
   const before = await measureModel(model, data);
   for (const { name, node } of model.network.parameters)

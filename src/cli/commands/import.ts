@@ -1,6 +1,6 @@
 /** `chainrule import FILE.onnx MODEL`: another program's model as one of ours. */
 import { type Command, InvalidArgumentError } from "commander";
-import { readDetails } from "../model/metadata.ts";
+import { portsText, readDetails } from "../model/metadata.ts";
 import { openOnnx } from "../model/open-model.ts";
 import { names } from "../options/values.ts";
 import { UsageError } from "../terminal/exit.ts";
@@ -48,24 +48,28 @@ async function importModel(file: string, path: string, options: ImportOptions): 
   const { classes, channelsFirst, ...named } = options;
   const model = await openOnnx(file, { ...named, ...(channelsFirst && { channelsLast: false }) });
   try {
-    const [width] = model.network.outputShape;
+    const { network } = model;
+    const isOne = network.inputs[0].name === undefined && network.outputs[0].name === undefined;
+    if (classes && !isOne)
+      throw new UsageError(
+        "--classes names those of one output; this model has named inputs or outputs. Leave it out.",
+      );
+    const [width] = network.outputs[0].shape;
     if (classes && classes.length !== width)
       throw new UsageError(`--classes names ${classes.length}, but the model gives ${count(width)} numbers.`);
     if (classes) Object.assign(model.details, { task: "classification", classes, loss: "crossEntropy" });
-    else if (model.network.outputs[0].op === "softmax") Object.assign(model.details, { loss: "crossEntropy" });
+    else if (isOne && network.outputs[0].op === "softmax") Object.assign(model.details, { loss: "crossEntropy" });
     const known = classes ?? readDetails(model, file).classes;
     await model.save(path);
-    const { network } = model;
     const paint = painter(process.stdout);
-    const sizes = (list: readonly number[]): string => `[${list.join(", ")}]`;
     const lines = [
       paint("bold", path),
-      titled("takes", sizes(network.inputShape), paint),
-      titled("gives", `${sizes(network.outputShape)}${known ? `: ${known.join(", ")}` : ""}`, paint),
+      titled("takes", portsText(network.inputs), paint),
+      titled("gives", `${portsText(network.outputs)}${known ? `: ${known.join(", ")}` : ""}`, paint),
       titled("parameters", count(network.parameterCount), paint),
     ];
     process.stdout.write(`${lines.join("\n")}\n`);
-    if (!known && width > 1)
+    if (isOne && !known && width > 1)
       warn("Its outputs are taken for numbers. If they stand for classes, name them: --classes cat,dog");
   } finally {
     model.close();

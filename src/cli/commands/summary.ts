@@ -1,5 +1,6 @@
 /** `chainrule summary MODEL`: what is in a model file. */
 import type { Command } from "commander";
+import { portsText } from "../model/metadata.ts";
 import { openModel } from "../model/open-model.ts";
 import { name, painter, titled } from "../terminal/text.ts";
 
@@ -16,6 +17,7 @@ export function register(program: Command): void {
 async function summary(path: string, options: { readonly json?: boolean }): Promise<void> {
   const { model, details } = await openModel(path, {});
   const { network } = model;
+  const { task } = details;
   if (options.json) {
     const layers = network.layers.map((layer) => ({
       name: layer.name,
@@ -24,14 +26,18 @@ async function summary(path: string, options: { readonly json?: boolean }): Prom
       outputShape: layer.outputShape,
       parameters: layer.parameters.map((parameter) => ({ name: parameter.name, shape: parameter.node.shape })),
     }));
-    const { inputShape, outputShape, parameterCount, seed } = network;
-    const all = { model: path, inputShape, outputShape, parameterCount, seed, layers, ...details };
+    const { inputs, outputs, parameterCount, seed } = network;
+    const shapes =
+      task === "several"
+        ? { inputs, outputs: outputs.map(({ name, shape }) => ({ name, shape })) }
+        : { inputShape: network.inputShape, outputShape: network.outputShape };
+    const all = { model: path, ...shapes, parameterCount, seed, layers, ...details };
     process.stdout.write(`${JSON.stringify(all)}\n`);
     model.close();
     return;
   }
   const paint = painter(process.stdout);
-  const { classes, features, schema, trained, task } = details;
+  const { classes, features, schema, trained } = details;
   const names = (list: readonly string[]): string =>
     list
       .slice(0, 12)
@@ -45,7 +51,15 @@ async function summary(path: string, options: { readonly json?: boolean }): Prom
     model.summary(),
     "",
     ...(features ? [line("takes", names(features))] : []),
-    line("gives", classes ? `${target}${names(classes)}` : `${target}${task === "regression" ? "a number" : task}`),
+    ...(task === "several" ? [line("takes", portsText(network.inputs))] : []),
+    line(
+      "gives",
+      task === "several"
+        ? portsText(network.outputs)
+        : classes
+          ? `${target}${names(classes)}`
+          : `${target}${task === "regression" ? "a number" : task}`,
+    ),
     ...(trained ? [line("trained", name(trained, 100))] : []),
     ...(typeof model.details.loss === "string" ? [line("loss", name(model.details.loss))] : []),
   ];

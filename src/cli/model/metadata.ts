@@ -4,13 +4,13 @@
  */
 import { createHash } from "node:crypto";
 import { type Dataset, parseSchema, type TableSchema, type Task } from "../../data/index.ts";
-import { DataError, type Model } from "../../index.ts";
-import { count } from "../terminal/text.ts";
+import { DataError, type Model, type NamedShape } from "../../index.ts";
+import { count, name as safe } from "../terminal/text.ts";
 import { type ForecastPlan, parseForecastPlan } from "./forecast-plan.ts";
 
 export interface Details {
-  /** `"text"` for a language model. */
-  readonly task: Task | "text";
+  /** `"text"` for a language model, `"several"` for a network whose inputs or outputs have names. */
+  readonly task: Task | "text" | "several";
   /** Names of the classes, class 0 first; absent for regression. */
   readonly classes?: readonly string[];
   /** Names of the features of a table. */
@@ -87,6 +87,8 @@ export function readDetails(model: Model, file: string): Details {
   const { task, classes, features, schema, digits, trained, loss, decimal, encoding, origin } = model.details;
   const { optimizer, learningRate, series } = model.details;
   if (task === "text") return { task, ...(typeof trained === "string" && { trained }) };
+  const { inputs, outputs } = model.network;
+  if (inputs[0].name !== undefined || outputs[0].name !== undefined) return { task: "several" };
   const width = model.network.outputShape.reduce((a, b) => a * b, 1);
   const isClassifier = task === undefined ? /crossentropy/i.test(String(loss)) : task === "classification";
   const names = isClassifier ? (classes ?? Array.from({ length: Math.max(2, width) }, (_, i) => String(i))) : undefined;
@@ -113,3 +115,9 @@ export function readDetails(model: Model, file: string): Details {
     ...(isOrigin(origin) && { origin }),
   };
 }
+
+/** Inputs or outputs with their shapes: `[784]`, or `image [28, 28, 1], tags [10]`. */
+export const portsText = (ports: readonly NamedShape[], batch = ""): string =>
+  ports
+    .map(({ name, shape }) => `${name === undefined ? "" : `${safe(name, 30)} `}[${batch}${shape.join(", ")}]`)
+    .join(", ");

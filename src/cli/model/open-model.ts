@@ -6,7 +6,7 @@ import type { FromOnnxOptions } from "../../interchange/index.ts";
 import { type BackendOptions, chooseBackend } from "../options/backend.ts";
 import { UsageError } from "../terminal/exit.ts";
 import { commandName, quote } from "../terminal/text.ts";
-import { type Details, readDetails } from "./metadata.ts";
+import { type Details, portsText, readDetails } from "./metadata.ts";
 
 const isOnnx = (path: string): boolean => /\.onnx$/i.test(path);
 
@@ -80,8 +80,12 @@ export async function openDataModel(
 ): Promise<{ model: Model; details: Details & { readonly task: Task } }> {
   const { model, details } = await openModel(path, options);
   const { task } = details;
-  if (task !== "text") return { model, details: { ...details, task } };
+  if (task !== "text" && task !== "several") return { model, details: { ...details, task } };
   model.close();
+  if (task === "several")
+    throw new UsageError(
+      `${path} has named inputs or outputs (${portsText(model.network.inputs)} → ${portsText(model.network.outputs)}), and the command reads data for one of each. Use it from a program: load("${path}").`,
+    );
   throw new UsageError(
     `${path} was trained on a text, and writes: ${commandName()} generate ${quote(path)} --prompt "The "`,
   );

@@ -16,11 +16,12 @@ export class GraphBuilder {
   readonly #constants = new Map<string, string>();
   #size: string | undefined;
 
-  constructor(version: number, input: string, batch: number) {
+  /** @param names those of the graph's inputs and outputs, an input first */
+  constructor(version: number, names: readonly string[], batch: number) {
     this.version = version;
-    this.#input = input;
+    this.#input = names[0];
     this.#batch = batch;
-    this.fresh(input);
+    for (const name of names) this.fresh(name);
   }
 
   /** A name that nothing else has. */

@@ -1,14 +1,15 @@
 /** ONNX files as models. */
 import type { Backend } from "../../backends/backend.ts";
-import { checkOptionNames } from "../../checks.ts";
+import { checkOptionNames, isObject } from "../../checks.ts";
 import { ArgumentError } from "../../errors.ts";
 import { input } from "../../graph/leaf.ts";
 import type { Shape } from "../../graph/shape.ts";
+import type { InputShapes } from "../../nn/network.ts";
 import { Model } from "../../train/model.ts";
 import type { Tensor } from "../../train/transformations.ts";
 import type { OnnxNode } from "./call.ts";
 import { applyGraph } from "./graph.ts";
-import { onnxLayer } from "./layer.ts";
+import { type GraphInput, givenShape, onnxLayer, outputResult } from "./layer.ts";
 import { inOurLayouts } from "./layouts.ts";
 import { type OnnxFile, type OnnxPort, readOnnx } from "./read.ts";
 import { type SourcedTensor, simplify } from "./simplify.ts";
@@ -18,14 +19,14 @@ import { isFloat, Value, valueOfTensor } from "./value.ts";
 /** Options of `fromOnnx`. */
 export interface FromOnnxOptions {
   readonly backend?: Backend;
-  /** Which input the model takes, where the file has several. The others must be constants. */
+  /** Which input the model takes, where the file has several: the others must then be constants. All by their names unless said. */
   readonly input?: string;
-  /** Which output the model gives, where the file has several; the first unless said. */
-  readonly output?: string;
+  /** Which output the model gives, or which by their names, where the file has several; the first unless said, of a file of ours all. */
+  readonly output?: string | readonly string[];
   /** Values for inputs that are no data, such as a shape, by name: `tensor([1, 0])`. */
   readonly constants?: Readonly<Record<string, Tensor>>;
-  /** The shape of one sample in the file's order of axes, where the file leaves sizes beside the batch free. */
-  readonly inputShape?: Shape;
+  /** The shape of one sample in the file's order of axes, where the file leaves sizes beside the batch free; of several inputs by name. */
+  readonly inputShape?: InputShapes;
   /** Whether samples are given with channels last, [H, W, C], as all images here; unless said, where the file has images. */
   readonly channelsLast?: boolean;
   /** Which arrays training changes, by their names in the file; all weights unless said. */
@@ -63,7 +64,8 @@ const ARITHMETIC = /^(Add|Sub|Mul|Div|Pad|Clip|Cast|Identity|BatchNormalization)
 /**
  * A model from the bytes of an ONNX file. Its weights are parameters under the names that the file has: it predicts,
  * is explained, trained further, saved and loaded as any other (to load it, `chainrule/interchange` must be imported).
- * It takes one input, whose first axis counts the samples, and gives one output. Images are given with channels last.
+ * The first axis of each input counts the samples; several inputs and outputs have the names of the file. Images are given with
+ * channels last.
  * Operators of versions 1 to 28 are read (docs/onnx.md lists them). In training, batch normalisation takes the batch's statistics
  * and dropout drops, as in our own layers, unless the layer is frozen.
  * @throws DataError for a damaged file, or one with operators that are not known: all of them are named
@@ -73,21 +75,28 @@ const ARITHMETIC = /^(Add|Sub|Mul|Div|Pad|Clip|Cast|Identity|BatchNormalization)
  * const model = fromOnnx(await readFile("net.onnx"));
  * await model.fit({ x, y }, { loss: "crossEntropy", optimizer: adam({ learningRate: 1e-4 }), epochs: 3 });
  */
-export function fromOnnx(bytes: Uint8Array, options: FromOnnxOptions = {}): Model {
+export function fromOnnx<Y = Float32Array>(bytes: Uint8Array, options: FromOnnxOptions = {}): Model<Y> {
   checkOptionNames("fromOnnx", options, OPTIONS);
   const whole = readOnnx(bytes, options.external);
   const constants = constantsOf(whole, options.constants ?? {});
   const file = { ...whole, arrays: new Map([...whole.arrays, ...constants]) };
-  const port = inputOf(file, constants, options.input);
-  const output = outputOf(file, options.output);
-  const simple = simplify({ ...file, graph: { ...file.graph, outputs: [output] } });
-  const { shape, batch } = sampleShape(port, options.inputShape);
-  const hasImages = shape.length === 3 && takesImages(simple.graph.nodes, port.name);
-  const { channelsLast = hasImages } = options;
-  const sample = channelsLast ? [...shape.slice(1), shape[0]] : shape;
+  const ports = inputsOf(file, constants, options.input);
+  const outputs = outputsOf(file, options.output);
+  const simple = simplify({ ...file, graph: { ...file.graph, outputs: outputs.map(({ name }) => name) } });
+  const batch = batchOf(ports[0]);
+  const inputs = ports.map((port): GraphInput => {
+    const { name, type } = port;
+    const shape = sampleShape(port, options.inputShape);
+    const hasImages = shape.length === 3 && takesImages(simple.graph.nodes, name);
+    return { name, type, shape, channelsLast: shape.length === 3 && (options.channelsLast ?? hasImages) };
+  });
+  const channelsLast = options.channelsLast ?? inputs.some((input) => input.channelsLast);
   const { graph, arrays } = inOurLayouts(simple, (visit, probed) => {
     const given = new Map([...probed.arrays].map(([name, tensor]) => [name, valueOfTensor(tensor)]));
-    given.set(port.name, new Value(input(port.name, [1, ...sample]), port.type, channelsLast ? "last" : "second"));
+    for (const one of inputs) {
+      const layout = one.channelsLast ? "last" : "second";
+      given.set(one.name, new Value(input(one.name, [1, ...givenShape(one)]), one.type, layout));
+    }
     applyGraph(probed.graph, given, { visit, mode: "inference", batch: { written: batch, now: 1 } });
   });
 
@@ -100,18 +109,34 @@ export function fromOnnx(bytes: Uint8Array, options: FromOnnxOptions = {}): Mode
     .map(([name, array]) => [name, plainArray(array)] as const);
   const layer = onnxLayer({
     graph,
-    input: { name: port.name, type: port.type, shape },
+    inputs,
     parameters,
     constants: Object.fromEntries(small),
     channelsLast,
     batch,
   });
-  const model = new Model(
-    { input: sample, backend: options.backend },
-    { layers: [layer] },
+  const ours = isOurs(file);
+  const areNamed = inputs.length > 1 || (ours && inputs[0].name !== "input");
+  const names = portNames(inputs.map(({ name }) => name));
+  const given = portNames(outputs.map(({ name }) => name));
+  const isList = Array.isArray(options.output) || (!options.output && ours && outputs[0].name !== "output");
+  const model = new Model<Y>(
+    {
+      input: areNamed ? Object.fromEntries(inputs.map((one, i) => [names[i], givenShape(one)])) : givenShape(inputs[0]),
+      backend: options.backend,
+    },
+    {
+      layers: [layer],
+      ...(areNamed && { wiring: [[0, ...inputs.keys()]] }),
+      ...(isList && {
+        outputs: Object.fromEntries(
+          given.map((name, i) => [name, i === 0 ? inputs.length : `onnx_1.${outputResult(i)}`]),
+        ),
+      }),
+    },
     ({ name }) => values.get(name.slice(name.indexOf(".") + 1))!,
   );
-  if (isOurs(file)) Object.assign(model.details, detailsOf(file));
+  if (ours) Object.assign(model.details, detailsOf(file));
   model.details.source = { format: "ONNX", producer: file.producer, version: file.graph.version };
   return model;
 }
@@ -147,7 +172,18 @@ function constantsOf({ inputs }: OnnxFile, given: Readonly<Record<string, Tensor
   );
 }
 
-function inputOf({ inputs }: OnnxFile, constants: ReadonlyMap<string, unknown>, wanted: string | undefined): OnnxPort {
+/** Names of inputs or outputs as words without dots, no two alike. */
+function portNames(names: readonly string[]): string[] {
+  const taken = new Set<string>(["validation"]);
+  return names.map((name) => freshName(name.replaceAll(".", "_"), taken));
+}
+
+/** The inputs that are data: the one that is wanted, or all that are not constants. */
+function inputsOf(
+  { inputs }: OnnxFile,
+  constants: ReadonlyMap<string, unknown>,
+  wanted: string | undefined,
+): readonly OnnxPort[] {
   const free = inputs.filter(({ name }) => !constants.has(name));
   const port = wanted === undefined ? free[0] : free.find(({ name }) => name === wanted);
   const shown = free.map(({ name, shape }) => `"${name}" [${shape ?? "?"}]`).join(", ");
@@ -155,27 +191,36 @@ function inputOf({ inputs }: OnnxFile, constants: ReadonlyMap<string, unknown>, 
     throw new ArgumentError(
       `fromOnnx: ${wanted === undefined ? "the file has no input that data could be given to" : `the file has no input "${wanted}"`}; it has ${shown || "none"}.`,
     );
-  if (free.length > 1)
+  // What is of another batch than the first is no data, as a rule.
+  const other = free.find((each) => each !== port && (wanted !== undefined || batchOf(each) !== batchOf(port)));
+  if (other)
     throw new ArgumentError(
-      `fromOnnx: a model takes one input, but the file has ${free.length}: ${shown}. Give the others values: { constants: { ${JSON.stringify(free.find((each) => each !== port)!.name)}: … } }.`,
+      `fromOnnx: the first axis of each input must count the samples, but the file has ${free.length}: ${shown}. Give those that are no data values: { constants: { ${JSON.stringify(other.name)}: … } }.`,
     );
-  return port;
+  return free;
 }
 
-function outputOf({ outputs }: OnnxFile, wanted: string | undefined): string {
-  const port = wanted === undefined ? outputs[0] : outputs.find(({ name }) => name === wanted);
-  if (port) return port.name;
-  throw new ArgumentError(
-    `fromOnnx: the file has no output "${wanted}"; it has ${outputs.map(({ name }) => `"${name}"`).join(", ")}.`,
-  );
+/** The size of the batch that the file was written for; 0 if that is free. */
+const batchOf = ({ shape }: OnnxPort): number => (typeof shape?.[0] === "number" ? shape[0] : 0);
+
+function outputsOf(file: OnnxFile, wanted: string | readonly string[] | undefined): readonly { name: string }[] {
+  const { outputs } = file;
+  if (wanted === undefined) return isOurs(file) ? outputs : outputs.slice(0, 1);
+  return [wanted].flat().map((name) => {
+    const port = outputs.find((output) => output.name === name);
+    if (port) return port;
+    throw new ArgumentError(
+      `fromOnnx: the file has no output "${name}"; it has ${outputs.map((output) => `"${output.name}"`).join(", ")}.`,
+    );
+  });
 }
 
-/** The shape of one sample, and the size of the batch that the file was written for; 0 if that is free. */
-function sampleShape({ name, shape }: OnnxPort, given: Shape | undefined): { shape: Shape; batch: number } {
-  const [first, ...rest] = shape ?? [];
-  const batch = typeof first === "number" ? first : 0;
-  if (given) return { shape: given, batch };
-  if (shape && rest.every((n) => typeof n === "number" && n > 0)) return { shape: rest as number[], batch };
+/** The shape of one sample. */
+function sampleShape({ name, shape }: OnnxPort, given: InputShapes | undefined): Shape {
+  const own = isObject(given) ? given[name] : given;
+  const [, ...rest] = shape ?? [];
+  if (own) return own as Shape;
+  if (shape && rest.every((n) => typeof n === "number" && n > 0)) return rest as number[];
   throw new ArgumentError(
     `fromOnnx: the file leaves the shape of its input "${name}" open: [${shape ?? "?"}]. Say the shape of one sample: { inputShape: [3, 224, 224] }.`,
     { code: "wrong-shape", facts: { input: name } },

@@ -31,7 +31,7 @@ const BATCH = 7919;
 
 /**
  * The bytes of an ONNX file of a model: all layers as at inference, weights inside, the size of the batch free. Input and
- * output are called `input` and `output`; images lie with their channels last, as here. What the model knows of its classes and
+ * output are called `input` and `output`, unless they have names; images lie with their channels last, as here. What the model knows of its classes and
  * columns stands in the file's metadata.
  * @throws PlatformError for an op that ONNX has not, such as a user's own structural one
  *
@@ -45,26 +45,39 @@ export function toOnnx(model: InferenceModel<unknown>, options: ToOnnxOptions = 
   if (opset > NEWEST)
     throw new ArgumentError(`toOnnx: versions ${OLDEST} to ${NEWEST} of ONNX's operators are written; ${opset} came.`);
   const { network } = model;
-  const x = input("input", [BATCH, ...network.inputShape]);
-  const { output } = network.apply(x, { training: false, unrolled: true });
-  const graph = new GraphBuilder(opset, "input", BATCH);
-  const names = new Map(network.parameters.map(({ name, node }) => [node, name]));
+  const takes = network.inputs.map(({ name = "input", shape }) => ({ name, shape }));
+  const gives = network.outputs.map(({ name = "output", shape }) => ({ name, shape }));
+  const both = takes.find(({ name }) => gives.some((given) => given.name === name));
+  if (both)
+    throw new ArgumentError(
+      `toOnnx: an input and an output are both called ${both.name}, which ONNX does not allow. Give one another name.`,
+    );
+  const x = takes.map(({ name, shape }) => input(name, [BATCH, ...shape]));
+  const { outputs } = network.apply(x, { training: false, unrolled: true });
+  const names = [...takes, ...gives].map(({ name }) => name);
+  const graph = new GraphBuilder(opset, names, BATCH);
+  const parameters = new Map(network.parameters.map(({ name, node }) => [node, name]));
   const writer = new Writer(
     graph,
     (node) => {
-      const name = names.get(node);
+      const name = parameters.get(node);
       if (name === undefined)
         throw new PlatformError(`toOnnx: the variable "${nameOf(node)}" is no parameter of the model.`);
       return { name, data: model.weight(name) };
     },
     FORMS,
   );
-  writer.set(x, "input");
-  for (const node of topologicalOrder([output])) writer.write(node);
-  const result = writer.first(output);
-  graph.nodes.push({ opType: "Identity", name: "result", input: [result], output: ["output"] });
+  for (const [i, { name }] of takes.entries()) writer.set(x[i], name);
+  for (const node of topologicalOrder(outputs)) writer.write(node);
+  for (const [i, { name }] of gives.entries())
+    graph.nodes.push({
+      opType: "Identity",
+      name: graph.fresh("result"),
+      input: [writer.first(outputs[i])],
+      output: [name],
+    });
 
-  const port = (name: string, shape: Shape) => ({
+  const port = ({ name, shape }: { name: string; shape: Shape }) => ({
     name,
     type: {
       tensorType: {
@@ -81,8 +94,8 @@ export function toOnnx(model: InferenceModel<unknown>, options: ToOnnxOptions = 
       name: "network",
       node: graph.nodes,
       initializer: graph.arrays,
-      input: [port("input", network.inputShape)],
-      output: [port("output", network.outputShape)],
+      input: takes.map(port),
+      output: gives.map(port),
     },
     metadataProps: Object.entries(model.details).map(([key, value]) => ({
       key,
