@@ -166,7 +166,7 @@ export { fromBytes, functional, load, Model, sequential } from "./train/model.ts
 export type { MetricsOption } from "./train/objective.ts";
 export { type Recommendation, recommend } from "./train/recommend.ts";
 export type { Epoch, EpochReport, Scores } from "./train/scores.ts";
-export type { Arrays, Data, Inputs, Numbers, Targets } from "./train/to-arrays.ts";
+export type { Arrays, Data, Inputs, Numbers, Stream, Targets } from "./train/to-arrays.ts";
 export { type StepResult, type TrainStep, type TrainStepOptions, trainStep } from "./train/train-step.ts";
 export type { Augment, Pace } from "./train/trainer.ts";
 export {

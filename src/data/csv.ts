@@ -85,11 +85,7 @@ async function* readRecords<F extends string | number>(
     try {
       return decoder.decode(bytes, { stream: bytes !== undefined });
     } catch (cause) {
-      const name = decoder.encoding.toUpperCase();
-      throw parser.fail(
-        message`the text is not ${name}; say what it is, such as ${option("encoding", "windows-1252")} (Western Europe), save the file as UTF-8, or it is no CSV file.`,
-        cause,
-      );
+      throw parser.fail(notOf(decoder), cause);
     }
   };
   for await (const piece of typeof source === "string" || source instanceof Uint8Array ? [source] : source) {
@@ -99,6 +95,90 @@ async function* readRecords<F extends string | number>(
   }
   const last = parser.push(decode(), undefined, true);
   if (last.length > 0) yield last;
+}
+
+/** What stands between the fields of a table, found from the text that it begins with. */
+export function delimiterOf(text: string, isAll: boolean): string {
+  const [line] = /^[^\r\n]*/.exec(text)!;
+  return detectDelimiter(line, text, isAll);
+}
+
+/** A part of a table's text that begins and ends with whole records. */
+export interface CsvPart {
+  readonly bytes: Uint8Array;
+  /** The line in which it begins. */
+  readonly line: number;
+}
+
+/** The records of a part of a table, plain numbers as numbers. */
+export function recordsOf({ bytes, line }: CsvPart, options: CsvOptions, notes: Message[]): CellRecord[] {
+  const parser = new CsvParser<string | number>(options, notes, true, line);
+  const decoder = decoderFor(line === 1 ? bytes : undefined, options.encoding, notes);
+  let text: string;
+  try {
+    text = decoder.decode(bytes);
+  } catch (cause) {
+    throw parser.fail(notOf(decoder), cause);
+  }
+  return parser.push(text, asciiOf(bytes, text, decoder), true);
+}
+
+const notOf = ({ encoding }: TextDecoder): Message =>
+  message`the text is not ${encoding.toUpperCase()}; say what it is, such as ${option("encoding", "windows-1252")} (Western Europe), save the file as UTF-8, or it is no CSV file.`;
+
+/**
+ * Cuts bytes into parts of whole records, of about `size` bytes each, without looking at what they say: for encodings in which a
+ * byte below 128 means what it means in ASCII.
+ * @param delimiter what stands between fields, since a quote at the beginning of one may hold line ends; none of lines without fields
+ */
+export async function* recordParts(
+  source: AsyncIterable<Uint8Array>,
+  delimiter: string | undefined,
+  size: number,
+): AsyncGenerator<CsvPart & { readonly offset: number }> {
+  let rest = new Uint8Array(0);
+  const separator = delimiter?.charCodeAt(0);
+  /** Of `rest`: where it stands in the file, its line, and how far it was looked at. */
+  let [offset, line, at] = [0, 1, 0];
+  /** The line after what was looked at, and whether it ends within quotes or at the beginning of a field. */
+  let [lines, isQuoted, isFresh] = [0, false, delimiter !== undefined];
+  /** The last border of records that was seen, and the lines before it. */
+  let [border, borderLines] = [0, 0];
+  for await (const piece of source) {
+    const bytes = new Uint8Array(rest.length + piece.length);
+    bytes.set(rest);
+    bytes.set(piece, rest.length);
+    let begin = 0;
+    for (; at < bytes.length; at++) {
+      const byte = bytes[at];
+      if (isQuoted) {
+        if (byte === NEWLINE) lines++;
+        else if (byte === QUOTE) isQuoted = false;
+        // A doubled quote opens again at once.
+        isFresh = byte === QUOTE;
+      } else if (byte === QUOTE && isFresh) isQuoted = true;
+      else if (byte === NEWLINE) {
+        lines++;
+        isFresh = delimiter !== undefined;
+        [border, borderLines] = [at + 1, lines];
+        if (border - begin >= size) {
+          yield { bytes: bytes.subarray(begin, border), offset: offset + begin, line };
+          begin = border;
+          line += borderLines;
+          [lines, borderLines] = [0, 0];
+        }
+      } else isFresh = byte === separator || (isFresh && (byte === SPACE || byte === TAB));
+    }
+    rest = bytes.subarray(begin) as Uint8Array<ArrayBuffer>;
+    offset += begin;
+    at -= begin;
+    border -= begin;
+    if (rest.length > size + MAX_RECORD)
+      throw dataError(`the record is longer than ${MAX_RECORD} characters; a closing quote is probably missing.`, {
+        row: line + borderLines,
+      });
+  }
+  if (rest.length > 0) yield { bytes: rest, offset, line };
 }
 
 /**
@@ -142,7 +222,10 @@ class CsvParser<F extends string | number> {
   /** Whether the first record has come, which may be names: 1.50 is one, and stays text. */
   #named = false;
 
-  constructor(options: CsvOptions, notes: Message[], numbers: boolean) {
+  /** @param line the one in which the text begins; after the first one, which may hold names, numbers are numbers */
+  constructor(options: CsvOptions, notes: Message[], numbers: boolean, line = 1) {
+    this.#line = line;
+    this.#named = line > 1;
     this.#numbers = numbers;
     this.#file = options.file;
     this.#notes = notes;

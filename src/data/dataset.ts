@@ -253,7 +253,7 @@ export function statistics(dataset: Dataset): Statistics {
 }
 
 /** The features that are 0 or 1 because a column holds categories or booleans. */
-function indicatorFeatures(schema: TableSchema | undefined): number[] {
+export function indicatorFeatures(schema: TableSchema | undefined): number[] {
   const indices: number[] = [];
   let next = 0;
   for (const column of schema?.columns ?? []) {

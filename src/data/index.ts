@@ -7,6 +7,7 @@ export { type AugmentOptions, augment, augmentImage } from "./augment.ts";
 export type { DatePart, NumberForm } from "./cells.ts";
 export { collect, type Row } from "./collect.ts";
 export { type CsvOptions, type CsvRecord, type CsvSource, parseCsv } from "./csv.ts";
+export { type Blocks, DataStream, type Description, type RowsOptions } from "./data-stream.ts";
 export {
   checkDataset,
   type Dataset,
@@ -77,6 +78,7 @@ export {
   readTable,
   type TableOptions,
 } from "./table.ts";
+export type { StreamedRows, TallyArrays } from "./tally.ts";
 export type { StoredTensor } from "./tensor-file.ts";
 export { formatTime, stepText, type TimeGrid, type TimeStep, timeAt } from "./times.ts";
 export {

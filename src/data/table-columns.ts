@@ -27,7 +27,7 @@ import type { ColumnKind, ColumnSchema, MissingPolicy, TableSchema } from "./sch
  * The cells of one column in little memory: every text once, and numbers as they are while there are at most `most` different
  * ones; from then on they name no categories, and 32 bits hold what becomes of them.
  */
-export class Column {
+export class Column implements ColumnValues {
   readonly name: string;
   readonly index: number;
   #numbers: Growing<Float64Array> | Growing<Float32Array> = new Growing(Float64Array);
@@ -84,26 +84,48 @@ export class Column {
     return code;
   }
 
+  readonly excess = 0;
+
+  times(): number {
+    return 1;
+  }
+
   cell(i: number): Cell {
     const code = this.#codes?.at(i) ?? 0;
     return code === 0 ? this.#numbers.at(i) : code < 0 ? undefined : this.#texts[code - 1];
   }
 }
 
+/** The values of one column as describing it needs them: of each row, or each different one and how often it occurs. */
+export interface ColumnValues {
+  readonly name: string;
+  /** Whether there are more different numbers than are told apart. */
+  readonly hasMany: boolean;
+  /** How missing values are written, and how often. */
+  readonly missing: ReadonlyMap<string, number>;
+  cell(i: number): Cell;
+  /** How often the value occurs; 1 for those of each row. */
+  times(i: number): number;
+  /** What is to be added to the sum of all numbers, where one stands for others. */
+  readonly excess: number;
+}
+
 /** What describing a column needs to know of the table. */
 export interface Table {
   readonly at: Place;
-  /** The line of each row. */
-  readonly rows: Growing<Int32Array>;
-  /** The rows that count. */
+  /** The line of each value. */
+  readonly rows: { at(i: number): number };
+  /** The values that count. */
   readonly kept: readonly number[];
+  /** How many rows count. */
+  readonly count: number;
   readonly maxCategories: number;
   /** What is to be said of how it was read. */
   readonly notes: Message[];
 }
 
 /** Says how many values of a column are missing, how they are written, and what becomes of them. */
-export function noteMissing({ name, missing }: Column, policy: MissingPolicy, notes: Message[]): void {
+export function noteMissing({ name, missing }: ColumnValues, policy: MissingPolicy, notes: Message[]): void {
   if (missing.size === 0) return;
   const written = [...missing].map(([text, count]) => `${text === "" ? "empty" : show(text)} ${count}`).join(", ");
   const count = [...missing.values()].reduce((a, b) => a + b);
@@ -117,7 +139,7 @@ interface Found {
 }
 
 /** How numbers are written in a column that holds nothing but numbers, some of them not plain; undefined for others. */
-function findForm(column: Column, table: Table): NumberForm | undefined {
+function findForm(column: ColumnValues, table: Table): NumberForm | undefined {
   const values = [...countValues(column, table).keys()];
   const texts = values.filter((value) => typeof value === "string");
   const numbers = values.filter((value) => typeof value === "number");
@@ -149,16 +171,17 @@ function findForm(column: Column, table: Table): NumberForm | undefined {
 }
 
 /** What a column holds by its values, as `readTable` says. */
-function findKind(column: Column, table: Table): Found {
+function findKind(column: ColumnValues, table: Table): Found {
   let [all, numbers, booleans, dates, codes] = [0, 0, 0, 0, 0];
   for (const i of table.kept) {
     const cell = column.cell(i);
     if (cell === undefined) continue;
-    all++;
-    if (typeof cell === "number") numbers++;
-    else if (isCode(cell)) codes++;
-    else if (parseBoolean(cell) !== undefined) booleans++;
-    else if (parseDate(cell) !== undefined) dates++;
+    const times = column.times(i);
+    all += times;
+    if (typeof cell === "number") numbers += times;
+    else if (isCode(cell)) codes += times;
+    else if (parseBoolean(cell) !== undefined) booleans += times;
+    else if (parseDate(cell) !== undefined) dates += times;
   }
   if (all === 0)
     throw dataError(message`the column has no values; fill it in, or leave it out (${option("ignore")}).`, {
@@ -185,7 +208,7 @@ function findKind(column: Column, table: Table): Found {
 }
 
 /** The parts of dates in which the rows differ. */
-function varyingParts(column: Column, table: Table): DatePart[] {
+function varyingParts(column: ColumnValues, table: Table): DatePart[] {
   const days = table.kept.map((i) => parseDate(column.cell(i))).filter((day) => day !== undefined);
   const differs = (of: (day: number) => number): boolean => days.some((day) => of(day) !== of(days[0]));
   const span =
@@ -200,11 +223,11 @@ function varyingParts(column: Column, table: Table): DatePart[] {
 const YEARDAY_SPAN = 60;
 
 /** The distinct values of a column and how often each occurs. */
-function countValues(column: Column, table: Table): Map<number | string, number> {
+function countValues(column: ColumnValues, table: Table): Map<number | string, number> {
   const counts = new Map<number | string, number>();
   for (const i of table.kept) {
     const cell = column.cell(i);
-    if (cell !== undefined) counts.set(cell, (counts.get(cell) ?? 0) + 1);
+    if (cell !== undefined) counts.set(cell, (counts.get(cell) ?? 0) + column.times(i));
   }
   return counts;
 }
@@ -221,7 +244,7 @@ function withCommas(counts: Map<number | string, number>): Message | undefined {
 }
 
 /** The categories of a column in order: as numbers where all are, else by character. */
-function categoriesOf(counts: Map<number | string, number>, column: Column, table: Table): string[] {
+function categoriesOf(counts: Map<number | string, number>, column: ColumnValues, table: Table): string[] {
   if (column.hasMany || counts.size > table.maxCategories)
     throw dataError(
       withCommas(counts) ??
@@ -234,7 +257,7 @@ function categoriesOf(counts: Map<number | string, number>, column: Column, tabl
 }
 
 export function describe(
-  column: Column,
+  column: ColumnValues,
   table: Table,
   missing: MissingPolicy,
   declared: ColumnKind | undefined,
@@ -259,9 +282,10 @@ export function describe(
   for (const i of table.kept) {
     const number = numberFor(kind, column.cell(i), form);
     if (number === undefined) continue; // missing, or an error when the row is encoded
-    sum += number;
-    all++;
+    sum += number * column.times(i);
+    all += column.times(i);
   }
+  sum += column.excess;
   const mean = all === 0 ? 0 : sum / all;
   return { ...described, fill: kind === "boolean" ? Math.round(mean) : mean };
 }
@@ -269,7 +293,7 @@ export function describe(
 const MAX_CLASSES_OF_NUMBERS = 20;
 
 export function describeTarget(
-  column: Column,
+  column: ColumnValues,
   table: Table,
   options: { readonly task?: Task; readonly columns?: Readonly<Record<string, ColumnKind>> },
 ): TableSchema["target"] {
@@ -279,16 +303,16 @@ export function describeTarget(
   const { kind, form }: Found = declared ? { kind: declared } : findKind(column, table);
   const counts = countValues(column, table);
   const values = [...counts.keys()];
-  const few = counts.size <= MAX_CLASSES_OF_NUMBERS && counts.size * 2 <= table.kept.length;
+  const few = counts.size <= MAX_CLASSES_OF_NUMBERS && counts.size * 2 <= table.count;
   const whole = values.every((value) => Number.isInteger(value));
   const words = kind === "categorical" || kind === "boolean";
   const task = options.task ?? (words || (kind === "numeric" && few && whole) ? "classification" : "regression");
   if (kind === "categorical" && options.task !== "classification" && options.columns?.[name] === undefined) {
     const wrong = withCommas(counts);
     if (wrong !== undefined) throw dataError(wrong, at);
-    if (counts.size >= 20 && counts.size > 0.9 * table.kept.length)
+    if (counts.size >= 20 && counts.size > 0.9 * table.count)
       throw dataError(
-        message`the target has ${counts.size} different words in ${table.kept.length} rows, such as ${show(values[0])}, so it is hardly a class. Choose another target, write numbers as numbers, or say ${option("task", "classification")}.`,
+        message`the target has ${counts.size} different words in ${table.count} rows, such as ${show(values[0])}, so it is hardly a class. Choose another target, write numbers as numbers, or say ${option("task", "classification")}.`,
         at,
       );
   }

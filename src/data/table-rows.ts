@@ -3,6 +3,7 @@
  * begins with. What the cells mean is for others.
  */
 import { didYouMean, isObject } from "../checks.ts";
+import type { DataError } from "../errors.ts";
 import { type Message, message, option } from "../wording.ts";
 import { type Cell, isCode, parseCell } from "./cells.ts";
 import { type CellRecord, type CsvOptions, type CsvSource, cellRecords } from "./csv.ts";
@@ -34,10 +35,7 @@ export async function eachRow(
   await eachRecord(source as CsvSource, options, notes, ({ row, fields }, header) =>
     visit(
       row,
-      (i) => {
-        const field = fields[i];
-        return typeof field === "number" ? field : parseCell(field);
-      },
+      (i) => cellOf(fields[i]),
       header,
       (i) => String(fields[i]).trim(),
     ),
@@ -49,19 +47,7 @@ function eachPlainRow(rows: readonly PlainRow[], { file }: CsvOptions, visit: Vi
   const at = file === undefined ? {} : { file };
   const header = [...new Set(rows.flatMap((row) => (isObject(row) ? Object.keys(row) : [])))];
   rows.forEach((row, i) => {
-    if (!isObject(row))
-      throw dataError(`the row is ${show(row)}; an object with a value for each column was wanted.`, {
-        ...at,
-        row: i + 1,
-      });
-    const nested = Object.entries(row).find(
-      ([, value]) => typeof value === "object" && value && !(value instanceof Date),
-    );
-    if (nested)
-      throw dataError(
-        `the value is ${show(nested[1])}; numbers, texts, true or false, dates and null are values of a table. Make columns of its parts.`,
-        { ...at, row: i + 1, column: nested[0] },
-      );
+    checkPlainRow(row, { ...at, row: i + 1 });
     visit(
       i + 1,
       (c) => plainCell(row[header[c]]),
@@ -69,6 +55,20 @@ function eachPlainRow(rows: readonly PlainRow[], { file }: CsvOptions, visit: Vi
       (c) => (row[header[c]] === undefined ? "" : String(row[header[c]])),
     );
   });
+}
+
+/** Throws unless this is a row of plain values by the names of its columns. */
+export function checkPlainRow(row: unknown, at: Place & { readonly row: number }): asserts row is PlainRow {
+  if (!isObject(row))
+    throw dataError(`the row is ${show(row)}; an object with a value for each column was wanted.`, at);
+  for (const name of Object.keys(row)) {
+    const value = row[name];
+    if (typeof value === "object" && value && !(value instanceof Date))
+      throw dataError(
+        `the value is ${show(value)}; numbers, texts, true or false, dates and null are values of a table. Make columns of its parts.`,
+        { ...at, column: name },
+      );
+  }
 }
 
 /** Calls `visit` for every record after the header, whose names are checked, as the number of fields is. */
@@ -81,23 +81,35 @@ async function eachRecord(
   const { file } = options;
   const at = file === undefined ? {} : { file };
   let header: string[] | undefined;
-  for await (const records of cellRecords(source, options, notes))
-    for (const record of records) {
-      if (header === undefined) {
-        header = named
-          ? checkHeader(record.fields.map(String), { ...at, row: record.row })
-          : record.fields.map((_, i) => String(i + 1));
-        if (named) continue;
-      }
-      if (record.fields.length !== header.length)
-        throw dataError(
-          `there are ${record.fields.length} fields, but ${header.length} ${named ? "names in the header" : "in the first line"}; add or remove fields, or quote those that hold a delimiter.`,
-          { ...at, row: record.row },
-        );
-      visit(record, header);
-    }
-  if (header === undefined) throw dataError("the file is empty; a table begins with a header of column names.", at);
+  for await (const records of cellRecords(source, options, notes)) {
+    header ??= takeHeader(records, named, at);
+    for (const record of records) visit(checkFields(record, header, named, at), header);
+  }
+  if (header === undefined) throw emptyTable(at);
 }
+
+export const emptyTable = (at: Place): DataError =>
+  dataError("the file is empty; a table begins with a header of column names.", at);
+
+/** Takes the header from the first records of a table, where it has one, and gives the names of the columns. */
+export function takeHeader(records: CellRecord[], named: boolean, at: Place): string[] {
+  const [first] = records;
+  if (!named) return first.fields.map((_, i) => String(i + 1));
+  records.shift();
+  return checkHeader(first.fields.map(String), { ...at, row: first.row });
+}
+
+/** The record, if it has as many fields as there are columns. */
+export function checkFields(record: CellRecord, header: readonly string[], named: boolean, at: Place): CellRecord {
+  if (record.fields.length === header.length) return record;
+  throw dataError(
+    `there are ${record.fields.length} fields, but ${header.length} ${named ? "names in the header" : "in the first line"}; add or remove fields, or quote those that hold a delimiter.`,
+    { ...at, row: record.row },
+  );
+}
+
+/** What a field of a record says. */
+export const cellOf = (field: string | number): Cell => (typeof field === "number" ? field : parseCell(field));
 
 function checkHeader(fields: string[], at: Place & { row: number }): string[] {
   const header = fields.map((name) => name.trim());

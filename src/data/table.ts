@@ -12,7 +12,7 @@ import { Encoder, type TableDataset } from "./encoder.ts";
 import { dataError, list, show } from "./fail.ts";
 import { Growing } from "./growing.ts";
 import type { ColumnKind, MissingPolicy, TableSchema } from "./schema.ts";
-import { Column, describe, describeTarget, noteMissing, type Table } from "./table-columns.ts";
+import { Column, type ColumnValues, describe, describeTarget, noteMissing, type Table } from "./table-columns.ts";
 import { eachRow, type PlainRow, place, plainCell } from "./table-rows.ts";
 
 export type { PlainRow } from "./table-rows.ts";
@@ -94,7 +94,8 @@ export async function readTable(source: CsvSource | readonly PlainRow[], options
   let columns: Column[] = [];
   const rows = new Growing(Int32Array);
   await eachRow(source, options, notes, (row, cell, header, said) => {
-    if (columns.length === 0) columns = chooseColumns(header, options);
+    if (columns.length === 0)
+      columns = chooseColumns(header, options).map(({ name, index, most }) => new Column(name, index, most));
     rows.push(row);
     for (const column of columns) {
       const value = cell(column.index);
@@ -114,18 +115,10 @@ export async function readTable(source: CsvSource | readonly PlainRow[], options
         { code: "missing-value" },
       );
   }
-  const table: Table = { at, rows, kept, maxCategories, notes };
-  for (const column of columns) if (missing !== "error") noteMissing(column, missing, notes);
+  const table: Table = { at, rows, kept, count: kept.length, maxCategories, notes };
+  const schema = describeTable(columns, () => table, options);
+  const inputs = columns.filter((column) => column.name !== options.target);
   const targetColumn = columns.find((column) => column.name === options.target)!;
-  const target = describeTarget(targetColumn, table, options);
-  const inputs = columns.filter((column) => column !== targetColumn);
-  const described = inputs.map((column) => describe(column, table, missing, options.columns?.[column.name]));
-  const schema: TableSchema = {
-    columns: described,
-    target,
-    missing,
-    ...(options.header === false && { header: false }),
-  };
 
   const encoder = new Encoder(schema, at);
   const size = encoder.size * kept.length;
@@ -135,7 +128,7 @@ export async function readTable(source: CsvSource | readonly PlainRow[], options
       at,
     );
   const x = new Float32Array(size);
-  const y = target.classes ? new Int32Array(kept.length) : new Float32Array(kept.length);
+  const y = schema.target.classes ? new Int32Array(kept.length) : new Float32Array(kept.length);
   kept.forEach((i, k) => {
     encoder.row((c) => inputs[c].cell(i), x, k * encoder.size, rows.at(i));
     y[k] = encoder.target(targetColumn.cell(i), rows.at(i));
@@ -218,7 +211,30 @@ export function encodeRows(schema: TableSchema, rows: readonly PlainRow[]): Floa
   return x;
 }
 
-function chooseColumns(header: string[], options: TableOptions): Column[] {
+/** What the columns of a table hold; `tableOf` gives what is to be known of the table for each of them. */
+export function describeTable<C extends ColumnValues>(
+  columns: readonly C[],
+  tableOf: (column: C) => Table,
+  options: TableOptions,
+): TableSchema {
+  const { missing = "error" } = options;
+  for (const column of columns) if (missing !== "error") noteMissing(column, missing, tableOf(column).notes);
+  const targetColumn = columns.find((column) => column.name === options.target)!;
+  const target = describeTarget(targetColumn, tableOf(targetColumn), options);
+  const inputs = columns.filter((column) => column !== targetColumn);
+  return {
+    columns: inputs.map((column) => describe(column, tableOf(column), missing, options.columns?.[column.name])),
+    target,
+    missing,
+    ...(options.header === false && { header: false }),
+  };
+}
+
+/** The columns that are not to be ignored, and how many different numbers of each are to be told apart. */
+export function chooseColumns(
+  header: string[],
+  options: TableOptions,
+): { name: string; index: number; most: number }[] {
   const at = options.file === undefined ? {} : { file: options.file };
   if (typeof options.target !== "string")
     throw new ArgumentError(`No target was given; name the column to predict: one of ${list(header)}.`);
@@ -231,8 +247,8 @@ function chooseColumns(header: string[], options: TableOptions): Column[] {
     options.missing === "drop" || name === options.target || options.columns?.[name] === "categorical";
   const { maxCategories = 256 } = options;
   const columns = header
-    .map((name, index) => new Column(name, index, isExact(name) ? Infinity : maxCategories))
-    .filter((column) => !options.ignore?.includes(column.name));
+    .map((name, index) => ({ name, index, most: isExact(name) ? Infinity : maxCategories }))
+    .filter(({ name }) => !options.ignore?.includes(name));
   if (columns.length < 2)
     throw dataError(`there is no column but the target ${show(options.target)}; add columns to predict it from.`, at);
   return columns;

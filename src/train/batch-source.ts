@@ -3,10 +3,11 @@
  * are read, trained on in their order, and forgotten; those of the first piece stay, for checks and the checkpoint.
  */
 import { check } from "../checks.ts";
+import type { RowsOptions } from "../data/data-stream.ts";
 import { DataError } from "../errors.ts";
 import { type Examples, formOf, viewOfRows } from "./examples.ts";
 import type { RowSource } from "./pieces.ts";
-import type { Data } from "./to-arrays.ts";
+import type { Data, Stream } from "./to-arrays.ts";
 
 /**
  * Gives the batches of an epoch, numbered from 0. A run that is resumed asks again for the batches of the epoch it stopped
@@ -45,6 +46,16 @@ export function batchRows(
     if (number === 0) throw new DataError(noBatches(epoch));
   };
 }
+
+/** The rows of a stream, as `order` says for each epoch. */
+export const streamRows = (
+  stream: Stream,
+  order: (epoch: number) => RowsOptions,
+  prepare: (rows: Data, what: string) => Examples,
+): RowSource =>
+  async function* (epoch, from) {
+    for await (const rows of stream.rows({ ...order(epoch), from })) yield prepare(rows, "");
+  };
 
 /** What to say of an epoch without rows. */
 export const noBatches = (epoch: number): string =>

@@ -6,6 +6,7 @@ import { check, checkNumbers, checkOptionNames, isObject, whole } from "../check
 import { ArgumentError } from "../errors.ts";
 import type { Layer } from "../nn/layer.ts";
 import { lossNames } from "../nn/losses.ts";
+import { isStream } from "./to-arrays.ts";
 
 /** Whether this is `{ x, y }`, or a data set, which has both. */
 export const checkData = (what: string, data: unknown): void =>
@@ -47,7 +48,7 @@ export function checkFit(data: unknown, options: unknown): void {
   if (isObject(data) && typeof data.next === "function")
     throw new ArgumentError("fit takes a function that gives batches, fit(batches), not its result, fit(batches()).");
   const isSource = typeof data === "function";
-  if (!isSource) checkData("fit", data);
+  if (!isSource && !isStream(data)) checkData("fit", data);
   check(
     isObject(options) && options.loss !== undefined,
     `fit needs a loss, such as { loss: "crossEntropy" }, or another of ${lossNames().join(", ")}`,

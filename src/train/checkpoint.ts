@@ -14,12 +14,16 @@ import type { Warning } from "./health.ts";
 import type { InferenceModel } from "./inference-model.ts";
 import { decodeModelFile, type Floats, type ModelFile, tensorOf } from "./model-file.ts";
 import { files } from "./node-files.ts";
+import type { Stream } from "./to-arrays.ts";
 import type { Position, Trainer, TrainerOptions } from "./trainer.ts";
 
 export type TrainingRecord = TrainerOptions & {
   readonly examples: Examples;
   /** What it is validated with. */
   readonly held?: Examples;
+  /** The streams that the rows of both come from, where they do. */
+  readonly stream?: Stream;
+  readonly heldStream?: Stream;
   readonly callbacks: readonly Callback[];
 };
 
@@ -55,7 +59,7 @@ const describeLosses = (names: readonly (string | undefined)[], option: LossesOp
 /** What must be the same for a run to go on: all that decides the next bits, besides the arrays. */
 const settingsOf = (
   { outputs }: Network,
-  { loss, optimizer, batchSize, metrics, examples, held, augment, pieces }: TrainingRecord,
+  { loss, optimizer, batchSize, metrics, examples, held, augment, pieces, stream, heldStream }: TrainingRecord,
 ) => ({
   loss: describeLosses(
     outputs.map(({ name }) => name),
@@ -64,11 +68,12 @@ const settingsOf = (
   optimizer: { name: optimizer.name, ...optimizer.config },
   batchSize,
   metrics: Array.isArray(metrics) ? [...metrics] : metrics,
-  data: fingerprint(examples),
+  data: stream?.fingerprint ?? fingerprint(examples),
   ...(augment && { augment: "a function" }),
-  ...(pieces && { batches: "from a function" }),
+  ...(pieces && { batches: stream ? "streamed" : "from a function" }),
   // Where the losses of the validation decide the learning rate, they decide the bits.
-  ...(optimizer.observe && held && { validation: fingerprint(held) }),
+  ...(optimizer.observe &&
+    (held || heldStream) && { validation: heldStream?.fingerprint ?? fingerprint(held as Examples) }),
 });
 
 /** The optimiser's arrays under their names in the file: `optimizer.m.dense_1.kernel`. */

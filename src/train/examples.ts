@@ -51,7 +51,7 @@ function withArrays({ x, y, weights }: Examples, count: number, make: <A extends
 }
 
 /** An array of the same type. */
-const blank = <A extends Values>(like: A, length: number): A =>
+export const blank = <A extends Values>(like: A, length: number): A =>
   new (like.constructor as new (length: number) => A)(length);
 
 /** Some rows of examples, in the given order. */

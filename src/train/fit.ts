@@ -3,7 +3,7 @@ import { checkNumbers, whole } from "../checks.ts";
 import { ArgumentError } from "../errors.ts";
 import { type Loss, type LossesOption, lossesOf } from "../nn/losses.ts";
 import { adam, type Optimizer } from "../optim/index.ts";
-import { type BatchSource, batchRows, noBatches } from "./batch-source.ts";
+import { type BatchSource, batchRows, noBatches, streamRows } from "./batch-source.ts";
 import { type CallbackOption, callbacksOf, type TrainingRun } from "./callbacks.ts";
 import { checkFit } from "./check-arguments.ts";
 import { encodeTraining, previousOf, restoreTraining, type TrainingRecord } from "./checkpoint.ts";
@@ -11,12 +11,12 @@ import { type ClassWeights, classWeigher, countClasses } from "./class-weights.t
 import { Epochs } from "./epochs.ts";
 import { type Examples, splitForValidation } from "./examples.ts";
 import { checkExamples, checkMeasured, healthCheck, type Warning, warnOnce } from "./health.ts";
-import type { InferenceModel } from "./inference-model.ts";
+import { type InferenceModel, streamedPieces } from "./inference-model.ts";
 import { files } from "./node-files.ts";
 import type { MetricsOption } from "./objective.ts";
 import { mapRows, openPieces } from "./pieces.ts";
 import type { EpochReport, Scores } from "./scores.ts";
-import type { Data } from "./to-arrays.ts";
+import { type Data, isStream, type Stream } from "./to-arrays.ts";
 import { type Augment, makeEvaluator, makeTrainer, type Pace, type Trainer } from "./trainer.ts";
 
 /** Where a run stands between epochs, for progress displays. */
@@ -67,7 +67,7 @@ export interface FitOptions {
   /** How many batches make an epoch, where the data are a function that gives batches; all it gives unless said. */
   readonly stepsPerEpoch?: number;
   /** Data to measure each epoch with, or the fraction of the training data to set aside for it, drawn by the seed. */
-  readonly validation?: Data | number;
+  readonly validation?: Data | Stream | number;
   /** Varies the rows of the training data anew in each epoch; `augmentImage` of chainrule/data does it for images. */
   readonly augment?: Augment;
   /** Names such as `accuracy`; of a network whose outputs have names, by these: `{ label: ["accuracy"] }`. */
@@ -136,11 +136,11 @@ function rememberLoss({ details, network }: InferenceModel<unknown>, losses: Ret
 /** A training run, from `model.fit`: awaited, it gives the history; iterated, its epochs as they come. Once only. */
 export class Fit extends Epochs {
   readonly #model: InferenceModel<unknown>;
-  readonly #data: Data | BatchSource;
+  readonly #data: Data | Stream | BatchSource;
   readonly #options: FitOptions;
   #started = false;
 
-  constructor(model: InferenceModel<unknown>, data: Data | BatchSource, options: FitOptions) {
+  constructor(model: InferenceModel<unknown>, data: Data | Stream | BatchSource, options: FitOptions) {
     super();
     this.#model = model;
     this.#data = data;
@@ -184,21 +184,38 @@ export class Fit extends Epochs {
     const { loss, optimizer = adam(), epochs = 1, validation, metrics = [], signal, checkpoint, onWarning } = options;
     checkNumbers("fit: ", { epochs }, whole(0));
     const prepare = (batch: Data, what = ""): Examples => model.examples(batch, loss, what);
-    const source = typeof data === "function" ? batchRows(data, options.stepsPerEpoch, prepare) : undefined;
-    const all = source ? undefined : prepare(data as Data);
+    const { seed } = model.network;
+    const [given, measured] =
+      isStream(data) && typeof validation === "number"
+        ? data.split([1 - validation, validation], { seed })
+        : [data, validation];
+    const source = isStream(given)
+      ? streamRows(given, (epoch) => ({ epoch, seed, shuffle: true }), prepare)
+      : typeof given === "function"
+        ? batchRows(given, options.stepsPerEpoch, prepare)
+        : undefined;
+    const all = source ? undefined : prepare(given as Data);
     const [kept, held] =
-      all && typeof validation === "number"
-        ? splitForValidation(all, validation, model.network.seed)
-        : [all, typeof validation === "object" ? prepare(validation, "validation ") : undefined];
+      all && typeof measured === "number"
+        ? splitForValidation(all, measured, seed)
+        : [all, typeof measured === "object" && !isStream(measured) ? prepare(measured, "validation ") : undefined];
     const losses = lossesOf(
       model.network.outputs.map(({ name }) => name),
       loss,
     );
     const weigh = await this.#weigher(kept ? [kept] : source!(0, 0), losses[0].loss);
-    const pieces = source && (await openPieces(mapRows(source, weigh), options.batchSize, noBatches(0), signal));
+    const stream = isStream(given) ? given : undefined;
+    const pieces =
+      source &&
+      (await openPieces(mapRows(source, weigh), options.batchSize ?? (stream && 32), {
+        none: noBatches(0),
+        rows: stream?.count,
+        signal,
+      }));
     const examples = pieces ? pieces.sample : weigh(kept!);
     const { batchSize: asked = 32 } = options;
     const batchSize = pieces ? pieces.batchSize : asked === "all" ? examples.count : asked;
+    const streamed = isStream(measured) ? measured : undefined;
     const callbacks = callbacksOf(options.callbacks ?? []);
     const record: TrainingRecord = {
       loss,
@@ -210,10 +227,13 @@ export class Fit extends Epochs {
       callbacks,
       augment: options.augment,
       pieces,
+      stream,
+      heldStream: streamed,
     };
     const trainer = makeTrainer(model, examples, record);
     let check: ReturnType<typeof healthCheck> | undefined;
-    const evaluator = held && makeEvaluator(model, held, loss, metrics);
+    const toMeasure = streamed ? await streamedPieces(model, streamed, loss) : held;
+    const evaluator = toMeasure && makeEvaluator(model, toMeasure, loss, metrics);
     rememberLoss(model, losses);
     try {
       let stopped = false;
@@ -239,7 +259,7 @@ export class Fit extends Epochs {
         savedAt = performance.now();
       };
       warn?.(checkExamples(model.network, examples));
-      if (!held) warn?.(checkMeasured(model.network, metrics));
+      if (!evaluator) warn?.(checkMeasured(model.network, metrics));
       let lookedAt = performance.now();
       while (trainer.position.epoch < epochs && !stopped) {
         const start = performance.now();

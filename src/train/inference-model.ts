@@ -14,6 +14,7 @@ import { arrayName, type InputShapes, Network, type Parameter } from "../nn/netw
 import type { Structure } from "../nn/wiring.ts";
 import { makePlan } from "../plan/plan.ts";
 import { RandomStream } from "../random.ts";
+import { noBatches, streamRows } from "./batch-source.ts";
 import { checkData, checkModel, checkPath } from "./check-arguments.ts";
 import type { Examples } from "./examples.ts";
 import { cached } from "./memoize.ts";
@@ -21,6 +22,7 @@ import { largest, softmaxOf } from "./metrics.ts";
 import { encodeModelFile, type ModelFile, tensorOf } from "./model-file.ts";
 import { files } from "./node-files.ts";
 import type { MetricsOption } from "./objective.ts";
+import { openPieces, type PieceSource } from "./pieces.ts";
 import type { Scores } from "./scores.ts";
 import { summaryTable } from "./summary.ts";
 import {
@@ -32,8 +34,10 @@ import {
   type Data,
   type Inputs,
   inputsIn,
+  isStream,
   type Numbers,
   type RowValues,
+  type Stream,
   toArray,
   toRows,
   toTargets,
@@ -52,6 +56,22 @@ export interface ModelOptions {
   /** What computes; the WebAssembly engine unless said. */
   readonly backend?: Backend;
 }
+
+/** The rows of a stream as they are stored, to measure or predict with. */
+export const streamedPieces = (
+  model: InferenceModel<unknown>,
+  stream: Stream,
+  loss: LossesOption,
+): Promise<PieceSource> =>
+  openPieces(
+    streamRows(
+      stream,
+      () => ({}),
+      (rows) => model.examples(rows, loss),
+    ),
+    forwardBatch(model.network),
+    { none: noBatches(0), rows: stream.count },
+  );
 
 /** Programs that `intermediates` keeps at once. */
 const MOST_INSPECTORS = 8;
@@ -188,11 +208,12 @@ export class InferenceModel<Y = Float32Array> {
   }
 
   /** The loss, and each metric under its name, over a data set. */
-  async evaluate(data: Data, options: EvaluateOptions = {}): Promise<Scores> {
-    checkData("evaluate", data);
+  async evaluate(data: Data | Stream, options: EvaluateOptions = {}): Promise<Scores> {
+    if (!isStream(data)) checkData("evaluate", data);
     checkOptionNames("evaluate", options, ["loss", "metrics", "signal"]);
     const { loss = this.trainedLoss(), metrics = [], signal } = options;
-    const evaluator = makeEvaluator(this, this.examples(data, loss), loss, metrics);
+    const rows = isStream(data) ? await streamedPieces(this, data, loss) : this.examples(data, loss);
+    const evaluator = makeEvaluator(this, rows, loss, metrics);
     try {
       return await evaluator.run(signal);
     } finally {
@@ -220,7 +241,8 @@ export class InferenceModel<Y = Float32Array> {
    * of such arrays. For a classifier trained on logits these are logits; `classify` gives probabilities. A data set may
    * stand for its rows.
    */
-  async predict(given: Inputs): Promise<Y> {
+  async predict(given: Inputs | Stream): Promise<Y> {
+    if (isStream(given)) return this.#predictStream(given);
     const { x, count } = this.#rows(inputsIn(given, this.network.inputs), toUncheckedRows);
     const { network } = this;
     const { inputs, outputs } = network;
@@ -241,6 +263,19 @@ export class InferenceModel<Y = Float32Array> {
         for (const [i, values] of x.entries()) checkFinite(values, sizeOf(inputs[i].shape), arrayName("x", inputs[i]));
       for (const [i, result] of results.entries()) result.set(run[i], (result.length / count) * row);
       row += size;
+    }
+    return byPort(outputs, results) as Y;
+  }
+
+  async #predictStream(stream: Stream): Promise<Y> {
+    const { outputs } = this.network;
+    const results = outputs.map(({ shape }) => new Float32Array(stream.count * sizeOf(shape)));
+    let row = 0;
+    for await (const rows of stream.rows()) {
+      const predicted = await this.predict(rows);
+      const each = outputs.length > 1 ? Object.values(predicted as Predicted) : [predicted as Float32Array];
+      for (const [i, values] of each.entries()) results[i].set(values, (values.length / rows.count) * row);
+      row += rows.count;
     }
     return byPort(outputs, results) as Y;
   }
@@ -281,7 +316,7 @@ export class InferenceModel<Y = Float32Array> {
    * then each label's own, [N · L], `labels` a 1 for each that is likelier than not, and `classes` the likeliest label.
    * @param output which output, where they have names
    */
-  async classify(x: Inputs, output?: string): Promise<Classified> {
+  async classify(x: Inputs | Stream, output?: string): Promise<Classified> {
     const names = this.network.outputs.map(({ name }) => name);
     const place = names.indexOf(output);
     if (place < 0) {

@@ -12,7 +12,7 @@ import { Fit, type FitOptions } from "./fit.ts";
 import { InferenceModel, type ModelOptions } from "./inference-model.ts";
 import { decodeModelFile, modelError, tensorOf } from "./model-file.ts";
 import { files } from "./node-files.ts";
-import type { Data } from "./to-arrays.ts";
+import type { Data, Stream } from "./to-arrays.ts";
 
 /**
  * A network with its weights and an engine: trains, predicts, is saved. Made by `sequential`, `functional` and `load`.
@@ -30,7 +30,8 @@ export class Model<Y = Float32Array> extends InferenceModel<Y> {
    * The data may also be a function, such as an async generator, that gives the batches of an epoch: they are trained on
    * in their order and forgotten, the next ones (8 MB) are read meanwhile, and a step takes as many rows as the first batch
    * has unless `batchSize` says otherwise. An endless one needs `stepsPerEpoch`. Every epoch must have as many rows; to
-   * resume with the same bits, the same epoch must give the same rows.
+   * resume with the same bits, the same epoch must give the same rows. Streams, as `openStream` of chainrule/data/node gives
+   * them, are read in the same way, and mixed anew in each epoch.
    *
    * @example
    * for await (const epoch of model.fit({ x, y }, { loss: "crossEntropy", optimizer: adam(), epochs: 5 })) console.log(epoch.loss);
@@ -44,7 +45,7 @@ export class Model<Y = Float32Array> extends InferenceModel<Y> {
    * }
    * await model.fit(points, { loss: "crossEntropy", epochs: 2, stepsPerEpoch: 10 });
    */
-  fit(data: Data | BatchSource, options: FitOptions): Fit {
+  fit(data: Data | Stream | BatchSource, options: FitOptions): Fit {
     return new Fit(this, data, options);
   }
 }

@@ -74,8 +74,8 @@ async function nextPart(reading: Reading, most: number): Promise<Examples | unde
   return count > most ? viewOfRows(part, 0, most) : part;
 }
 
-/** Reads on until `room` is full or the epoch ends. */
-async function readPiece(reading: Reading, room: Examples): Promise<Piece> {
+/** Reads on until `room` is full or the epoch ends, with row `rows` where that is known. */
+async function readPiece(reading: Reading, room: Examples, rows: number | undefined): Promise<Piece> {
   const { epoch, row: from } = reading;
   const end = from + room.count;
   let since = performance.now();
@@ -84,7 +84,7 @@ async function readPiece(reading: Reading, room: Examples): Promise<Piece> {
     const at = reading.row - from;
     const part = await nextPart(reading, end - reading.row);
     if (part) copyExamples(part, room, at);
-    else isLast = true;
+    isLast = !part || reading.row === rows;
     if (performance.now() - since < READ_TIME) continue;
     await breathe();
     since = performance.now();
@@ -108,12 +108,12 @@ async function orAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined
  * Reads the first piece of the first epoch, which decides the size of all.
  * @param asked the rows of a batch: those of the first part unless said
  * @param none what to say of an epoch without rows
+ * @param rows how many rows an epoch has, if that is known
  */
 export async function openPieces(
   source: RowSource,
   asked: number | "all" | undefined,
-  none: string,
-  signal?: AbortSignal,
+  { none, rows, signal }: { readonly none: string; readonly rows?: number; readonly signal?: AbortSignal },
 ): Promise<PieceSource> {
   const reading = begin(source, 0, 0);
   const like = await orAborted(nextPart(reading, Infinity), signal);
@@ -139,13 +139,13 @@ export async function openPieces(
     copyExamples(part, examples, row);
     row += part.count;
   }
-  const first: Piece = { epoch: 0, from: 0, count, isLast: count < most, examples };
+  const first: Piece = { epoch: 0, from: 0, count, isLast: count < most || count === rows, examples };
   let going: Reading | undefined = reading;
   return {
     batchSize: Math.min(batchSize, asked === "all" ? count : Infinity),
     sample: examples,
     open() {
-      const reader = new PieceReader(source, first, going);
+      const reader = new PieceReader(source, first, going, rows);
       going = undefined;
       return reader;
     },
@@ -162,9 +162,13 @@ export class PieceReader {
   /** The piece that is being read, into the room that the present one does not lie in. */
   #next: { readonly epoch: number; readonly from: number; readonly piece: Promise<Piece> } | undefined;
   readonly #rooms: Examples[] = [];
+  /** The rows of an epoch: known from the beginning, or once one has come to its end. */
+  readonly #rows: number | undefined;
   #epochRows: number | undefined;
 
-  constructor(source: RowSource, first: Piece, reading: Reading | undefined) {
+  constructor(source: RowSource, first: Piece, reading: Reading | undefined, rows: number | undefined) {
+    this.#rows = rows;
+    this.#epochRows = rows;
     this.first = first;
     this.#source = source;
     this.#now = first;
@@ -201,7 +205,7 @@ export class PieceReader {
     }
     if (this.#rooms.length < 2) this.#rooms.push(blankExamples(this.first.examples, this.first.examples.count));
     else this.#rooms.reverse();
-    const piece = readPiece(this.#reading, this.#rooms[this.#rooms.length - 1]);
+    const piece = readPiece(this.#reading, this.#rooms[this.#rooms.length - 1], this.#rows);
     piece.catch(() => {}); // told when the piece is asked for
     this.#next = { epoch, from: row, piece };
   }

@@ -5,6 +5,7 @@
 
 import { check, checkEntries, isObject, show } from "../checks.ts";
 import type { NumberArray } from "../data/arrays.ts";
+import type { DataStream } from "../data/data-stream.ts";
 import { flattenNested } from "../data/nested.ts";
 import { DataError, ShapeError } from "../errors.ts";
 import { type Shape, showShape, sizeOf } from "../graph/shape.ts";
@@ -28,6 +29,12 @@ export interface Data {
   /** The names of the classes, as data sets have them; `classWeights` may use them. */
   readonly classes?: readonly string[];
 }
+
+/** Data that are read while they are used, as `openStream` of chainrule/data/node gives them. */
+export type Stream = Pick<DataStream, "count" | "classes" | "classCounts" | "fingerprint" | "rows" | "split">;
+
+/** Whether data are a stream. */
+export const isStream = (data: unknown): data is Stream => isObject(data) && typeof data.rows === "function";
 
 /** Rows alone: arrays, or a data set, whose y is not looked at. */
 export type Inputs = Arrays | Pick<Data, "x">;

@@ -17,12 +17,13 @@ import { makePlan } from "../plan/plan.ts";
 import { RandomStream } from "../random.ts";
 import { breathe } from "./breathe.ts";
 import { diagnose } from "./diagnose.ts";
-import { arraysOf, type Examples } from "./examples.ts";
+import { arraysOf, blank, type Examples } from "./examples.ts";
 import { cached } from "./memoize.ts";
 import type { Predictions } from "./metrics.ts";
 import { checkObjective, type MetricsOption, noSums, objectiveOf, scoresOf, wholeOutputs } from "./objective.ts";
-import type { PieceSource } from "./pieces.ts";
+import type { Piece, PieceSource } from "./pieces.ts";
 import type { Scores } from "./scores.ts";
+import type { Targets } from "./to-arrays.ts";
 import {
   type DataLeaves,
   evaluationPlan,
@@ -120,47 +121,66 @@ const seriesLength = (length: number, milliseconds: number): number =>
 const nextBatches = (rows: number, batchSize: number, limit: number): readonly [number, number] =>
   rows < batchSize ? [rows, 1] : [batchSize, Math.min(Math.floor(rows / batchSize), limit)];
 
-/** Loss and metrics of a network over a whole data set, as often as asked. */
+/** Loss and metrics of a network over a whole data set, in memory or piece by piece, as often as asked. */
 export function makeEvaluator(
   { session, network }: Opened,
-  examples: Examples,
+  rows: Examples | PieceSource,
   loss: LossesOption,
   metrics: MetricsOption,
 ) {
   const objective = objectiveOf(network, loss, metrics);
+  const [examples, reader] = "sample" in rows ? [rows.sample, rows.open()] : [rows];
   checkObjective(objective, examples);
   const data = uploadExamples(session, network, examples);
-  const total = examples.count;
+  let present: Piece = reader?.first ?? { epoch: 0, from: 0, count: examples.count, isLast: true, examples };
   const collected = wholeOutputs(objective);
   const executables = new Map<number, Executable>();
 
-  /** Room for what an output gives for all rows. */
-  const openPredictions = (output: number): Predictions => {
+  /** Room for what an output gives for all rows and, of rows that come in pieces, for their targets. */
+  const openPredictions = (output: number, total: number): Predictions => {
     const { shape } = network.outputs[output];
-    const targets = examples.y[output];
+    const { kind, values } = examples.y[output];
     // Of classes for each place, every place is a row of its own.
-    const width = targets.kind === "classes" ? shape[shape.length - 1] : sizeOf(shape);
+    const width = kind === "classes" ? shape[shape.length - 1] : sizeOf(shape);
+    const targets = {
+      kind,
+      values: reader ? blank(values, (values.length / examples.count) * total) : values,
+    } as Targets;
     return { outputs: new Float32Array(total * sizeOf(shape)), width, targets, loss: objective.losses[output].loss };
+  };
+
+  /** Brings the piece in which a row stands into the engine. */
+  const bring = async (row: number, signal: AbortSignal | undefined): Promise<void> => {
+    if (!reader) return;
+    const piece = await reader.at(0, row, signal);
+    if (piece.from !== present.from) writeExamples(session, data, piece.examples);
+    present = piece;
   };
 
   const run = async (signal?: AbortSignal): Promise<Scores> => {
     const batchSize = forwardBatch(network);
     const sums = noSums(objective);
-    const predictions = new Map(collected.map((output) => [output, openPredictions(output)]));
+    const total = reader?.epochRows ?? examples.count;
+    const predictions = new Map(collected.map((output) => [output, openPredictions(output, total)]));
     let length = 1;
-    for (let row = 0; row < total; ) {
+    let row = 0;
+    for (await bring(0, signal); row < total; await bring(row, signal)) {
       signal?.throwIfAborted();
-      const [rows, count] = nextBatches(total - row, batchSize, length);
+      const from = row - present.from;
+      const [rows, count] = nextBatches(present.count - from, batchSize, length);
       const executable = cached(executables, rows, () =>
         session.compile(evaluationPlan(network, objective, data, rows)),
       );
       const start = performance.now();
-      const from = row;
       const run = await executable.run([Int32Array.from({ length: rows * count }, (_, i) => from + i)], count);
       for (const i of sums.keys()) for (const value of run.outputs[i]) sums[i] += value;
       for (const [i, output] of collected.entries()) {
-        const { outputs } = predictions.get(output)!;
+        const { outputs, targets } = predictions.get(output)!;
         outputs.set(run.outputs[sums.length + i], (row * outputs.length) / total);
+        if (!reader) continue;
+        const width = targets.values.length / total;
+        const own = present.examples.y[output].values.subarray(from * width, (from + rows * count) * width);
+        targets.values.set(own, row * width);
       }
       length = seriesLength(count, performance.now() - start);
       row += rows * count;
@@ -175,6 +195,7 @@ export function makeEvaluator(
   const free = (): void => {
     for (const executable of executables.values()) executable.free();
     freeExamples(session, data);
+    reader?.close();
   };
   return { run, free };
 }
