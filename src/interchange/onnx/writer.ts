@@ -158,12 +158,11 @@ export class Writer {
       this.#values.set(node, form(node, this));
       return;
     }
-    if (op.meaning.kind !== "composite" && op.meaning.kind !== "loop")
+    if (op.meaning.kind !== "composite")
       throw new PlatformError(
         `toOnnx: the op "${op.name}" (${nameOf(node)}) has no form in ONNX. Leave its layer out, or make it of other ops.`,
       );
-    const parts = op.meaning.kind === "loop" ? op.meaning.unroll : op.meaning.lower;
-    const made = parts(inputs, node.attributes as never);
+    const made = op.meaning.lower(inputs, node.attributes as never);
     for (const part of topologicalOrder([made], (x) => this.#values.has(x))) this.write(part);
     this.#values.set(node, this.#values.get(made) ?? this.#leaf(made));
   }
