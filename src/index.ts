@@ -60,6 +60,8 @@ export {
   type LstmOptions,
   layerNorm,
   lstm,
+  type MaskingOptions,
+  masking,
   maxPool1d,
   maxPool2d,
   merge,

@@ -69,6 +69,13 @@ export interface LayerContext {
     /** What the layer remembers under a name, of a shape, 0 at the beginning: `next` makes it new, which is given back. */
     keep(name: string, shape: Shape, next: (before: Node) => Node): Node;
   };
+  /**
+   * Which places of sequences x [B, T, …] count, where some are padding: [B, T] of 1 and 0; undefined where all do. Only kinds
+   * that say `masks: "takes"` look at it.
+   */
+  maskOf(x: Node): Node | undefined;
+  /** Says which places of the layer's own result count. */
+  setMask(mask: Node): void;
   /** Applies the layer number `index` of the configuration's `layers`; again applied, it has the same parameters. */
   layer(index: number, ...inputs: Node[]): Node;
 }
@@ -86,6 +93,12 @@ export interface LayerKind<C> {
   apply(config: C, context: LayerContext): Node;
   /** Whether it takes several inputs; just one unless said. */
   readonly several?: boolean;
+  /**
+   * What it does where some places of its input are padding: `"places"` deals with each place by itself, so that the same places of
+   * its result count; `"takes"` goes by `maskOf` and says with `setMask` which places count on. Others mix padding with the rest
+   * and do not take such input.
+   */
+  readonly masks?: "places" | "takes";
   /** Whether it brings data of any size into a range that a network learns from well. */
   readonly scales?: boolean;
   /** Checks the data's own values, where it is applied to them; throws a DataError. `what` names the array. */

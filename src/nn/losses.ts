@@ -35,6 +35,7 @@ import {
   neg,
   oneHot,
   reshape,
+  select,
   softmaxCrossEntropy,
   sqrt,
   sub,
@@ -347,8 +348,30 @@ export function lossAfter(activation: string, option: LossOption): Loss {
     ...loss,
     threshold: 0.5,
     onProbabilities: true,
-    perSample: (p, target) => loss.perSample(p.op.name === activation ? p.inputs[0] : p, target),
+    perSample: (p, target) => {
+      // The places of a sequence may be samples of their own, under another shape.
+      const made = p.op.meaning.kind === "view" ? p.inputs[0] : p;
+      return loss.perSample(made.op.name === activation ? reshape(made.inputs[0], p.shape) : p, target);
+    },
   };
+}
+
+/**
+ * What is measured of each sample of sequences with padding: the mean over the places that count, of what `perSample` gives for
+ * each place as if it were a sample. Classes of −1 do not count either.
+ * @param mask [B, T] of 1 and 0
+ */
+export function overPlaces(
+  perSample: (output: Node, target: Node) => Node,
+  output: Node,
+  target: Node,
+  mask: Node,
+): Node {
+  const [batch, length] = mask.shape;
+  const apart = (x: Node): Node => reshape(x, [batch * length, ...x.shape.slice(2)]);
+  const each = reshape(perSample(apart(output), apart(target)), [batch, length]);
+  const counts = target.dtype === "int" ? mul(mask, placesThatCount(target)) : mask;
+  return meanOverPlaces(select(counts, each, 0), counts);
 }
 
 /** The loss of each sample, checked to be one number each. */

@@ -8,7 +8,7 @@ import { ArgumentError, ChainruleError, ShapeError } from "../errors.ts";
 import { input as inputNode, variable } from "../graph/leaf.ts";
 import { inScope, type Node, named } from "../graph/node.ts";
 import { type Shape, sameShape, showShape, sizeOf } from "../graph/shape.ts";
-import { add, randomUniform, toFloat } from "../ops/index.ts";
+import { add, mul, randomUniform, toFloat } from "../ops/index.ts";
 import { streamKey } from "../random.ts";
 import { joined } from "../wording.ts";
 import type { Initializer } from "./initializers.ts";
@@ -89,6 +89,8 @@ export interface Applied {
   readonly updates: readonly { variable: Node; value: Node }[];
   /** What is remembered from place to place: variables that begin as zeros. */
   readonly memories: readonly Node[];
+  /** Of each output which places count, [B, T], where it is a sequence with padding. */
+  readonly masks: readonly (Node | undefined)[];
   /** The sum of the layers' own loss terms, if any has one. */
   readonly penalty: Node | undefined;
 }
@@ -110,6 +112,8 @@ interface Pass extends ApplyOptions {
   readonly results: Map<string, Node>;
   readonly updates: Map<Node, Node>;
   readonly memories: Node[];
+  /** Which places of a result count, where some are padding. */
+  readonly masks: Map<Node, Node>;
   /** By the parameters that they are of, so that one which is used twice counts once. */
   readonly penalties: Map<object, Node>;
   /** How many random arrays each layer has drawn. */
@@ -383,6 +387,7 @@ export class Network {
       results: new Map(),
       updates: new Map(),
       memories: [],
+      masks: new Map(),
       penalties: new Map(),
       draws: new Map(),
     };
@@ -401,6 +406,7 @@ export class Network {
       named: pass.results,
       updates: [...pass.updates].map(([variable, value]) => ({ variable, value })),
       memories: pass.memories,
+      masks: outputs.map((output) => pass.masks.get(output)),
       penalty: penalties.length > 0 ? penalties.reduce((a, b) => add(a, b)) : undefined,
     };
   }
@@ -423,6 +429,7 @@ export class Network {
       for (const { penalty, trainable, node } of own.values()) {
         if (penalty && trainable) pass.penalties.set(node, penalty(node));
       }
+      let mask = undefined as Node | undefined;
       const output = definition.apply(place.config, {
         x,
         inputs,
@@ -455,9 +462,20 @@ export class Network {
             },
           },
         }),
+        maskOf: (x) => pass.masks.get(x),
+        setMask: (next) => {
+          mask = next;
+        },
         addLoss: (term) => pass.penalties.set({}, term),
         layer: (index, ...given) => this.#applyPlace(place.layers[index], given, pass),
       });
+      const masked = inputs.map((input) => pass.masks.get(input)).filter((mask) => mask !== undefined);
+      if (masked.length > 0 && !definition.masks)
+        throw new ArgumentError(
+          "it would mix padding with the rest: some places of its input do not count. Before it take what goes by that, such as a recurrent layer, attention or globalAveragePool1d.",
+        );
+      if (definition.masks === "places" && masked.length > 0) mask = masked.reduce((a, b) => mul(a, b));
+      if (mask) pass.masks.set(output, mask);
       if (place.isNew) [place.isNew, place.inputShape, place.outputShape] = [false, shape, output.shape.slice(1)];
       return output;
     };

@@ -4,7 +4,7 @@
  */
 import { check, checkEntries, isObject } from "../checks.ts";
 import { inScope, type Node } from "../graph/node.ts";
-import { type Loss, type LossesOption, lossAfter, lossesOf, lossPerSample } from "../nn/losses.ts";
+import { type Loss, type LossesOption, lossAfter, lossesOf, lossPerSample, overPlaces } from "../nn/losses.ts";
 import type { Network } from "../nn/network.ts";
 import { add, mul, reshape } from "../ops/index.ts";
 import type { Examples } from "./examples.ts";
@@ -107,17 +107,23 @@ export function scoresOf(sums: readonly number[], count: number, objective: Obje
 /**
  * What is measured of each row of a batch, [B] each: the whole loss first. Rows' weights count in the losses alone.
  * @param y targets of each output, [B] of int or [B, …]
+ * @param masks which places of each output count, [B, T], where it is a sequence with padding
  */
 export function scorePerRow(
   { losses, metrics }: Objective,
   outputs: readonly Node[],
   y: readonly Node[],
-  weights?: Node,
+  weights: Node | undefined,
+  masks: readonly (Node | undefined)[],
 ): { readonly loss: Node; readonly others: readonly Node[]; readonly own: readonly Node[] } {
   const targets = outputs.map((output, i) => (y[i].dtype === "int" ? y[i] : reshape(y[i], output.shape)));
+  const measure = (i: number, perSample: (output: Node, target: Node) => Node): Node => {
+    const mask = masks[i];
+    return mask ? overPlaces(perSample, outputs[i], targets[i], mask) : perSample(outputs[i], targets[i]);
+  };
   const own = losses.map(({ loss, name }, i) =>
     inScope(name ?? "loss", () => {
-      const each = lossPerSample(loss, outputs[i], targets[i]);
+      const each = measure(i, (output, target) => lossPerSample(loss, output, target));
       return weights ? mul(each, weights) : each;
     }),
   );
@@ -129,7 +135,7 @@ export function scorePerRow(
     others: [
       ...own.filter((_, i) => losses[i].name !== undefined),
       ...metrics.map((metric) =>
-        metric.perSample(outputs[metric.output], targets[metric.output], losses[metric.output].loss),
+        measure(metric.output, (output, target) => metric.perSample(output, target, losses[metric.output].loss)),
       ),
     ],
   }));

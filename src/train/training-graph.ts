@@ -132,7 +132,7 @@ export function trainingGraph(
   const { inputs, x, y } = batch;
   const step = input("step", [], "int");
   const applied = network.apply(x, { training: true, step, unrolled });
-  const each = scorePerRow(objective, applied.outputs, y, batch.weights);
+  const each = scorePerRow(objective, applied.outputs, y, batch.weights, applied.masks);
   const scored = inScope("loss", () => ({ loss: mean(each.loss), metrics: each.others.map((other) => mean(other)) }));
   const loss = applied.penalty ? add(scored.loss, applied.penalty) : scored.loss;
   const gradients = gradientsOf(
@@ -210,8 +210,8 @@ export function forwardBatch({ inputs, layers }: Network): number {
  */
 export function evaluationPlan(network: Network, objective: Objective, data: DataLeaves, batchSize: number): Plan {
   const batch = gatheredBatch(data, batchSize);
-  const { outputs, penalty } = network.apply(batch.x, { training: false });
-  const { loss, others } = scorePerRow(objective, outputs, batch.y, batch.weights);
+  const { outputs, penalty, masks } = network.apply(batch.x, { training: false });
+  const { loss, others } = scorePerRow(objective, outputs, batch.y, batch.weights, masks);
   const total = penalty ? add(sum(loss), mul(penalty, batchSize)) : sum(loss);
   const predicted = wholeOutputs(objective).map((i) => outputs[i]);
   return makePlan({ inputs: batch.inputs, outputs: [total, ...others.map((each) => sum(each)), ...predicted] });

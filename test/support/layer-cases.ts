@@ -24,6 +24,7 @@ import {
   type Layer,
   layerNorm,
   lstm,
+  masking,
   maxPool1d,
   maxPool2d,
   merge,
@@ -77,6 +78,7 @@ export const LAYER_CASES: Readonly<Record<string, readonly LayerCase[]>> = {
     { layer: simpleRnn(3), input: [4, 2], output: [3], bad: [4] },
     { layer: simpleRnn(3, { sequences: true, backwards: true, activation: "sigmoid" }), input: [4, 2], output: [4, 3] },
   ],
+  masking: [{ layer: masking(), input: [4, 2], output: [4, 2], bad: [4] }],
   lstm: [
     { layer: lstm(3), input: [4, 2], output: [3], bad: [4] },
     { layer: lstm(3, { sequences: true, forgetBias: 0.5 }), input: [4, 2], output: [4, 3] },

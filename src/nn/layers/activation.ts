@@ -4,6 +4,7 @@ import { defineLayer, type Layer, type LayerOptions } from "../layer.ts";
 
 const make = defineLayer<{ readonly activation: string } & LayerOptions>("activation", {
   options: [],
+  masks: "places",
   apply: (config, { x, name }) => name(activationNamed(config.activation)(x), "a"),
   describe: (config) => config.activation,
 });

@@ -67,6 +67,7 @@ function headsOf({ heads, keyHeads = heads, headSize }: AttentionOptions, featur
 
 const makeAttention = defineLayer<AttentionOptions>("multiHeadAttention", {
   options: ["heads", "keyHeads", "headSize", "causal", "rotary", "bias", "dropout", "init"],
+  masks: "takes",
   parameters: (config, input) => {
     const { features } = sequenceSizes("multiHeadAttention", input);
     const { heads, size, width } = headsOf(config, features);
@@ -100,7 +101,11 @@ const makeAttention = defineLayer<AttentionOptions>("multiHeadAttention", {
     );
 
     const groups = heads / keyHeads;
-    const scores = mul(1 / Math.sqrt(size), matmul(q, repeated(keys, groups), { transposeB: true }));
+    const mask = context.memory ? undefined : context.maskOf(x);
+    if (mask) context.setMask(mask);
+    const products = mul(1 / Math.sqrt(size), matmul(q, repeated(keys, groups), { transposeB: true }));
+    // No place sees padding. It is not −∞ that closes it, so that a row of nothing else has weights, too.
+    const scores = mask ? add(products, reshape(select(mask, 0, -1e9), [batch, 1, 1, length])) : products;
     const weights = name(softmax(reach ? add(scores, reach) : scores), "weights"); // [B, H, T, S]
     const mixed = matmul(dropped(weights, config.dropout ?? 0, context), repeated(values, groups));
     const joined = reshape(transpose(mixed, [0, 2, 1, 3]), [batch, length, heads * size]);
@@ -203,6 +208,7 @@ export interface PositionOptions extends LayerOptions {
 
 const makePositions = defineLayer<PositionOptions>("positions", {
   options: ["kind"],
+  masks: "places",
   scales: true,
   parameters: ({ kind = "learned" }, input) => {
     const { length, features } = sequenceSizes("positions", input);

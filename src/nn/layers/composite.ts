@@ -20,6 +20,7 @@ type Composite = LayerOptions & {
 const COMPOSITE: LayerKind<Composite> = {
   options: [],
   several: true,
+  masks: "takes",
   apply: ({ layers, wiring = chained(layers.length), takes = 1 }, { inputs, layer }) => {
     if (inputs.length !== takes)
       throw new ArgumentError(
@@ -125,6 +126,7 @@ export type MergeName = keyof typeof MERGES;
 
 const makeMerge = defineLayer<{ readonly how: MergeName } & LayerOptions>("merge", {
   several: true,
+  masks: "places",
   apply: ({ how }, { inputs }) => {
     if (how !== "concat" && !inputs.every((x) => sameShape(x.shape, inputs[0].shape))) {
       const shapes = inputs.map((x) => showShape(x.shape.slice(1))).join(" and ");

@@ -1,8 +1,14 @@
 /** Convolutions: of images (in groups and depthwise too), of sequences, transposed. Channels come last everywhere. */
 import { checkWhole } from "../../checks.ts";
-import { ShapeError } from "../../errors.ts";
+import { ArgumentError, ShapeError } from "../../errors.ts";
 import type { Node } from "../../graph/node.ts";
-import { conv1d as conv1dOp, conv2d as conv2dOp, conv2dTranspose as transposeOp } from "../../ops/index.ts";
+import {
+  conv1d as conv1dOp,
+  conv2d as conv2dOp,
+  reshape,
+  select,
+  conv2dTranspose as transposeOp,
+} from "../../ops/index.ts";
 import { type PaddingOption, type Pair, type RowOptions, toPair } from "../../ops/window.ts";
 import { defineLayer, type Layer } from "../layer.ts";
 import { AFFINE, type AffineOptions, affineOutput, affineParameters, checkAffine, describeAffine } from "./affine.ts";
@@ -50,7 +56,19 @@ function defineConvolution<O extends AffineOptions, P extends Pick<Config, "filt
       }
       return affineParameters(config, [...sizeOf(config.size), ...kernelOf(channels, filters, groups)], filters);
     },
-    apply: (config, context) => affineOutput(config, context, op(context.x, context.parameter("kernel"), config)),
+    masks: axes === 1 ? "takes" : undefined,
+    apply: (config, context) => {
+      const mask = axes === 1 ? context.maskOf(context.x) : undefined;
+      // Padding is to a window what lies beyond the sequence's end: zeros.
+      const x = mask ? select(reshape(mask, [...mask.shape, 1]), context.x, 0) : context.x;
+      const z = op(x, context.parameter("kernel"), config);
+      if (mask && z.shape[1] !== x.shape[1])
+        throw new ArgumentError(
+          `${kind}: some of the ${x.shape[1]} places are padding, and of ${z.shape[1]} it would not be known which are. Take padding "same" or "causal" and a stride of 1.`,
+        );
+      if (mask) context.setMask(mask);
+      return affineOutput(config, context, z);
+    },
     describe: ({ filters, size, ...config }) =>
       describeAffine(`${filters ? `${filters} of ` : ""}${sizeOf(size).join("×")}`, config),
   });

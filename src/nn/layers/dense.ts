@@ -11,6 +11,7 @@ export type DenseOptions = AffineOptions;
 
 const make = defineLayer<{ readonly units: number } & DenseOptions>("dense", {
   options: AFFINE,
+  masks: "places",
   parameters: (config, input) => {
     if (input.length < 1 || input.length > 2) {
       throw new ShapeError(

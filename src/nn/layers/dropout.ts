@@ -27,6 +27,7 @@ const defineDropout = (
 ): ((rate: number, options?: LayerOptions) => Layer) => {
   const make = defineLayer<Config>(kind, {
     options: [],
+    masks: "places",
     apply: ({ rate }, context) => dropped(context.x, rate, context, maskShape(context.x.shape)),
     describe: ({ rate }) => `${rate}`,
   });

@@ -1,7 +1,7 @@
 /** The embedding: whole numbers become rows of a table that is learnt. */
 import { checkWhole } from "../../checks.ts";
 import { DataError } from "../../errors.ts";
-import { gather, toIndex } from "../../ops/index.ts";
+import { gather, greater, toIndex } from "../../ops/index.ts";
 import { type InitializerName, initializer } from "../initializers.ts";
 import { defineLayer, type Layer, type LayerOptions } from "../layer.ts";
 import { type AffineOptions, checkAffine, weightPenalty } from "./affine.ts";
@@ -10,15 +10,22 @@ import { type AffineOptions, checkAffine, weightPenalty } from "./affine.ts";
 export interface EmbeddingOptions extends LayerOptions, Pick<AffineOptions, "l1" | "l2"> {
   /** How the table [vocabulary, units] begins; `uniform(0.05)` unless said. */
   readonly init?: InitializerName | number;
+  /** Whether the number 0 is padding: places that do not count for the layers that follow, nor in the loss; false unless said. */
+  readonly maskZero?: boolean;
 }
 
 const make = defineLayer<{ readonly vocabulary: number; readonly units: number } & EmbeddingOptions>("embedding", {
-  options: ["init", "l1", "l2"],
+  options: ["init", "l1", "l2", "maskZero"],
+  masks: "takes",
   scales: true,
   parameters: ({ vocabulary, units, init = "uniform(0.05)", ...config }) => [
     { name: "table", shape: [vocabulary, units], init: initializer(init), penalty: weightPenalty(config) },
   ],
-  apply: ({ vocabulary }, { x, parameter }) => gather(parameter("table"), toIndex(x, vocabulary)),
+  apply: ({ vocabulary, maskZero = false }, { x, parameter, maskOf, setMask, memory }) => {
+    const mask = maskZero && !memory ? greater(x, 0) : maskOf(x);
+    if (mask) setMask(mask);
+    return gather(parameter("table"), toIndex(x, vocabulary));
+  },
   check: ({ vocabulary }, values, rowSize, what) => {
     for (let i = 0; i < values.length; i++) {
       if (Number.isInteger(values[i]) && values[i] >= 0 && values[i] < vocabulary) continue;

@@ -90,6 +90,7 @@ export interface LayerNormOptions extends LayerOptions {
 
 const makeLayerNorm = defineLayer<LayerNormOptions>("layerNorm", {
   options: ["epsilon"],
+  masks: "places",
   scales: true,
   parameters: (_, input) => {
     checkAxis("layerNorm", input);
@@ -114,6 +115,7 @@ export function layerNorm(options: LayerNormOptions = {}): Layer {
 
 const makeRmsNorm = defineLayer<LayerNormOptions>("rmsNorm", {
   options: ["epsilon"],
+  masks: "places",
   scales: true,
   parameters: (_, input) => {
     checkAxis("rmsNorm", input);

@@ -1,7 +1,17 @@
 /** Pooling of images and sequences: one number for each window, or for the whole of it, of each channel. */
 import { checkWhole } from "../../checks.ts";
 import type { Node } from "../../graph/node.ts";
-import { averagePool2d as averageOp, max, maxPool2d as maxOp, mean } from "../../ops/index.ts";
+import {
+  averagePool2d as averageOp,
+  div,
+  max,
+  maximum,
+  maxPool2d as maxOp,
+  mean,
+  reshape,
+  select,
+  sum,
+} from "../../ops/index.ts";
 import { asRows, type PaddingOption, type Pair, toPair } from "../../ops/window.ts";
 import { defineLayer, type Layer, type LayerOptions } from "../layer.ts";
 import { wantAxes } from "./reshape.ts";
@@ -71,11 +81,20 @@ export const maxPool1d = definePooling<number, Pool1dOptions>("maxPool1d", 1, ma
 /** The mean of each window of `size` places (2 unless said): [B, L, C] → [B, L′, C]. Padding does not count. */
 export const averagePool1d = definePooling<number, Pool1dOptions>("averagePool1d", 1, averageOp);
 
-const defineGlobal = (kind: string, axes: 1 | 2, op: (x: Node, axes: number[]) => Node) => {
+/** @param masked the same of the places of a sequence that count, [B, L, 1] of 1 and 0 */
+const defineGlobal = (
+  kind: string,
+  axes: 1 | 2,
+  op: (x: Node, axes: number[]) => Node,
+  masked?: (x: Node, mask: Node) => Node,
+) => {
   const make = defineLayer<LayerOptions>(kind, {
     options: [],
-    apply: (_, { x }) => {
+    masks: masked && "takes",
+    apply: (_, { x, maskOf }) => {
       wantAxes(axes, kind, x.shape);
+      const mask = maskOf(x);
+      if (mask && masked) return masked(x, reshape(mask, [...mask.shape, 1]));
       return op(x, [1, 2].slice(0, axes));
     },
   });
@@ -88,8 +107,12 @@ export const globalAveragePool2d = defineGlobal("globalAveragePool2d", 2, mean);
 /** The largest of each channel over the whole image: [B, H, W, C] → [B, C]. */
 export const globalMaxPool2d = defineGlobal("globalMaxPool2d", 2, max);
 
-/** The mean of each channel over the whole sequence: [B, L, C] → [B, C]. */
-export const globalAveragePool1d = defineGlobal("globalAveragePool1d", 1, mean);
+/** The mean of each channel over the whole sequence, padding left out: [B, L, C] → [B, C]. */
+export const globalAveragePool1d = defineGlobal("globalAveragePool1d", 1, mean, (x, mask) =>
+  div(sum(select(mask, x, 0), 1), maximum(sum(mask, 1), 1)),
+);
 
-/** The largest of each channel over the whole sequence: [B, L, C] → [B, C]. */
-export const globalMaxPool1d = defineGlobal("globalMaxPool1d", 1, max);
+/** The largest of each channel over the whole sequence, padding left out: [B, L, C] → [B, C]; 0 where all is padding. */
+export const globalMaxPool1d = defineGlobal("globalMaxPool1d", 1, max, (x, mask) =>
+  select(max(mask, 1), max(select(mask, x, Number.NEGATIVE_INFINITY), 1), 0),
+);

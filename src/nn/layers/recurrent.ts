@@ -8,7 +8,7 @@ import { ArgumentError, ShapeError } from "../../errors.ts";
 import { constant } from "../../graph/leaf.ts";
 import type { Node } from "../../graph/node.ts";
 import { type Shape, showShape } from "../../graph/shape.ts";
-import { add, concat, matmul, mul, reshape, scan, slice, sub, transpose } from "../../ops/index.ts";
+import { add, concat, matmul, mul, reshape, scan, select, slice, sub, transpose } from "../../ops/index.ts";
 import { activationNamed } from "../activations.ts";
 import { type InitializerName, initializer } from "../initializers.ts";
 import { defineLayer, type Layer, type LayerContext, type LayerOptions, type ParameterSpec } from "../layer.ts";
@@ -139,20 +139,30 @@ function goThrough<C extends Config>(cell: Cell<C>, config: C, context: LayerCon
       remembered(cell, context, [batch, units], (states) => next(placeOf(0), states)),
       [batch, 1, units],
     );
+  const mask = context.maskOf(x);
+  if (mask && sequences) context.setMask(mask);
+  // [T, B, 1]. Where a place is padding, all states stay as they are.
+  const counts = mask && reshape(transpose(mask, [1, 0]), [length, batch, 1]);
+  const kept = (after: readonly Node[], before: readonly Node[], counts: Node | undefined): Node[] =>
+    after.map((state, s) => (counts ? select(counts, state, before[s]) : state));
   const initial = cell.states.map(() => constant(0, [batch, units]));
   if (!unrolled) {
     const turn = (x: readonly Node[], before: readonly Node[]) => {
-      const states = next(x, before);
+      const states = kept(next(x.slice(0, gates), before), before, x[gates]);
       return { states, outputs: [states[0]] };
     };
-    const { states, outputs } = scan(fromInput, initial, turn, { reverse: backwards });
+    const { states, outputs } = scan([...fromInput, ...(counts ? [counts] : [])], initial, turn, {
+      reverse: backwards,
+    });
     return sequences ? transpose(outputs[0], [1, 0, 2]) : states[0];
   }
   let states: Node[] = initial;
   const outputs: Node[] = [];
   for (let i = 0; i < length; i++) {
     const t = backwards ? length - 1 - i : i;
-    states = next(placeOf(t), states, (node, key) => context.name(node, `${key}.${t + 1}`));
+    const here = counts && reshape(slice(counts, [t, 0, 0], [1, batch, 1]), [batch, 1]);
+    const after = next(placeOf(t), states, (node, key) => context.name(node, `${key}.${t + 1}`));
+    states = kept(after, states, here);
     outputs[t] = states[0];
   }
   if (!sequences) return states[0];
@@ -196,6 +206,7 @@ function defineRecurrent<C extends Config>(
 ): (units: number, given?: Omit<C, "units">) => Layer {
   const make = defineLayer<C>(kind, {
     options: [...OPTIONS, ...options],
+    masks: "takes",
     parameters: (config, input) => parametersOf(kind, config, cell.gates.length, input, biases(config)),
     apply: (config, context) => {
       checkMemory(kind, config, context);

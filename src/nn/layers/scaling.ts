@@ -7,6 +7,7 @@ import { defineLayer, type Layer, type LayerOptions } from "../layer.ts";
 
 const makeRescale = defineLayer<{ readonly scale: number } & LayerOptions>("rescale", {
   options: [],
+  masks: "places",
   scales: true,
   apply: ({ scale }, { x }) => mul(x, scale),
   describe: ({ scale }) => (scale === 1 / 255 ? "1/255" : `${scale}`),
@@ -30,6 +31,7 @@ interface NormalizeConfig extends LayerOptions {
 
 const makeNormalize = defineLayer<NormalizeConfig>("normalize", {
   options: [],
+  masks: "places",
   scales: true,
   parameters: ({ mean, deviation }, input) => {
     if (mean.length !== input[input.length - 1]) {
