@@ -252,6 +252,9 @@ async function* inOrder(blocks: Blocks): AsyncGenerator<StreamedRows> {
   }
 }
 
+/** All rows, in their order. */
+export const rowsOf = (blocks: Blocks): AsyncIterable<StreamedRows> => blocks.scan?.() ?? inOrder(blocks);
+
 /** Goes through all rows once and gives them as a stream. `told` hears of each block. */
 export async function streamOf(
   blocks: Blocks,
@@ -259,7 +262,7 @@ export async function streamOf(
 ): Promise<DataStream> {
   const tally = new Tally(blocks.description);
   let since = performance.now();
-  for await (const rows of blocks.scan?.() ?? inOrder(blocks)) {
+  for await (const rows of rowsOf(blocks)) {
     tally.add(rows);
     await told?.(rows);
     if (performance.now() - since < READ_TIME) continue;

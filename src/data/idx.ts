@@ -43,6 +43,22 @@ export async function decodeIdx(bytes: Uint8Array, file?: string): Promise<Shape
       );
     }
   }
+  const { shape, type, begin: start } = idxHeader(bytes, file);
+  const wanted = countElements(shape);
+  const present = bytes.length - start;
+  if (wanted === undefined || present !== wanted * type.size) {
+    const state = wanted !== undefined && present > wanted * type.size ? "too long" : "cut short";
+    throw dataError(
+      `the header says ${shape.join(" × ")} elements of ${type.size} ${type.size === 1 ? "byte" : "bytes"}, but ${present} bytes follow: the file is ${state} or damaged. Download or copy it again.`,
+      at,
+    );
+  }
+  return { shape, data: type.read(bytes.subarray(start), true) };
+}
+
+/** What an IDX file says of its elements, and where they begin; from its first bytes. */
+export function idxHeader(bytes: Uint8Array, file?: string) {
+  const at = file === undefined ? {} : { file };
   const type = bytes.length >= 4 && bytes[0] === 0 && bytes[1] === 0 ? TYPES.get(bytes[2]) : undefined;
   const rank = bytes[3];
   if (type === undefined || rank === 0) {
@@ -57,14 +73,5 @@ export async function decodeIdx(bytes: Uint8Array, file?: string): Promise<Shape
     throw dataError(`the file ends within its header, after ${bytes.length} bytes; download or copy it again.`, at);
   const view = new DataView(bytes.buffer, bytes.byteOffset);
   const shape = Array.from({ length: rank }, (_, axis) => view.getUint32(4 + 4 * axis));
-  const wanted = countElements(shape);
-  const present = bytes.length - start;
-  if (wanted === undefined || present !== wanted * type.size) {
-    const state = wanted !== undefined && present > wanted * type.size ? "too long" : "cut short";
-    throw dataError(
-      `the header says ${shape.join(" × ")} elements of ${type.size} ${type.size === 1 ? "byte" : "bytes"}, but ${present} bytes follow: the file is ${state} or damaged. Download or copy it again.`,
-      at,
-    );
-  }
-  return { shape, data: type.read(bytes.subarray(start), true) };
+  return { shape, type, begin: start };
 }

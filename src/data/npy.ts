@@ -4,7 +4,7 @@
  * could name code to run. It works on bytes; node/npy.ts reads files.
  */
 import { ArgumentError } from "../errors.ts";
-import { countElements, type ShapedArray, type TypedArray } from "./arrays.ts";
+import { countElements, type ElementType, type ShapedArray, type TypedArray } from "./arrays.ts";
 import type { Dataset } from "./dataset.ts";
 import { ELEMENT_TYPES, type ElementName, elementName } from "./element-types.ts";
 import { dataError, list, show } from "./fail.ts";
@@ -31,6 +31,22 @@ export function decodeNpy(bytes: Uint8Array, file?: string): ShapedArray {
 }
 
 function decodeArray(bytes: Uint8Array, fail: Fail): ShapedArray {
+  const { shape, type, bigEndian, begin, fortran } = readHeader(bytes, fail);
+  const count = countElements(shape);
+  const body = bytes.subarray(begin);
+  if (count === undefined || body.length !== count * type.size)
+    throw fail(
+      `says ${shape.join(" × ")} elements of ${type.size} bytes, but ${body.length} bytes follow: it is cut short or damaged.`,
+    );
+  const data = type.read(body, bigEndian);
+  return { shape, data: fortran ? toRowMajor(data, shape) : data };
+}
+
+/** What an NPY file says of its elements, and where they begin; from its first bytes. */
+export const npyHeader = (bytes: Uint8Array, file: string) =>
+  readHeader(bytes, (message, cause) => dataError(`the NPY file ${message}`, { file }, { cause }));
+
+function readHeader(bytes: Uint8Array, fail: Fail) {
   if (!MAGIC.every((byte, i) => bytes[i] === byte))
     throw fail("does not begin as one: it is empty, damaged or of another format.");
   const version = bytes[6];
@@ -50,14 +66,7 @@ function decodeArray(bytes: Uint8Array, fail: Fail): ShapedArray {
     throw fail(
       `holds elements of type ${show(type)}; known are f2 to f8, i1 to i8, u1 to u8 and b1. Save it with .astype("float32") or another of them.`,
     );
-  const count = countElements(shape);
-  const body = bytes.subarray(begin + length);
-  if (count === undefined || body.length !== count * kind.size)
-    throw fail(
-      `says ${shape.join(" × ")} elements of ${kind.size} bytes, but ${body.length} bytes follow: it is cut short or damaged.`,
-    );
-  const data = kind.read(body, type[0] === ">");
-  return { shape, data: fortran ? toRowMajor(data, shape) : data };
+  return { shape, type: kind as ElementType, bigEndian: type[0] === ">", begin: begin + length, fortran };
 }
 
 /** The header is a Python dictionary; only the form that NumPy writes is read, and nothing of it is evaluated. */

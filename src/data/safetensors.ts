@@ -7,7 +7,15 @@ import { ArgumentError } from "../errors.ts";
 import { countElements, type ElementType, type ShapedArray } from "./arrays.ts";
 import { ELEMENT_TYPES, type ElementName, elementName } from "./element-types.ts";
 import { show } from "./fail.ts";
-import { encodeTensors, METADATA, readHeader, readTensors, type StoredTensor } from "./tensor-file.ts";
+import {
+  encodeTensors,
+  MAX_HEADER,
+  METADATA,
+  readEntry,
+  readHeader,
+  readTensors,
+  type StoredTensor,
+} from "./tensor-file.ts";
 
 /** What a safetensors file holds. */
 export interface SafetensorsFile {
@@ -70,6 +78,29 @@ export function encodeSafetensors(
  */
 export function decodeSafetensors(bytes: Uint8Array, file?: string): SafetensorsFile {
   const header = readHeader(bytes, file);
-  const types = new Map<string, ElementType>([...DTYPES].map(([dtype, element]) => [dtype, ELEMENT_TYPES[element]]));
-  return { tensors: readTensors(header, types), metadata: header.metadata };
+  return { tensors: readTensors(header, typesByName()), metadata: header.metadata };
+}
+
+const typesByName = () =>
+  new Map<string, ElementType>([...DTYPES].map(([dtype, element]) => [dtype, ELEMENT_TYPES[element]]));
+
+/** Where the elements of each tensor lie in a file of which only the header is read. */
+export async function tensorPlaces(
+  read: (offset: number, length: number) => Promise<Uint8Array>,
+  size: number,
+  file: string,
+): Promise<Map<string, { shape: number[]; type: ElementType; offset: number }>> {
+  const begin = await read(0, Math.min(8, size));
+  // What the header's reader says of a length that is wrong, it says of these bytes alone too.
+  const length = begin.length < 8 ? 0 : Number(new DataView(begin.buffer, begin.byteOffset).getBigUint64(0, true));
+  const bytes = length <= size - 8 && length <= MAX_HEADER ? await read(0, 8 + length) : begin;
+  const { described, fail } = readHeader(bytes, file);
+  const body = size - 8 - length;
+  return new Map(
+    Object.entries(described).map(([name, entry]) => {
+      const { shape, type, begin, end } = readEntry(name, entry, typesByName(), fail);
+      if (begin < 0 || end > body) throw fail(`has tensor ${show(name)} at byte ${begin} of ${body}`);
+      return [name, { shape, type, offset: 8 + length + begin }];
+    }),
+  );
 }

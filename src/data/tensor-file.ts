@@ -19,7 +19,7 @@ export interface StoredTensor<A extends TypedArray = TypedArray> {
 /** The name under which a header has the metadata. */
 export const METADATA = "__metadata__";
 /** The longest header that is read, as in the format's own implementation. */
-const MAX_HEADER = 100_000_000;
+export const MAX_HEADER = 100_000_000;
 
 /** The bytes of a file, laid out by size of element, then by name, so that every tensor is aligned to its element. */
 export function encodeTensors(
@@ -114,14 +114,14 @@ export function readTensors<A extends TypedArray>(
   }
   if (at !== body.length) throw fail(`has ${body.length} bytes of elements, but its tensors take ${at}`);
   return new Map(
-    entries.map(({ name, shape, dtype, begin, end, read }) => [
+    entries.map(({ name, shape, dtype, begin, end, type }) => [
       name,
-      { shape, dtype, data: read(body.subarray(begin, end)) },
+      { shape, dtype, data: type.read(body.subarray(begin, end)) },
     ]),
   );
 }
 
-function readEntry<A extends TypedArray>(
+export function readEntry<A extends TypedArray>(
   name: string,
   entry: unknown,
   types: ReadonlyMap<string, ElementType<A>>,
@@ -138,5 +138,5 @@ function readEntry<A extends TypedArray>(
   const [begin, end] = Array.isArray(offsets) && offsets.length === 2 ? (offsets as number[]) : [];
   if (end - begin !== count * type.size)
     throw fail(`${what}at ${show(offsets)}, but shape ${show(shape)} of ${dtype} takes ${count * type.size} bytes`);
-  return { name, dtype: dtype as string, shape: shape as number[], begin, end, read: type.read };
+  return { name, dtype: dtype as string, shape: shape as number[], begin, end, type };
 }

@@ -45,19 +45,10 @@ export async function readIdx(path: string): Promise<NamedArray> {
  */
 export async function readIdxDirectory(directory: string): Promise<TrainAndTest> {
   const names = await readDirectory(directory);
-  const find = (set: string, what: string) => {
-    const pattern = new RegExp(`^${set}-${what}[-.]idx\\d-ubyte(\\.gz)?$`);
-    return names.find((name) => pattern.test(name)); // in order of name: the plain file before the .gz
-  };
   const read = async (set: string, classes?: readonly string[]) => {
-    const [images, labels] = [find(set, "images"), find(set, "labels")];
-    if (images === undefined && labels === undefined) return undefined;
-    if (images === undefined || labels === undefined) {
-      const [present, absent] = images === undefined ? [labels!, "images"] : [images, "labels"];
-      throw dataError(`there is ${present}, but no ${present.replace(/images|labels/, absent)}; put it beside.`, {
-        file: directory,
-      });
-    }
+    const found = findIdx(directory, names, set);
+    if (found === undefined) return undefined;
+    const { images, labels } = found;
     return arraysToDataset(await readIdx(join(directory, images)), await readIdx(join(directory, labels)), {
       task: "classification",
       ...(classes ? { classes } : {}),
@@ -79,6 +70,20 @@ export async function readIdxDirectory(directory: string): Promise<TrainAndTest>
       },
     );
   return { train, test };
+}
+
+/** The names of the images and labels of a set in a directory that has such names; the plain file before a .gz. */
+export function findIdx(directory: string, names: readonly string[], set: string) {
+  const [images, labels] = ["images", "labels"].map((what) => {
+    const pattern = new RegExp(`^${set}-${what}[-.]idx\\d-ubyte(\\.gz)?$`);
+    return names.find((name) => pattern.test(name));
+  });
+  if (images === undefined && labels === undefined) return undefined;
+  if (images !== undefined && labels !== undefined) return { images, labels };
+  const [present, absent] = images === undefined ? [labels!, "images"] : [images, "labels"];
+  throw dataError(`there is ${present}, but no ${present.replace(/images|labels/, absent)}; put it beside.`, {
+    file: directory,
+  });
 }
 
 /**

@@ -68,6 +68,54 @@ export async function readImageFolder(
   options: ImageFolderOptions = {},
 ): Promise<Dataset & { readonly notes: readonly Message[] }> {
   checkOptionNames("readImageFolder", options, ["background", "size", "channels", "classes"]);
+  const { classes, images: files, notes } = await findImages(directory, options);
+  const background = options.background === undefined ? {} : { background: options.background };
+  const images: Image[] = [];
+  for await (const [path, image] of readImages(
+    files.map(({ path }) => path),
+    background,
+  )) {
+    const sized = options.size ? resize(image, options.size.width, options.size.height) : image;
+    const [first = sized] = images;
+    if (sized.width !== first.width || sized.height !== first.height)
+      throw wrongSize(sized, path, first, files[0].path);
+    images.push(sized);
+  }
+  const channels = options.channels ?? (images.every((image) => image.channels === 1) ? 1 : 3);
+  const { width, height } = images[0];
+  const size = height * width * channels;
+  const x = new Uint8Array(images.length * size);
+  images.forEach((image, i) => {
+    x.set((channels === 1 ? toGrey(image) : toColour(image)).data, i * size);
+  });
+  return {
+    x,
+    y: Int32Array.from(files, ({ label }) => label),
+    count: images.length,
+    inputShape: [height, width, channels],
+    task: "classification",
+    classes,
+    notes,
+  };
+}
+
+/** The error for an image that is not as large as the first one. */
+export const wrongSize = (
+  image: Pick<Image, "width" | "height">,
+  file: string,
+  first: Pick<Image, "width" | "height">,
+  firstFile: string,
+) =>
+  dataError(
+    message`the image has ${image.width} × ${image.height} pixels, but ${firstFile} has ${first.width} × ${first.height}; ${option("size", `${first.width}x${first.height}`)} brings all to one size.`,
+    { file },
+  );
+
+/** The images of the class folders in a directory, in order of class and name. */
+export async function findImages(
+  directory: string,
+  options: Pick<ImageFolderOptions, "classes">,
+): Promise<{ classes: string[]; images: { path: string; label: number }[]; notes: Message[] }> {
   const at = { file: directory };
   const names = (await readDirectory(directory)).filter((name) => !LITTER.test(name));
   const classes = options.classes ? [...options.classes] : await onlyDirectories(directory, names);
@@ -79,12 +127,9 @@ export async function readImageFolder(
   if (classes.length === 1)
     throw dataError(`there is only the class folder ${list(classes)}; add one for each other class.`, at);
 
-  const background = options.background === undefined ? {} : { background: options.background };
   /** How many images of kinds that are not read there are. */
   const passed = new Map<string, number>();
-  const images: Image[] = [];
-  const labels: number[] = [];
-  let first = "";
+  const images: { path: string; label: number }[] = [];
   for (const [label, name] of classes.entries()) {
     // Of classes known from before, some may have no pictures here.
     if (options.classes && !names.includes(name)) continue;
@@ -99,39 +144,14 @@ export async function readImageFolder(
         `the class folder holds no PNG or JPEG image${passed.size > 0 ? `, only ${passedOver(passed)}` : ""}; add some, convert them, or remove it.`,
         { file: join(directory, name) },
       );
-    const paths = files.map((file) => join(directory, name, file));
-    for await (const [path, image] of readImages(paths, background)) {
-      const sized = options.size ? resize(image, options.size.width, options.size.height) : image;
-      if (images.length === 0) first = path;
-      else if (sized.width !== images[0].width || sized.height !== images[0].height)
-        throw dataError(
-          message`the image has ${sized.width} × ${sized.height} pixels, but ${first} has ${images[0].width} × ${images[0].height}; ${option("size", `${images[0].width}x${images[0].height}`)} brings all to one size.`,
-          { file: path },
-        );
-      images.push(sized);
-      labels.push(label);
-    }
+    images.push(...files.map((file) => ({ path: join(directory, name, file), label })));
   }
   if (images.length === 0) throw dataError(`there is no folder of a class: ${list(classes)}.`, at);
-  const channels = options.channels ?? (images.every((image) => image.channels === 1) ? 1 : 3);
-  const { width, height } = images[0];
-  const size = height * width * channels;
-  const x = new Uint8Array(images.length * size);
-  images.forEach((image, i) => {
-    x.set((channels === 1 ? toGrey(image) : toColour(image)).data, i * size);
-  });
-  return {
-    x,
-    y: Int32Array.from(labels),
-    count: images.length,
-    inputShape: [height, width, channels],
-    task: "classification",
-    classes,
-    notes:
-      passed.size > 0
-        ? [`Passed over: ${passedOver(passed)}; PNG and JPEG are read. Convert them to train on them.`]
-        : [],
-  };
+  const notes =
+    passed.size > 0
+      ? [`Passed over: ${passedOver(passed)}; PNG and JPEG are read. Convert them to train on them.`]
+      : [];
+  return { classes, images, notes };
 }
 
 const passedOver = (kinds: ReadonlyMap<string, number>): string =>
