@@ -1,7 +1,7 @@
-/** `chainrule import FILE.onnx MODEL`: another program's model as one of ours. */
+/** `chainrule import FILE MODEL`: another program's model as one of ours. */
 import { type Command, InvalidArgumentError } from "commander";
+import { FOREIGN_ENDS, foreignFile, openForeign } from "../model/foreign.ts";
 import { portsText, readDetails } from "../model/metadata.ts";
-import { openOnnx } from "../model/open-model.ts";
 import { names } from "../options/values.ts";
 import { UsageError } from "../terminal/exit.ts";
 import { count, painter, titled, warn } from "../terminal/text.ts";
@@ -18,7 +18,17 @@ const HELP = `
 The model is tested, used, explained and trained on as any other:
   chainrule import net.onnx net.safetensors --classes cat,dog
   chainrule train pictures/ --from net.safetensors
+  chainrule import net.keras net.safetensors
+  chainrule import web/model.json net.safetensors
 Images have their channels last, [H, W, C], as all pictures here.`;
+
+/** Options as they are written. */
+const WRITTEN: Readonly<Record<string, string>> = {
+  input: "--input",
+  output: "--output",
+  inputShape: "--input-shape",
+  channelsLast: "--channels-first",
+};
 
 function shape(text: string): number[] {
   const sizes = text.split(/[,x]/).map(Number);
@@ -29,9 +39,9 @@ function shape(text: string): number[] {
 export function register(program: Command): void {
   program
     .command("import")
-    .summary("read another program's model: ONNX")
-    .description("Reads an ONNX file as a model of chainrule's own.")
-    .argument("<file>", "a file that ends in .onnx")
+    .summary("read another program's model: ONNX, Keras, TensorFlow.js")
+    .description("Reads an ONNX file, a Keras file or a layers model of TensorFlow.js as a model of chainrule's own.")
+    .argument("<file>", "a file that ends in .onnx, .keras or .h5, or a model.json")
     .argument("<model>", "the model file to write, such as net.safetensors")
     .option("--classes <names>", "what the outputs stand for, in order: the model is a classifier", names)
     .option("--input-shape <sizes>", "one sample, where the file leaves its sizes open", shape)
@@ -43,10 +53,14 @@ export function register(program: Command): void {
 }
 
 async function importModel(file: string, path: string, options: ImportOptions): Promise<void> {
-  if (!/\.onnx$/i.test(file))
-    throw new UsageError(`Models are read from ONNX; give a file that ends in .onnx, not "${file}".`);
+  const kind = foreignFile(file);
+  if (!kind) throw new UsageError(`Give a file that ends in ${FOREIGN_ENDS}, not "${file}".`);
   const { classes, channelsFirst, ...named } = options;
-  const model = await openOnnx(file, { ...named, ...(channelsFirst && { channelsLast: false }) });
+  const asked = { ...named, ...(channelsFirst && { channelsLast: false }) };
+  const strange = Object.keys(asked).filter((name) => !kind.takes.includes(name as keyof typeof asked));
+  if (strange.length > 0)
+    throw new UsageError(`${strange.map((name) => WRITTEN[name]).join(", ")} is for ONNX files; leave it out.`);
+  const model = await openForeign(file, kind, asked);
   try {
     const { network } = model;
     const isOne = network.inputs[0].name === undefined && network.outputs[0].name === undefined;
@@ -58,7 +72,6 @@ async function importModel(file: string, path: string, options: ImportOptions): 
     if (classes && classes.length !== width)
       throw new UsageError(`--classes names ${classes.length}, but the model gives ${count(width)} numbers.`);
     if (classes) Object.assign(model.details, { task: "classification", classes, loss: "crossEntropy" });
-    else if (isOne && network.outputs[0].op === "softmax") Object.assign(model.details, { loss: "crossEntropy" });
     const known = classes ?? readDetails(model, file).classes;
     await model.save(path);
     const paint = painter(process.stdout);

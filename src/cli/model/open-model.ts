@@ -1,14 +1,12 @@
 /** Reads a model file, of ours or of others, with what the command needs to know of it. */
 import type { Task } from "../../data/index.ts";
-import { readBeside, readFile } from "../../data/node.ts";
+import { readFile } from "../../data/node.ts";
 import { type Backend, ChainruleError, DataError, fromBytes, type Model } from "../../index.ts";
-import type { FromOnnxOptions } from "../../interchange/index.ts";
 import { type BackendOptions, chooseBackend } from "../options/backend.ts";
 import { UsageError } from "../terminal/exit.ts";
 import { commandName, quote } from "../terminal/text.ts";
+import { FOREIGN_ENDS, foreignFile, openForeign } from "./foreign.ts";
 import { type Details, portsText, readDetails } from "./metadata.ts";
-
-const isOnnx = (path: string): boolean => /\.onnx$/i.test(path);
 
 /** The bytes of a model file. Throws `DataError` for any other file; one that is empty or damaged is for its reader. */
 export async function readModelBytes(path: string): Promise<Uint8Array<ArrayBuffer>> {
@@ -16,39 +14,11 @@ export async function readModelBytes(path: string): Promise<Uint8Array<ArrayBuff
   // Eight bytes say how long the header is, which is JSON.
   if (bytes.length > 0 && (bytes.length < 9 || bytes[8] !== "{".charCodeAt(0))) {
     throw new DataError(
-      `${path} is no model file. Give what "chainrule train" saved, such as iris.safetensors, or a .onnx file; data come after it.`,
+      `${path} is no model file. Give what "chainrule train" saved, such as iris.safetensors, or a file of others: ${FOREIGN_ENDS}. Data come after it.`,
       { file: path },
     );
   }
   return bytes;
-}
-
-/** A model of an ONNX file, and of the weights that lie beside it. */
-export async function openOnnx(path: string, options: FromOnnxOptions): Promise<Model> {
-  const { fromOnnx } = await import("../../interchange/index.ts");
-  const bytes = await readFile(path);
-  let beside = new Map<string, Uint8Array>();
-  // The reader asks for files by name; each that it lacks is read, and the reading begun again.
-  for (;;) {
-    let missing: string | undefined;
-    const external = (name: string): Uint8Array => {
-      const known = beside.get(name);
-      if (!known) missing = name;
-      return known ?? new Uint8Array();
-    };
-    try {
-      return fromOnnx(bytes, { ...options, external });
-    } catch (error) {
-      if (missing !== undefined) beside = new Map([...beside, [missing, await readBeside(path, missing)]]);
-      else if (error instanceof DataError && !error.at.file)
-        throw new DataError(
-          `${path}: ${error.message}`,
-          { file: path },
-          { code: error.code, facts: error.facts, cause: error },
-        );
-      else throw error;
-    }
-  }
 }
 
 /** A model of our own form; a layer that another room defines is made known by reading that room. */
@@ -58,15 +28,24 @@ async function openOwn(path: string, backend: Backend): Promise<Model> {
   try {
     return open();
   } catch (error) {
-    if (!(error instanceof ChainruleError && error.code === "unknown-name" && error.facts.came === "onnx")) throw error;
+    if (
+      !(
+        error instanceof ChainruleError &&
+        error.code === "unknown-name" &&
+        ["onnx", "keras"].includes(String(error.facts.came))
+      )
+    )
+      throw error;
     await import("../../interchange/index.ts");
     return open();
   }
 }
 
 /** A model of a file, of ours or of others. */
-export const openFile = (path: string, backend: Backend): Promise<Model> =>
-  isOnnx(path) ? openOnnx(path, { backend }) : openOwn(path, backend);
+export const openFile = (path: string, backend: Backend): Promise<Model> => {
+  const foreign = foreignFile(path);
+  return foreign ? openForeign(path, foreign, { backend }) : openOwn(path, backend);
+};
 
 export async function openModel(path: string, options: BackendOptions): Promise<{ model: Model; details: Details }> {
   const model = await openFile(path, chooseBackend(options));
