@@ -33,6 +33,8 @@ export interface ParameterSpec {
   readonly init: Initializer;
   /** Whether the optimiser changes it; true unless said. */
   readonly trainable?: boolean;
+  /** Whether it is what lasts from batch to batch, and becomes what it was at first where a sequence begins; false unless said. */
+  readonly carried?: boolean;
   /** A term of the loss that keeps it small, of the parameter. */
   readonly penalty?: (w: Node) => Node;
 }

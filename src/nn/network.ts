@@ -55,6 +55,8 @@ export interface Parameter {
   readonly init: Initializer;
   /** Whether the optimiser changes it. */
   readonly trainable: boolean;
+  /** Whether it lasts from batch to batch until a sequence begins. */
+  readonly carried: boolean;
 }
 
 /** A layer in its network: with its name, shapes and parameters. */
@@ -150,7 +152,7 @@ class Place {
   prepare(input: Shape, inputs: readonly Shape[]): void {
     const place = this;
     const specs = this.definition.parameters?.(this.config, input, inputs) ?? [];
-    for (const { name: own, shape, init, penalty, trainable } of specs) {
+    for (const { name: own, shape, init, penalty, trainable, carried = false } of specs) {
       const known = this.own.get(own);
       if (this.isNew) {
         const name = `${this.name}.${own}`;
@@ -159,6 +161,7 @@ class Place {
           node: variable(name, shape),
           init,
           penalty,
+          carried,
           get trainable() {
             return trainable !== false && !place.frozen;
           },

@@ -97,6 +97,9 @@ export const select: Ternary = elementwise("select", {
   backward: ({ inputs: [condition], dy }) => [undefined, select(condition, dy, 0), select(condition, 0, dy)],
 });
 
+/** x, and no gradient for it. */
+export const stopGradient: Unary = elementwise("stopGradient", { forward: (x) => x });
+
 /** What is said of these ops, and what they are tried with: for about.ts, and in no bundle that only computes. */
 export default (): AboutOps => ({
   add: {
@@ -172,5 +175,9 @@ export default (): AboutOps => ({
       [uniform(2, 3), uniform(2, 3), uniform(2, 3)],
       [uniform(2, 1), uniform(3), uniform()],
     ],
+  },
+  stopGradient: {
+    explain: { forward: "y = x", derivative: "0: no gradient goes on from here" },
+    cases: [[uniform(2, 3)]],
   },
 });

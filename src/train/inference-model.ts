@@ -173,6 +173,17 @@ export class InferenceModel<Y = Float32Array> {
     for (const name of layers) this.network.freeze(name, false);
   }
 
+  /**
+   * Makes the states 0 that stateful layers carry from batch to batch: where other sequences begin.
+   *
+   * @example
+   * model.resetStates();
+   */
+  resetStates(): void {
+    for (const { carried, node, init, name } of this.network.parameters)
+      if (carried) this.session.write(node, init(node.shape, new RandomStream(this.network.seed, name)));
+  }
+
   #parameter(name: string): Parameter {
     const { parameters } = this.network;
     const found = parameters.find((parameter) => parameter.name === name);

@@ -227,6 +227,11 @@ export function makeTrainer({ session, network }: Opened, examples: Examples, op
       "The network has nothing to train: give it a layer with parameters, such as dense, or unfreeze one.",
     );
   }
+  const carried = network.parameters.find((parameter) => parameter.carried);
+  if (carried && !pieces)
+    throw new ArgumentError(
+      `fit shuffles the rows of arrays, and ${carried.name} goes on from batch to batch. Give the batches in their order, by a function or a generator, or train with trainStep.`,
+    );
   const data = uploadExamples(session, network, examples);
   const stateNodes = openStates(session, states);
   /** The rows that are in the engine: of which epoch, and from which of its rows on. */

@@ -3,16 +3,29 @@
  * a loop goes over the places, each gate a product of the state with its own part of the recurrent kernel. Where each place shall be
  * seen, as in explanations, the places are written out one after the other.
  */
-import { checkOptionNames, checkWhole } from "../../checks.ts";
+import { BELOW_1, checkNumbers, checkOptionNames, checkWhole } from "../../checks.ts";
 import { ArgumentError, ShapeError } from "../../errors.ts";
 import { constant } from "../../graph/leaf.ts";
 import type { Node } from "../../graph/node.ts";
 import { type Shape, showShape } from "../../graph/shape.ts";
-import { add, concat, matmul, mul, reshape, scan, select, slice, sub, transpose } from "../../ops/index.ts";
+import {
+  add,
+  concat,
+  matmul,
+  mul,
+  reshape,
+  scan,
+  select,
+  slice,
+  stopGradient,
+  sub,
+  transpose,
+} from "../../ops/index.ts";
 import { activationNamed } from "../activations.ts";
 import { type InitializerName, initializer } from "../initializers.ts";
 import { defineLayer, type Layer, type LayerContext, type LayerOptions, type ParameterSpec } from "../layer.ts";
 import { branches, type MergeName } from "./composite.ts";
+import { dropped } from "./dropout.ts";
 
 /** Options of recurrent layers. */
 export interface RecurrentOptions extends LayerOptions {
@@ -26,9 +39,30 @@ export interface RecurrentOptions extends LayerOptions {
   readonly recurrentInit?: InitializerName | number;
   /** Whether to add biases; true unless said. */
   readonly bias?: boolean;
+  /**
+   * The share of the state's units that the products do not see in training, the same units at all places (Gal & Ghahramani,
+   * 2016); 0 unless said.
+   */
+  readonly recurrentDropout?: number;
+  /** After how many places the gradient is cut off (truncated backpropagation through time); it goes all the way unless said. */
+  readonly truncate?: number;
+  /**
+   * How many rows a training batch has where each goes on where the same row of the batch before ended: its states begin as those
+   * were, and `resetStates` of the model makes them 0. At inference, and unless said, states begin as 0.
+   */
+  readonly stateful?: number;
 }
 
-const OPTIONS = ["sequences", "backwards", "init", "recurrentInit", "bias"] as const;
+const OPTIONS = [
+  "sequences",
+  "backwards",
+  "init",
+  "recurrentInit",
+  "bias",
+  "recurrentDropout",
+  "truncate",
+  "stateful",
+] as const;
 
 /** What the sums of a cell go through. */
 export interface CellActivations {
@@ -71,8 +105,8 @@ const gatePart = (w: Node, i: number, units: number): Node => {
 /** The parameters of a cell. */
 function parametersOf(
   layer: string,
-  { units, init = "glorotUniform", recurrentInit = "orthogonal", bias = true }: Config,
-  gates: number,
+  { units, init = "glorotUniform", recurrentInit = "orthogonal", bias = true, stateful }: Config,
+  { gates: { length: gates }, states }: Pick<Cell<never>, "gates" | "states">,
   input: Shape,
   biases: readonly (readonly [name: string, initial: (shape: Shape) => ArrayLike<number>])[],
 ): ParameterSpec[] {
@@ -102,6 +136,15 @@ function parametersOf(
           init: (shape: Shape) => Float32Array.from(initial(shape)),
         }))
       : []),
+    ...(stateful
+      ? states.map((name) => ({
+          name,
+          shape: [stateful, units],
+          init: initializer(0),
+          trainable: false,
+          carried: true,
+        }))
+      : []),
   ];
 }
 
@@ -109,6 +152,7 @@ function parametersOf(
 function goThrough<C extends Config>(cell: Cell<C>, config: C, context: LayerContext, secondBias: boolean): Node {
   const { x, parameter, memory, unrolled } = context;
   const { units, bias = true, sequences = false, backwards = false } = config;
+  const { recurrentDropout = 0, truncate, stateful } = config;
   const [gate, activation] = [config.gateActivation ?? "sigmoid", config.activation ?? "tanh"].map(activationNamed);
   const [batch, length, features] = x.shape;
   const gates = cell.gates.length;
@@ -125,12 +169,11 @@ function goThrough<C extends Config>(cell: Cell<C>, config: C, context: LayerCon
   });
   const recurrentKernels = cell.gates.map((_, i) => part(recurrentKernel, i));
   const recurrentBias = other ? Array.from({ length: gates }, (_, i) => part(other, i)) : [];
+  // The same units at all places: random numbers of the step, which every turn finds outside.
+  const seen = dropped(constant(1, [batch, units]), recurrentDropout, context);
+  const recurrent = (i: number, h: Node): Node => matmul(mul(h, seen), recurrentKernels[i]);
   const next = (x: readonly Node[], states: readonly Node[], name: CellParts["name"] = (node) => node): Node[] =>
-    cell.next(
-      config,
-      { x, recurrent: (i, h) => matmul(h, recurrentKernels[i]), recurrentBias, gate, activation, name },
-      states,
-    );
+    cell.next(config, { x, recurrent, recurrentBias, gate, activation, name }, states);
   const placeOf = (t: number): Node[] =>
     fromInput.map((z) => reshape(slice(z, [t, 0, 0], [1, batch, units]), [batch, units]));
 
@@ -145,26 +188,41 @@ function goThrough<C extends Config>(cell: Cell<C>, config: C, context: LayerCon
   const counts = mask && reshape(transpose(mask, [1, 0]), [length, batch, 1]);
   const kept = (after: readonly Node[], before: readonly Node[], counts: Node | undefined): Node[] =>
     after.map((state, s) => (counts ? select(counts, state, before[s]) : state));
-  const initial = cell.states.map(() => constant(0, [batch, units]));
+  const goesOn = stateful !== undefined && context.training;
+  if (goesOn && stateful !== batch)
+    throw new ArgumentError(
+      `its states go on from batch to batch of ${stateful} rows; one of ${batch} came. Give batches of one size.`,
+    );
+  const initial = cell.states.map((name) => (goesOn ? context.parameter(name) : constant(0, [batch, units])));
+  const goOn = (states: readonly Node[]): void => {
+    if (goesOn) for (const [s, name] of cell.states.entries()) context.update(name, states[s]);
+  };
+  /** 1 at places before which the gradient is cut off. */
+  const cuts =
+    truncate && Float32Array.from({ length }, (_, t) => Number((backwards ? length - 1 - t : t) % truncate === 0));
   if (!unrolled) {
-    const turn = (x: readonly Node[], before: readonly Node[]) => {
-      const states = kept(next(x.slice(0, gates), before), before, x[gates]);
+    const cut = cuts && constant(cuts, [length]);
+    const along = [...fromInput, ...(counts ? [counts] : []), ...(cut ? [cut] : [])];
+    const turn = (x: readonly Node[], given: readonly Node[]) => {
+      const before = cut ? given.map((state) => select(x[along.length - 1], stopGradient(state), state)) : given;
+      const states = kept(next(x.slice(0, gates), before), before, counts && x[gates]);
       return { states, outputs: [states[0]] };
     };
-    const { states, outputs } = scan([...fromInput, ...(counts ? [counts] : [])], initial, turn, {
-      reverse: backwards,
-    });
+    const { states, outputs } = scan(along, initial, turn, { reverse: backwards });
+    goOn(states);
     return sequences ? transpose(outputs[0], [1, 0, 2]) : states[0];
   }
-  let states: Node[] = initial;
+  let states: readonly Node[] = initial;
   const outputs: Node[] = [];
   for (let i = 0; i < length; i++) {
     const t = backwards ? length - 1 - i : i;
+    if (cuts && cuts[t] > 0) states = states.map((state) => stopGradient(state));
     const here = counts && reshape(slice(counts, [t, 0, 0], [1, batch, 1]), [batch, 1]);
     const after = next(placeOf(t), states, (node, key) => context.name(node, `${key}.${t + 1}`));
     states = kept(after, states, here);
     outputs[t] = states[0];
   }
+  goOn(states);
   if (!sequences) return states[0];
   const rows = outputs.map((h) => reshape(h, [1, batch, units]));
   return transpose(rows.length === 1 ? rows[0] : concat(rows, 0), [1, 0, 2]);
@@ -207,7 +265,7 @@ function defineRecurrent<C extends Config>(
   const make = defineLayer<C>(kind, {
     options: [...OPTIONS, ...options],
     masks: "takes",
-    parameters: (config, input) => parametersOf(kind, config, cell.gates.length, input, biases(config)),
+    parameters: (config, input) => parametersOf(kind, config, cell, input, biases(config)),
     apply: (config, context) => {
       checkMemory(kind, config, context);
       const hasSecond = biases(config).length > 1;
@@ -218,6 +276,13 @@ function defineRecurrent<C extends Config>(
   });
   return (units, given = {} as Omit<C, "units">) => {
     checkWhole(`${kind}: `, { units }, 1);
+    const { recurrentDropout = 0, truncate = 1, stateful = 1 }: RecurrentOptions = given;
+    checkWhole(`${kind}: `, { truncate, stateful }, 1);
+    checkNumbers(`${kind}: `, { recurrentDropout }, BELOW_1);
+    if (given.stateful !== undefined && given.backwards)
+      throw new ArgumentError(
+        `${kind}: what goes on from batch to batch goes forwards; leave out backwards, or stateful.`,
+      );
     const { activation = "tanh", gateActivation = "sigmoid" }: CellActivations = given;
     for (const each of [activation, gateActivation]) activationNamed(each);
     return make(given as never, { units } as never);
