@@ -1,12 +1,18 @@
 /** The studio's lab, as the page drives it: every moment of a run can be shown, left and come back to. */
-import { dense, dropout, fromBytes, normalize, sequential } from "chainrule";
+import { activationNames, dense, dropout, fromBytes, normalize, optimizerNames, sequential } from "chainrule";
 import { readTable, statistics } from "chainrule/data";
 import type { Block } from "chainrule/explain";
 import { afterEach, describe, expect, test } from "vitest";
 import { Lab } from "../../studio/src/lab/lab.ts";
-import { cardOf, LAYER_CARDS, layerCode, makeLayer, newLayer } from "../../studio/src/lab/layer-kinds.ts";
+import { ACTIVATIONS, cardOf, LAYER_CARDS, layerCode, newLayer, OPTIMIZERS } from "../../studio/src/lab/layer-kinds.ts";
 import type { Frame } from "../../studio/src/lab/looks.ts";
+import { makeLayer } from "../../studio/src/lab/make-layer.ts";
 import { FIRST, PRESETS, type Spec, TOYS } from "../../studio/src/lab/spec.ts";
+
+test("the page offers every activation and optimiser that the library has", () => {
+  expect(ACTIVATIONS).toEqual(activationNames());
+  expect(OPTIMIZERS).toEqual(optimizerNames());
+});
 
 let frames: AsyncGenerator<Frame> | undefined;
 let lab: Lab;

@@ -1,6 +1,5 @@
 /** Whether something that comes from a link is a spec: its form and its limits, so that no link can harm. */
-import { optimizerNames } from "chainrule";
-import { isCard, LAYER_CARDS } from "./layer-kinds.ts";
+import { isCard, LAYER_CARDS, OPTIMIZERS } from "./layer-kinds.ts";
 import { isSchedule } from "./schedule-kinds.ts";
 import { type LayerSpec, type ScheduleSpec, type Spec, TOYS } from "./spec.ts";
 
@@ -53,7 +52,7 @@ export function isSpec(x: unknown): x is Spec {
     (start === undefined || isText(start)) &&
     (loss === undefined || isText(loss)) &&
     isRecord(optimizer) &&
-    optimizerNames().includes(String(optimizer.name)) &&
+    OPTIMIZERS.includes(String(optimizer.name)) &&
     within(optimizer.learningRate, 1e-12, 1e6) &&
     within(optimizer.weightDecay, 0, 100) &&
     (optimizer.schedule === undefined ||

@@ -1,20 +1,8 @@
 /**
- * The layers that a card can be: their settings, the layer they make, and how TypeScript writes it. One entry each; the
- * cards, the lab and the code all read it.
+ * The layers that a card can be: their settings, and how TypeScript writes them. One entry each; what makes layers of them is
+ * in make-layer.ts, since the page itself holds no library.
  */
-import {
-  activation,
-  activationNames,
-  averagePool2d,
-  batchNorm,
-  conv2d,
-  dense,
-  dropout,
-  globalAveragePool2d,
-  type Layer,
-  layerNorm,
-  maxPool2d,
-} from "chainrule";
+import type { Layer } from "chainrule";
 import type { LayerSpec } from "./spec.ts";
 
 /** A setting of a card: `more` is folded away until it is asked for. */
@@ -30,10 +18,14 @@ export interface LayerCard {
   readonly placed: readonly string[];
   /** Only for rows that are pictures. */
   readonly ofPictures?: boolean;
-  make(config: LayerSpec["config"]): Layer;
 }
 
-const ACTIVATIONS = activationNames();
+/** The library's own names, which a test compares these with: the page would load every op to ask for them. */
+export const ACTIVATIONS: readonly string[] =
+  "linear relu selu gelu geluTanh silu swish mish softplus softsign tanh sigmoid hardSwish softmax logSoftmax leakyRelu elu hardSigmoid".split(
+    " ",
+  );
+export const OPTIMIZERS: readonly string[] = "sgd adagrad adadelta rmsprop adam adamw nadam lion".split(" ");
 const whole = (name: string, label: string, usual: number, most: number): Field => ({
   ...{ name, label, kind: "whole", usual, least: 1, most },
 });
@@ -48,9 +40,6 @@ const PENALTIES: readonly Field[] = ["l1", "l2"].map((name) => ({
 const USUAL = "usual";
 const INITS = [USUAL, "glorotUniform", "he", "lecun", "orthogonal", "zeros"];
 
-// biome-ignore lint/suspicious/noExplicitAny: settings are what the fields say.
-type Config = any;
-
 export const LAYER_CARDS: Readonly<Record<string, LayerCard>> = {
   dense: {
     title: "dense",
@@ -61,22 +50,19 @@ export const LAYER_CARDS: Readonly<Record<string, LayerCard>> = {
       ...PENALTIES,
     ],
     placed: ["units"],
-    make: ({ units, ...options }: Config) => dense(units, options),
   },
   activation: {
     title: "activation",
     fields: [{ name: "activation", label: "function", kind: "choice", usual: "relu", among: ACTIVATIONS }],
     placed: ["activation"],
-    make: ({ activation: name }: Config) => activation(name),
   },
   dropout: {
     title: "dropout",
     fields: [{ name: "rate", label: "rate", kind: "fraction", usual: 0.2, least: 0, most: 0.9 }],
     placed: ["rate"],
-    make: ({ rate }: Config) => dropout(rate),
   },
-  batchNorm: { title: "batchNorm", fields: [], placed: [], make: () => batchNorm() },
-  layerNorm: { title: "layerNorm", fields: [], placed: [], make: () => layerNorm() },
+  batchNorm: { title: "batchNorm", fields: [], placed: [] },
+  layerNorm: { title: "layerNorm", fields: [], placed: [] },
   conv2d: {
     title: "conv2d",
     fields: [
@@ -88,28 +74,24 @@ export const LAYER_CARDS: Readonly<Record<string, LayerCard>> = {
     ],
     placed: ["filters", "size"],
     ofPictures: true,
-    make: ({ filters, size, ...options }: Config) => conv2d(filters, size, options),
   },
   maxPool2d: {
     title: "maxPool2d",
     fields: [whole("size", "size", 2, 8)],
     placed: ["size"],
     ofPictures: true,
-    make: ({ size }: Config) => maxPool2d(size),
   },
   averagePool2d: {
     title: "averagePool2d",
     fields: [whole("size", "size", 2, 8)],
     placed: ["size"],
     ofPictures: true,
-    make: ({ size }: Config) => averagePool2d(size),
   },
   globalAveragePool2d: {
     title: "globalAveragePool2d",
     fields: [],
     placed: [],
     ofPictures: true,
-    make: () => globalAveragePool2d(),
   },
 };
 
@@ -120,12 +102,10 @@ export const newLayer = (kind: string): LayerSpec => ({
 });
 
 /** What is said of a layer beyond what is usual: the library's own defaults stay out. */
-const said = ({ kind, config }: LayerSpec): LayerSpec["config"] => {
+export const said = ({ kind, config }: LayerSpec): LayerSpec["config"] => {
   const usual = new Map(LAYER_CARDS[kind].fields.filter(({ more }) => more).map((field) => [field.name, field.usual]));
   return Object.fromEntries(Object.entries(config).filter(([name, value]) => value !== (usual.get(name) ?? USUAL)));
 };
-
-export const makeLayer = (layer: LayerSpec): Layer => LAYER_CARDS[layer.kind].make(said(layer));
 
 /** The card of a layer of a model file; none where no card has such settings. */
 export function cardOf({ kind, config }: Layer): LayerSpec | undefined {

@@ -9,7 +9,8 @@ import {
   Network,
   type Recommendation,
 } from "chainrule";
-import { cardOf, makeLayer } from "./layer-kinds.ts";
+import { cardOf } from "./layer-kinds.ts";
+import { makeLayer } from "./make-layer.ts";
 import type { LayerSpec, Spec } from "./spec.ts";
 
 /** A layer, and the card it comes from; none where the data ask for it. */

@@ -19,8 +19,8 @@ import { type Explanation, explain, Recorder } from "chainrule/explain";
 import { Distributions } from "./distributions.ts";
 import { ScoreHistory } from "./history.ts";
 import type { Setup, WarningLook } from "./looks.ts";
+import { makeSchedule } from "./make-layer.ts";
 import { outputsFor, type PlacedLayer, placeLayers } from "./network.ts";
-import { makeSchedule } from "./schedule-kinds.ts";
 import type { Spec } from "./spec.ts";
 
 /** How fast a run goes that plays: steps a frame, or as fast as it can. */
@@ -240,7 +240,8 @@ export class Run {
     if (this.failure || begun < this.#spreadAt.due || this.done === this.#spreadAt.done) return;
     const { model, train, done } = this;
     const arrays: Record<string, ArrayLike<number>> = {};
-    const weights = model.network.parameters.filter(({ trainable }) => trainable);
+    // A handful of biases has no spread to look at.
+    const weights = model.network.parameters.filter(({ trainable, node }) => trainable && node.shape.length > 1);
     for (const { name } of weights) arrays[`weights ${name}`] = model.weight(name);
     const size = train.x.length / train.count;
     const rows = Math.min(train.count, SPREAD_ROWS);

@@ -1,13 +1,11 @@
-/** The ways in which a learning rate can move: their settings, what they make, and how TypeScript writes it. */
-import { cosineDecay, exponentialDecay, oneCycle, type Schedule, stepDecay, warmup } from "chainrule";
+/** The ways in which a learning rate can move: their settings, and how TypeScript writes them. make-layer.ts makes them. */
 import type { Field } from "./layer-kinds.ts";
 import type { ScheduleSpec } from "./spec.ts";
 
 interface ScheduleKind {
   readonly title: string;
   readonly fields: readonly Field[];
-  make(learningRate: number, settings: never): Schedule;
-  /** The settings that a program names, where they are not those of `make`. */
+  /** What a program gives, where it is not the rate and the settings. */
   code?(learningRate: number, settings: Readonly<Record<string, number>>): string;
 }
 
@@ -25,27 +23,22 @@ export const SCHEDULES: Readonly<Record<string, ScheduleKind>> = {
       { name: "every", label: "every so many steps", kind: "whole", usual: 500, least: 1, most: 1e7 },
       factor(0.5),
     ],
-    make: (learningRate, settings: { every: number; factor: number }) => stepDecay({ learningRate, ...settings }),
   },
   exponentialDecay: {
     title: "exponential",
     fields: [factor(0.999)],
-    make: (learningRate, settings: { factor: number }) => exponentialDecay({ learningRate, ...settings }),
   },
   cosineDecay: {
     title: "cosine",
     fields: [steps("over steps", 2000)],
-    make: (learningRate, settings: { steps: number }) => cosineDecay({ learningRate, ...settings }),
   },
   oneCycle: {
     title: "one cycle",
     fields: [steps("over steps", 2000)],
-    make: (learningRate, settings: { steps: number }) => oneCycle({ learningRate, ...settings }),
   },
   warmup: {
     title: "warm-up",
     fields: [steps("during steps", 100)],
-    make: (learningRate, settings: { steps: number }) => warmup({ ...settings, next: learningRate }),
     code: (learningRate, settings) => `{ steps: ${settings.steps}, next: ${learningRate} }`,
   },
 };
@@ -66,9 +59,6 @@ export const isSchedule = ({ kind, settings }: ScheduleSpec): boolean =>
       settings[field.name] >= field.least &&
       settings[field.name] <= field.most,
   );
-
-export const makeSchedule = ({ kind, settings }: ScheduleSpec, learningRate: number): Schedule =>
-  SCHEDULES[kind].make(learningRate, settings as never);
 
 /** `cosineDecay({ learningRate: 0.01, steps: 2000 })`. */
 export function scheduleCode({ kind, settings }: ScheduleSpec, learningRate: number): string {
