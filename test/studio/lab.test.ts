@@ -9,6 +9,25 @@ import type { Frame } from "../../studio/src/lab/looks.ts";
 import { makeLayer } from "../../studio/src/lab/make-layer.ts";
 import { FIRST, PRESETS, type Spec, TOYS } from "../../studio/src/lab/spec.ts";
 
+test("a run that is opened while a frame of another is made: the page gets its frames from the new one", async () => {
+  // One row alone means nothing to batchNorm: what is looked at asks the recorder, and a new run's has nothing yet.
+  const { spec } = PRESETS.find(({ title }) => title === "The same with batch normalisation")!;
+  await opened(spec);
+  for (let i = 0; i < 8; i++) {
+    await lab.open(spec);
+    await frame(({ done }) => done === 0);
+    lab.goTo(2);
+    await frame(({ moment }) => moment === 2);
+    lab.look({ row: i, heldOut: false, gradients: true });
+    const next = frames!.next();
+    await new Promise((resolve) => setTimeout(resolve, 8 * i));
+    await lab.open({ ...FIRST, seed: i });
+    await next;
+    expect((await frame(({ done }) => done === 0)).moment).toBe(0);
+    lab.look({ row: 0, heldOut: false, gradients: false });
+  }
+});
+
 test("the page offers every activation and optimiser that the library has", () => {
   expect(ACTIVATIONS).toEqual(activationNames());
   expect(OPTIMIZERS).toEqual(optimizerNames());

@@ -60,8 +60,8 @@ export class Lab {
   #own: { key: string; explanation: Explanation; sample: number } | undefined;
   /** Where a step is gone through op by op: the place among its ops; without end it is the last. */
   #op: number | undefined;
-  /** A batch was gone into row by row: its first row, or its last, is the one to look at. */
-  #end: 1 | -1 | undefined;
+  /** A batch is gone into row by row: from its first row, or from its last, once its moment has come. */
+  #end: { readonly by: 1 | -1; readonly moment: number } | undefined;
   #gradients: { at: number; values: Record<string, Float32Array> } | undefined;
 
   /** Reads a file, or the pictures of a folder. Gives its name and, of a table, what is in it. */
@@ -161,8 +161,9 @@ export class Lab {
     const at = here < 0 ? 0 : here + by;
     if (at >= 0 && at < rows.length) this.#look = { ...this.#look, row: rows[at], heldOut: false };
     else if (by > 0 || this.#moment > 0) {
-      this.#goTo(this.#moment + by);
-      this.#end = by;
+      const moment = this.#moment + by;
+      this.#goTo(moment);
+      this.#end = { by, moment };
     }
     this.#changes = [];
     this.#changed();
@@ -353,7 +354,17 @@ export class Lab {
     this.#wanted = undefined;
     this.#dirty = false;
     this.#shown = { done: run.done, state, at: now() };
-    wanted(await this.#frame(run));
+    try {
+      const made = await this.#frame(run);
+      if (run !== this.#run) throw new DOMException("Another run was opened meanwhile.", "AbortError");
+      wanted(made);
+    } catch (error) {
+      // The page still waits for a frame: of this run once it has said what is wrong, or of the one that took its place.
+      this.#wanted = wanted;
+      this.#dirty = true;
+      this.#run?.wake();
+      throw error;
+    }
     if (this.#playing && this.#speed !== "full") this.#go();
   }
 
@@ -366,9 +377,9 @@ export class Lab {
   async #frame(run: Run): Promise<Frame> {
     await run.lookAtHealth();
     await run.lookAtDistributions();
-    if (this.#end) {
+    if (this.#end?.moment === this.#moment) {
       const { rows } = await this.#ofBatch();
-      this.#look = { ...this.#look, row: rows[this.#end > 0 ? 0 : rows.length - 1], heldOut: false };
+      this.#look = { ...this.#look, row: rows[this.#end.by > 0 ? 0 : rows.length - 1], heldOut: false };
       this.#end = undefined;
     }
     const moment = this.#moment;
