@@ -3,11 +3,13 @@ import { activationNames, dense, dropout, fromBytes, normalize, optimizerNames, 
 import { readTable, statistics } from "chainrule/data";
 import type { Block } from "chainrule/explain";
 import { afterEach, describe, expect, test } from "vitest";
+import { isSpec } from "../../studio/src/lab/check-spec.ts";
 import { Lab } from "../../studio/src/lab/lab.ts";
 import { ACTIVATIONS, cardOf, LAYER_CARDS, layerCode, newLayer, OPTIMIZERS } from "../../studio/src/lab/layer-kinds.ts";
 import type { Frame } from "../../studio/src/lab/looks.ts";
 import { makeLayer } from "../../studio/src/lab/make-layer.ts";
 import { FIRST, PRESETS, type Spec, TOYS } from "../../studio/src/lab/spec.ts";
+import { WORKED_EXAMPLES } from "../../studio/src/lab/worked-examples.ts";
 
 test("a run that is opened while a frame of another is made: the page gets its frames from the new one", async () => {
   // One row alone means nothing to batchNorm: what is looked at asks the recorder, and a new run's has nothing yet.
@@ -239,4 +241,43 @@ test("a model file with its rows: cards, weights and the way it reads tables are
   await expect(lab.open({ ...FIRST, ...found })).rejects.toThrow("fruit.safetensors takes rows of 3");
   expect((await lab.results(false)).scores.loss).toBeGreaterThan(0);
   expect(() => lab.readModel("net.safetensors", new Uint8Array(9))).toThrow();
+});
+
+describe("the worked examples are those of examples/", () => {
+  test.each(WORKED_EXAMPLES)("$title", async ({ spec }) => {
+    expect(isSpec(JSON.parse(JSON.stringify(spec)))).toBe(true);
+    const setup = await opened(spec);
+    // No layer but those of the cards.
+    expect(setup.layers.every(({ card }) => card !== undefined)).toBe(true);
+    await frame();
+    lab.step("batch", 1);
+    await frame(({ done, state }) => done === 1 && state !== "running");
+  });
+
+  const named = (number: number): Spec => WORKED_EXAMPLES[number - 1].spec;
+
+  test("2: a weight of the first layer, its gradient and what the step makes of it", async () => {
+    const { step } = await import("../../examples/2-backward-pass.ts");
+    await opened(named(2));
+    void frame();
+    const { ofRow, ofBatch } = await lab.weight("dense_1.kernel", [0, 1]);
+    const expected = step.weight("dense_1.kernel", [0, 1]);
+    expect(ofRow.chain.gradient).toBeCloseTo(expected.chain.gradient, 7);
+    expect(ofBatch.update!.after).toBeCloseTo(expected.update!.after, 6);
+  });
+
+  test("3: the second hidden unit's sum is −0.5, and no gradient comes through", async () => {
+    await opened(named(3));
+    void frame();
+    const { ofRow } = await lab.weight("dense_1.kernel", [0, 1]);
+    expect(ofRow.chain.gradient).toBeCloseTo(0, 12);
+    expect(await lab.measure(["z dense_1 1"])).toEqual([expect.closeTo(-0.5, 6)]);
+  });
+
+  test("6: 0.5 − 0.01 · 0.1 = 0.499, 0.3 − 0.01 · 0.2 = 0.298", async () => {
+    await opened(named(6));
+    void frame();
+    expect((await lab.weight("dense_1.kernel", [0, 0])).ofBatch.update!.after).toBeCloseTo(0.499, 6);
+    expect((await lab.weight("dense_1.kernel", [1, 0])).ofBatch.update!.after).toBeCloseTo(0.298, 6);
+  });
 });

@@ -21,6 +21,9 @@ import { browserOnPath } from "../support/browser.ts";
 const executable = browserOnPath();
 if (executable === undefined) console.warn("skipped: the studio in a browser, since no Chromium is on the PATH");
 
+/** Minutes; CHAINRULE_SOAK=60 is the long form. */
+const SOAK = Number(process.env.CHAINRULE_SOAK ?? 0.5);
+
 vi.setConfig({ testTimeout: 120_000 });
 
 const folder = mkdtempSync(join(tmpdir(), "chainrule-studio-page-"));
@@ -338,7 +341,7 @@ describe.skipIf(executable === undefined)("the studio", () => {
   test("a schedule and a penalty: the run begins with them, and the program says them", async () => {
     await page.getByLabel("schedule").selectOption("cosineDecay");
     await page.getByText("cosineDecay({ learningRate: 0.01, steps: 2000 })").waitFor();
-    await page.getByText("first weights, penalties").first().click();
+    await page.getByText("more", { exact: true }).first().click();
     await page.getByLabel("l2 penalty").first().fill("0.001");
     await page.getByLabel("l2 penalty").first().press("Enter");
     await page.getByText('dense(8, { activation: "tanh", l2: 0.001 })').waitFor();
@@ -422,6 +425,53 @@ describe.skipIf(executable === undefined)("the studio", () => {
     await page.reload();
     await page.getByText("my-pictures.zip: 6 rows to train").waitFor();
   });
+
+  test(
+    `${SOAK} minutes of training at full speed with a unit explained: memory does not grow`,
+    async () => {
+      const own = await chromium.launch({
+        executablePath: executable!,
+        args: ["--no-sandbox", "--disable-dev-shm-usage", "--enable-blink-features=ForceEagerMeasureMemory"],
+      });
+      const long = await own.newPage({ viewport: { width: 1440, height: 900 } });
+      await long.goto(address);
+      await long.locator('[aria-label^="dense_1, unit 0"]').click();
+      await long.getByText("Numbers over time").click();
+      await long.getByTestId("speed").selectOption("full");
+      await long.getByTestId("play").click();
+      /** MiB of the page and its Worker, after a collection. */
+      const memory = (): Promise<number> =>
+        long.evaluate(
+          async () =>
+            (
+              await (
+                performance as never as { measureUserAgentSpecificMemory(): Promise<{ bytes: number }> }
+              ).measureUserAgentSpecificMemory()
+            ).bytes /
+            2 ** 20,
+        );
+      const points: (readonly [minutes: number, size: number])[] = [];
+      const begun = performance.now();
+      const minutes = (): number => (performance.now() - begun) / 60_000;
+      while (minutes() < SOAK) {
+        await new Promise((resolve) => setTimeout(resolve, (SOAK * 60_000) / 12));
+        points.push([minutes(), await memory()]);
+      }
+      const done = await long.getByTestId("done").textContent();
+      await own.close();
+      // The recorder fills its room and curves their points at first; from then on the slope is what counts.
+      const late = points.filter(([at]) => at > SOAK / 2);
+      const [mt, mm] = [0, 1].map((k) => late.reduce((sum, point) => sum + point[k], 0) / late.length);
+      const slope =
+        late.reduce((sum, [t, m]) => sum + (t - mt) * (m - mm), 0) / late.reduce((sum, [t]) => sum + (t - mt) ** 2, 0);
+      console.log(
+        `${done} steps; MiB: ${points.map(([, m]) => m.toFixed(1)).join(" ")}; slope ${slope.toFixed(3)} MiB a minute`,
+      );
+      // In half a minute the collector alone moves some MiB.
+      expect(slope).toBeLessThan(SOAK < 5 ? 12 : 0.1);
+    },
+    (SOAK + 2) * 60_000,
+  );
 
   test("the camera: pictures are taken while a class's button is held", async () => {
     const own = await chromium.launch({

@@ -7,6 +7,14 @@ const isRecord = (x: unknown): x is Record<string, unknown> => typeof x === "obj
 const within = (x: unknown, low: number, high: number): boolean => typeof x === "number" && x >= low && x <= high;
 const isText = (x: unknown): x is string => typeof x === "string" && x.length < 300;
 
+/** Rows of as many numbers each. */
+const isNumbers = (x: unknown): boolean =>
+  Array.isArray(x) &&
+  within(x.length, 1, 1000) &&
+  x.every((row) => Array.isArray(row) && row.length === x[0].length && row.length > 0 && isListed(row));
+const isListed = (x: unknown): boolean =>
+  Array.isArray(x) && x.length <= 10_000 && x.every((n) => within(n, -1e6, 1e6));
+
 function isData(x: unknown): boolean {
   if (!isRecord(x)) return false;
   switch (x.kind) {
@@ -22,6 +30,14 @@ function isData(x: unknown): boolean {
       return true;
     case "file":
       return isText(x.name) && (x.target === undefined || isText(x.target));
+    case "rows":
+      return (
+        isText(x.title) &&
+        isNumbers(x.x) &&
+        Array.isArray(x.y) &&
+        x.y.length === (x.x as unknown[]).length &&
+        (isNumbers(x.y) || x.y.every((label) => Number.isInteger(label) && within(label, 0, 100)))
+      );
     case "drawn":
       return (
         Array.isArray(x.points) &&
@@ -51,6 +67,7 @@ export function isSpec(x: unknown): x is Spec {
     layers.every(isLayer) &&
     (start === undefined || isText(start)) &&
     (loss === undefined || isText(loss)) &&
+    (x.weights === undefined || (isRecord(x.weights) && Object.values(x.weights).every(isListed))) &&
     isRecord(optimizer) &&
     OPTIMIZERS.includes(String(optimizer.name)) &&
     within(optimizer.learningRate, 1e-12, 1e6) &&

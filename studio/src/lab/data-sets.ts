@@ -48,12 +48,26 @@ export async function readData(
       return digits();
     case "drawn":
       return drawn(spec.points);
+    case "rows":
+      return written(spec);
     case "file": {
       const file = files.get(spec.name);
       if (!file) throw new DataError(`${spec.name} is not here any more. Drop the file onto the page again.`);
       return file.dataset({ ...spec, ...(schema && { schema }) });
     }
   }
+}
+
+function written({ x, y }: Extract<DataSpec, { kind: "rows" }>): Dataset {
+  const common = { x: Float32Array.from(x.flat()), count: x.length, inputShape: [x[0].length] };
+  if (Array.isArray(y[0])) return { ...common, y: Float32Array.from(y.flat()), task: "regression" };
+  const classes = Math.max(...(y as readonly number[])) + 1;
+  return {
+    ...common,
+    y: Int32Array.from(y as readonly number[]),
+    task: "classification",
+    classes: Array.from({ length: Math.max(classes, 2) }, (_, label) => String(label)),
+  };
 }
 
 function drawn(points: readonly (readonly [number, number, number])[]): Dataset {

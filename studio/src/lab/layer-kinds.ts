@@ -9,6 +9,7 @@ import type { LayerSpec } from "./spec.ts";
 export type Field = { readonly name: string; readonly label: string; readonly more?: boolean } & (
   | { readonly kind: "whole" | "fraction"; readonly usual: number; readonly least: number; readonly most: number }
   | { readonly kind: "choice"; readonly usual: string; readonly among: readonly string[] }
+  | { readonly kind: "flag"; readonly usual: boolean }
 );
 
 export interface LayerCard {
@@ -46,6 +47,7 @@ export const LAYER_CARDS: Readonly<Record<string, LayerCard>> = {
     fields: [
       whole("units", "units", 8, 1024),
       activationField("relu"),
+      { name: "bias", label: "bias", kind: "flag", usual: true, more: true },
       { name: "init", label: "first weights", kind: "choice", usual: USUAL, among: INITS, more: true },
       ...PENALTIES,
     ],
@@ -120,6 +122,7 @@ export function isCard({ kind, config }: LayerSpec): boolean {
   return Object.entries(config).every(([name, value]) => {
     const field = fields.find((each) => each.name === name);
     if (!field) return false;
+    if (field.kind === "flag") return typeof value === "boolean";
     if (field.kind === "choice") return field.among.includes(String(value));
     return typeof value === "number" && value >= field.least && value <= field.most;
   });

@@ -23,13 +23,18 @@ export function lookAtRow(data: Dataset, row: number, heldOut: boolean): RowLook
     row,
     heldOut,
     x: [...data.x.subarray(row * size, (row + 1) * size)],
-    target: classes[data.y[row]] ?? String(data.y[row]),
+    target:
+      classes[data.y[row]] ??
+      [...data.y.slice((row * data.y.length) / data.count, ((row + 1) * data.y.length) / data.count)]
+        .map((y) => Number(y.toPrecision(6)))
+        .join(", "),
   };
 }
 
 function titleOf({ data }: Spec): string {
   if (data.kind === "toy") return TOYS[data.name].title;
   if (data.kind === "digits") return "Digits (a part of MNIST)";
+  if (data.kind === "rows") return data.title;
   return data.kind === "file" ? data.name : "My points";
 }
 
@@ -45,7 +50,7 @@ function pointsOf(data: Dataset | undefined): Float32Array {
 }
 
 const hasMap = ({ inputShape, task, y, count }: Dataset): boolean =>
-  (inputShape.length === 1 && inputShape[0] === 2) ||
+  (inputShape.length === 1 && inputShape[0] === 2 && y.length === count) ||
   (inputShape.length === 1 && inputShape[0] === 1 && task === "regression" && y.length === count);
 
 export function lookAtData(spec: Spec, run: Run, data: Dataset & { readonly notes?: readonly unknown[] }): DataLook {

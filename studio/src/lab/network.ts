@@ -36,20 +36,24 @@ export function outputsFor(loss: string, advice: Recommendation, classes: number
   return loss === "crossEntropy" || classes > 2 ? classes : 1;
 }
 
-/** The layers in a row, each with its card. Throws a `CardError` at the first that does not fit. */
+/**
+ * The layers in a row, each with its card; with advice, between what the data need before and after them. Throws a
+ * `CardError` at the first that does not fit.
+ */
 export function placeLayers(
   spec: Spec,
   inputShape: readonly number[],
-  advice: Recommendation,
-  outputs: number,
+  advice: Recommendation | undefined,
 ): PlacedLayer[] {
-  const placed: PlacedLayer[] = advice.enter.map((layer) => ({ layer }));
+  const placed: PlacedLayer[] = (advice?.enter ?? []).map((layer) => ({ layer }));
   const shapeAfter = (layers: readonly PlacedLayer[]): readonly number[] =>
-    new Network(
-      inputShape,
-      spec.seed,
-      layers.map(({ layer }) => layer),
-    ).outputShape;
+    layers.length === 0
+      ? inputShape
+      : new Network(
+          inputShape,
+          spec.seed,
+          layers.map(({ layer }) => layer),
+        ).outputShape;
   const flattened = (): void => {
     if (shapeAfter(placed).length > 1) placed.push({ layer: flatten() });
   };
@@ -63,8 +67,9 @@ export function placeLayers(
       throw error;
     }
   });
+  if (!advice) return placed;
   flattened();
-  placed.push({ layer: dense(outputs) });
+  placed.push({ layer: dense(advice.outputs) });
   return [...placed, ...advice.leave.map((layer) => ({ layer }))];
 }
 

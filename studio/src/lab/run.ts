@@ -93,20 +93,22 @@ export class Run {
   constructor(spec: Spec, data: Dataset, still: () => Promise<void>, start?: Model) {
     const [train, heldOut] =
       spec.heldOut > 0 ? split(data, [1 - spec.heldOut, spec.heldOut], { seed: spec.seed }) : [data];
-    const advice = recommend(train);
-    this.loss = spec.loss ?? advice.loss;
-    const outputs = outputsFor(
-      this.loss,
-      advice,
-      data.task === "classification" ? (data.classes?.length ?? new Set(data.y).size) : undefined,
+    // Of rows that are written out nothing is to be found out: their network is as it stands.
+    const advice = spec.data.kind === "rows" ? undefined : recommend(train);
+    const isClasses = data.task === "classification";
+    this.loss = spec.loss ?? advice?.loss ?? (isClasses ? "crossEntropy" : "meanSquaredError");
+    const classes = isClasses ? (data.classes?.length ?? new Set(data.y).size) : undefined;
+    this.placed = placeLayers(
+      spec,
+      data.inputShape,
+      advice && { ...advice, outputs: outputsFor(this.loss, advice, classes) },
     );
-    this.placed = placeLayers(spec, data.inputShape, advice, outputs);
     this.spec = spec;
     this.train = train;
     this.heldOut = heldOut;
     this.batchSize = Math.min(spec.batchSize, train.count);
     this.stepsPerEpoch = Math.ceil(train.count / this.batchSize);
-    const [score] = advice.metrics;
+    const score = advice?.metrics[0] ?? (isClasses ? "accuracy" : "meanAbsoluteError");
     this.history = new ScoreHistory(score);
     const { name, weightDecay, learningRate, schedule } = spec.optimizer;
     this.#rates = [{ from: 0, rate: learningRate }];
@@ -120,6 +122,8 @@ export class Run {
       { input: data.inputShape, seed: spec.seed },
       this.placed.map(({ layer }) => layer),
     );
+    for (const [name, values] of Object.entries(spec.weights ?? {}))
+      this.model.setWeight(name, Float32Array.from(values));
     if (start) takeWeights(this.model, start, spec.start ?? "The model");
     Object.assign(this.model.details, {
       task: data.task,

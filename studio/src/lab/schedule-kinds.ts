@@ -55,6 +55,7 @@ export const isSchedule = ({ kind, settings }: ScheduleSpec): boolean =>
   SCHEDULES[kind].fields.every(
     (field) =>
       field.kind !== "choice" &&
+      field.kind !== "flag" &&
       typeof settings[field.name] === "number" &&
       settings[field.name] >= field.least &&
       settings[field.name] <= field.most,

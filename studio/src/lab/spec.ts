@@ -25,6 +25,13 @@ export type DataSpec =
       readonly columns?: Readonly<Record<string, ColumnKind>>;
       readonly ignore?: readonly string[];
     }
+  /** A few rows, written out, with their classes or numbers. The network is then exactly that of the cards: nothing is scaled or added. */
+  | {
+      readonly kind: "rows";
+      readonly title: string;
+      readonly x: readonly (readonly number[])[];
+      readonly y: readonly number[] | readonly (readonly number[])[];
+    }
   /** Points drawn by hand: x, y, class. */
   | { readonly kind: "drawn"; readonly points: readonly (readonly [number, number, number])[] };
 
@@ -57,6 +64,8 @@ export interface Spec {
   readonly layers: readonly LayerSpec[];
   /** A model file that the lab was given, by its name: its weights are the first ones. */
   readonly start?: string;
+  /** First weights, written out, by their names. */
+  readonly weights?: Readonly<Record<string, readonly number[]>>;
   /** A loss's name; the usual one of the data unless said. */
   readonly loss?: string;
   readonly optimizer: OptimizerSpec;
@@ -101,8 +110,14 @@ export const FOR_PICTURES: Pick<Spec, "layers" | "optimizer"> = {
   optimizer: { name: "adam", learningRate: 0.003, weightDecay: 0 },
 };
 
-/** Runs worth looking at, each with what it shows. */
-export const PRESETS: readonly { readonly title: string; readonly shows: string; readonly spec: Spec }[] = [
+/** A run worth looking at, with what it shows. */
+export interface Preset {
+  readonly title: string;
+  readonly shows: string;
+  readonly spec: Spec;
+}
+
+export const PRESETS: readonly Preset[] = [
   {
     title: "XOR, 2-4-1",
     shows: "The smallest task that needs a hidden layer.",

@@ -24,6 +24,8 @@ function dataCode(
         lines: ["const { train: data } = await mnist(); // the studio takes a part of it"],
         isNode: true,
       };
+    case "rows":
+      return { imports: [], lines: [`const data = { x: ${JSON.stringify(data.x)}, y: ${JSON.stringify(data.y)} };`] };
     case "drawn":
       return {
         imports: ["toDataset"],
@@ -55,7 +57,7 @@ export function programOf(spec: Spec, setup: Setup): string {
     return inputShape.join() === setup.data.inputShape.join() ? "normalize(statistics(train))" : "…";
   });
   // What brings numbers back into the target's unit is in the model that recommend gives.
-  const isRegression = setup.data.task === "regression";
+  const isRegression = setup.data.task === "regression" && spec.data.kind !== "rows";
   const body = isRegression ? [...layers.slice(0, -1), "...recommend(train).leave"] : layers;
   const names = new Set(body.map((line) => /^\w+/.exec(line)?.[0]).filter((name) => name !== undefined));
   names.add("sequential").add(optimizer.name);
@@ -81,6 +83,9 @@ export function programOf(spec: Spec, setup: Setup): string {
     `const model = sequential({ input: ${JSON.stringify(setup.data.inputShape)}, seed: ${seed} }, [`,
     ...body.map((line) => `  ${line},`),
     "]);",
+    ...Object.entries(spec.weights ?? {}).map(
+      ([name, values]) => `model.setWeight("${name}", ${JSON.stringify(values)});`,
+    ),
     "for await (const { epoch, loss } of model.fit(train, {",
     `  loss: "${setup.loss}",`,
     `  optimizer: ${optimizer.name}({ learningRate: ${schedule ? scheduleCode(schedule, learningRate) : learningRate}${decay} }),`,
