@@ -42,6 +42,7 @@ export {
   conv2dTranspose,
   type DenseOptions,
   type DepthwiseOptions,
+  decoderBlock,
   dense,
   depthwiseConv2d,
   dropout,
@@ -83,6 +84,7 @@ export {
   spatialDropout,
   type TransformerOptions,
   transformerBlock,
+  unembedding,
   upsampling2d,
   zeroPadding2d,
 } from "./nn/layers/index.ts";

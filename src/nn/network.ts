@@ -414,6 +414,19 @@ export class Network {
     };
   }
 
+  /** The parameter that a layer means by a name: of the layers beside it, or else of those further out. */
+  #sharedFrom(layer: string, wanted: string): Node {
+    const known = new Map(this.parameters.map(({ name, node }) => [name, node]));
+    for (let around = layer; around.includes("."); ) {
+      around = around.slice(0, around.lastIndexOf("."));
+      const found = known.get(`${around}.${wanted}`);
+      if (found) return found;
+    }
+    const found = known.get(wanted);
+    if (found) return found;
+    throw unknownName("parameter before it", wanted, [...known.keys()]);
+  }
+
   #applyPlace(place: Place, inputs: readonly Node[], pass: Pass): Node {
     const { name, definition, own } = place;
     const [x] = inputs;
@@ -440,6 +453,10 @@ export class Network {
         unrolled: pass.unrolled ?? false,
         parameter: (key) => {
           const { node } = own.get(key)!;
+          return pass.updates.get(node) ?? node;
+        },
+        shared: (wanted) => {
+          const node = this.#sharedFrom(name, wanted);
           return pass.updates.get(node) ?? node;
         },
         name: (node, key) => {
