@@ -287,6 +287,10 @@ export class Network {
     this.#places = placesOf(layers, "", false);
     const { wiring = chained(layers.length), outputs } = connections;
     const count = this.inputs.length;
+    if (count > 1 && !connections.wiring)
+      throw new ArgumentError(
+        `A row of layers takes one input; ${count} came, ${this.inputs.map(({ name }) => name).join(", ")}. Say with functional which layer takes which.`,
+      );
     const isInside = (value: number | string): boolean =>
       typeof value === "string" || (Number.isInteger(value) && value >= count && value < count + wiring.length);
     const named = Object.entries(outputs ?? {});
