@@ -59,6 +59,7 @@ export {
   gru,
   type LayerNormOptions,
   type LstmOptions,
+  lastSeason,
   layerNorm,
   lstm,
   type MaskingOptions,
