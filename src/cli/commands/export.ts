@@ -23,9 +23,11 @@ FILE ends in
   .onnx         for ONNX Runtime, in Python, C#, C++ and browsers; Netron draws it
   .js, .ts      a file that predicts and depends on nothing: its few kernels as
                 WebAssembly, its weights, predict(x) and classify(x)
+  .py           a module of PyTorch, its weights beside it in NAME-weights.safetensors;
+                there images are [B, C, H, W]
   .html         a page in which one draws a picture or types numbers and sees the
                 answer; it sends nothing anywhere
-Images lie with their channels last, [H, W, C].
+Elsewhere images lie with their channels last, [H, W, C].
 
 Examples
   chainrule export mnist.safetensors mnist.onnx
@@ -34,10 +36,10 @@ Examples
 export function register(program: Command): void {
   program
     .command("export")
-    .summary("write a trained model for other programs: ONNX, JavaScript, a page")
+    .summary("write a trained model for other programs: ONNX, PyTorch, JavaScript, a page")
     .description("Writes a trained model for other programs.")
     .argument("<model>", "a file that train wrote")
-    .argument("<file>", "the file to write: .onnx, .js, .ts or .html")
+    .argument("<file>", "the file to write: .onnx, .py, .js, .ts or .html")
     .option("--opset <n>", "the version of ONNX's operators, 13 to 26; 18 unless said", positiveWhole)
     .addOption(
       new Option("--weights <type>", "how weights lie in a .js, .ts or .html file").choices([
@@ -52,19 +54,25 @@ export function register(program: Command): void {
 }
 
 async function exportModel(path: string, file: string, options: ExportOptions): Promise<void> {
-  const end = /\.(onnx|js|mjs|ts|html)$/i.exec(file)?.[1].toLowerCase();
-  if (end === undefined) throw new UsageError(`Give a file that ends in .onnx, .js, .ts or .html, not "${file}".`);
+  const end = /\.(onnx|py|js|mjs|ts|html)$/i.exec(file)?.[1].toLowerCase();
+  if (end === undefined) throw new UsageError(`Give a file that ends in .onnx, .py, .js, .ts or .html, not "${file}".`);
   const { opset, weights, test } = options;
-  if (end === "onnx" && weights) throw new UsageError("--weights is for .js, .ts and .html files; leave it out.");
+  if (["onnx", "py"].includes(end) && weights)
+    throw new UsageError("--weights is for .js, .ts and .html files; leave it out.");
   if (end !== "onnx" && opset) throw new UsageError("--opset is for .onnx files; leave it out.");
   if (test !== undefined && !weights) throw new UsageError("--test says what --weights costs; give both.");
   const { model, details } = await openModel(path, {});
   try {
-    const { toModule, toOnnx, toPage } = await import("../../interchange/index.ts");
+    const { toModule, toOnnx, toPage, toTorch } = await import("../../interchange/index.ts");
     const text = new TextEncoder();
     const given = weights && { weights };
-    const bytes =
-      end === "onnx"
+    // Beside a model of the same name, the weights have one of their own.
+    const beside = file.replace(/\.py$/i, "-weights.safetensors");
+    const torch = end === "py" ? toTorch(model, { file: basename(beside) }) : undefined;
+    if (torch) await writeFileAtomically(beside, torch.weights);
+    const bytes = torch
+      ? text.encode(torch.code)
+      : end === "onnx"
         ? toOnnx(model, opset === undefined ? {} : { opset })
         : end === "html"
           ? text.encode(toPage(model, { title: basename(path).replace(/\.[^.]*$/, ""), ...given }))
@@ -74,6 +82,7 @@ async function exportModel(path: string, file: string, options: ExportOptions): 
     const batch = end === "onnx" ? "batch, " : "";
     const lines = [
       `${paint("bold", file)}, ${fileSize(bytes.length)}`,
+      ...(torch ? [`${paint("bold", beside)}, ${fileSize(torch.weights.length)}`] : []),
       titled("input", portsText(model.network.inputs, batch), paint),
       titled("output", portsText(model.network.outputs, batch), paint),
       ...(test !== undefined ? [titled("weights", await cost(model, details, test, weights!), paint)] : []),
