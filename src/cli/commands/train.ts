@@ -8,6 +8,7 @@ import { reasonToStream } from "../data/streams.ts";
 import { detailsOf, fingerprintOf, type Origin, writtenOf } from "../model/metadata.ts";
 import { readModelFunction } from "../model/model-module.ts";
 import { augmenter } from "../options/augmentation.ts";
+import { BACKENDS } from "../options/backend.ts";
 import {
   fraction,
   historyFile,
@@ -184,7 +185,7 @@ export function register(program: Command): void {
     .option("--no-stream", "read all data before the network trains")
     .option("--cache <directory>", "keep rows as numbers there, so that epochs of a stream need not read text again")
     .option("--image-size <WxH>", "brings the pictures of a folder to one size", imageSize)
-    .addOption(new Option("--backend <name>", "what computes").choices(["wasm", "reference"]))
+    .addOption(new Option("--backend <name>", "what computes; webgpu is the GPU").choices(BACKENDS))
     .option("--threads <n>", "threads of the wasm backend; the bits do not depend on it", positiveWhole)
     .option("--turbo", "256-bit vectors where V8 has them (Node 24): the same bits, faster; used where they work")
     .option("--no-turbo", "no 256-bit vectors, which are an experimental flag of V8")
@@ -220,7 +221,7 @@ async function train(source: string, given: TrainOptions): Promise<void> {
   const reason = given.horizon === undefined ? await streamReason(source, given) : undefined;
   // A run that is resumed reads its data in the same way.
   const asked = reason === undefined ? given : { ...given, stream: true };
-  if (asked.profile && asked.backend === "reference")
+  if (asked.profile && (asked.backend ?? "wasm") !== "wasm")
     throw new UsageError("--profile is for the wasm backend, whose plan has steps to measure. Leave one out.");
   const trained = await trainedModel(asked);
   const data = await readData(source, asked, trained, reason);
