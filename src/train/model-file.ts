@@ -3,7 +3,7 @@
  * JSON. Reading one checks everything and runs nothing that the file says.
  */
 import { isObject, show } from "../checks.ts";
-import { type ElementType, elementType } from "../data/arrays.ts";
+import { type ElementType, elementType, type ShapedArray } from "../data/arrays.ts";
 import { encodeTensors, readHeader, readTensors } from "../data/tensor-file.ts";
 import { DataError, type ErrorDetails } from "../errors.ts";
 import { sameShape, showShape } from "../graph/shape.ts";
@@ -15,7 +15,7 @@ import { isWhole, seal, UNSEALED } from "./file-digest.ts";
 
 const FORMAT = 1;
 /** The types of elements that a model file has: F64 where a backend computes in double precision. */
-const TYPES = new Map<string, ElementType<Floats>>([
+export const TYPES: ReadonlyMap<string, ElementType<Floats>> = new Map<string, ElementType<Floats>>([
   ["F32", elementType(Float32Array)],
   ["F64", elementType(Float64Array)],
 ]);
@@ -37,12 +37,19 @@ export interface ModelFile {
   readonly details: Readonly<Record<string, unknown>>;
 }
 
-export function encodeModelFile({ architecture, tensors, details }: ModelFile): Uint8Array {
+/** A model as the bytes of a file; tensors whose type of elements is not their array's own say which it is. */
+export function encodeModelFile({
+  architecture,
+  tensors,
+  details,
+}: Omit<ModelFile, "tensors"> & {
+  readonly tensors: ReadonlyMap<string, ShapedArray & { readonly dtype?: string }>;
+}): Uint8Array {
   const chainrule = JSON.stringify({ format: FORMAT, ...architecture, details, sealed: true });
   const entries = [...tensors].map(([name, tensor]) => ({
-    ...tensor,
     name,
     dtype: `F${8 * tensor.data.BYTES_PER_ELEMENT}`,
+    ...tensor,
   }));
   const bytes = encodeTensors(entries, { chainrule, digest: UNSEALED });
   seal(bytes);
@@ -80,7 +87,8 @@ const isArchitecture = (x: unknown): x is Architecture & Pick<ModelFile, "detail
       Object.values(x.outputs).every((result) => ["number", "string"].includes(typeof result)))) &&
   isObject(x.details);
 
-export function decodeModelFile(bytes: Uint8Array, file?: string): ModelFile {
+/** What a file holds, its elements of one of these types. */
+export function decodeModelFile(bytes: Uint8Array, file?: string, types = TYPES): ModelFile {
   const whole = isWhole(bytes);
   const damaged = () =>
     modelError("the file is damaged: its bytes are not those that were written. Copy or save it again.", file, {
@@ -104,7 +112,7 @@ export function decodeModelFile(bytes: Uint8Array, file?: string): ModelFile {
   const { input, seed, layers, wiring, outputs, details, sealed } = json;
   // Files of earlier versions have no check sum; where one is missing that was there, the file is not what it was.
   if (whole === undefined && sealed) throw damaged();
-  return { architecture: { input, seed, layers, wiring, outputs }, tensors: readTensors(header, TYPES), details };
+  return { architecture: { input, seed, layers, wiring, outputs }, tensors: readTensors(header, types), details };
 }
 
 /** The values of one tensor, whose shape must be the given one. */

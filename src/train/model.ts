@@ -10,7 +10,7 @@ import type { BatchSource } from "./batch-source.ts";
 import { checkModel, checkPath } from "./check-arguments.ts";
 import { Fit, type FitOptions } from "./fit.ts";
 import { InferenceModel, type ModelOptions } from "./inference-model.ts";
-import { decodeModelFile, modelError, tensorOf } from "./model-file.ts";
+import { decodeModelFile, type ModelFile, modelError, tensorOf } from "./model-file.ts";
 import { files } from "./node-files.ts";
 import type { Data, Stream } from "./to-arrays.ts";
 
@@ -114,11 +114,13 @@ const namedFlows = (names: readonly string[], flows: readonly Flow[]): Readonly<
  * @example
  * const again = fromBytes(model.toBytes()); // in a browser: new Uint8Array(await response.arrayBuffer())
  */
-export function fromBytes<Y = Float32Array>(
+export const fromBytes = <Y = Float32Array>(
   bytes: Uint8Array,
   options: { backend?: Backend; file?: string } = {},
-): Model<Y> {
-  const file = decodeModelFile(bytes, options.file);
+): Model<Y> => fromModelFile<Y>(decodeModelFile(bytes, options.file), options);
+
+/** A model from what a file holds. */
+export function fromModelFile<Y>(file: ModelFile, options: { backend?: Backend; file?: string }): Model<Y> {
   const { input, seed, ...structure } = file.architecture;
   let model: Model<Y>;
   try {

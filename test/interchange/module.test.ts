@@ -20,7 +20,7 @@ import { transformSync } from "esbuild";
 import { afterAll, describe, expect, test } from "vitest";
 import { floatToHalf, halfToFloat } from "../../src/data/element-types.ts";
 import { sizeOf } from "../../src/graph/shape.ts";
-import { quantize, type WeightType } from "../../src/interchange/module/weights.ts";
+import { quantize, type WeightType } from "../../src/interchange/weights.ts";
 import { browserOnPath } from "../support/browser.ts";
 import { skipWhere } from "../support/skip.ts";
 

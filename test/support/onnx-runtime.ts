@@ -1,7 +1,12 @@
 /** ONNX Runtime, where it is installed: what our files are computed with, to compare. */
 
-/** Runs a model of one input and one output. */
-export type RunOnnx = (model: Uint8Array, x: Float32Array, shape: readonly number[]) => Promise<Float32Array>;
+/** Runs a model of one input and one output: the bytes of a file, or its path; with settings of the session. */
+export type RunOnnx = (
+  model: Uint8Array | string,
+  x: Float32Array,
+  shape: readonly number[],
+  settings?: Readonly<Record<string, string>>,
+) => Promise<Float32Array>;
 
 /** Runs a model of named inputs and outputs. */
 export type RunNamedOnnx = (
@@ -12,7 +17,7 @@ export type RunNamedOnnx = (
 interface Runtime {
   InferenceSession: {
     create(
-      model: Uint8Array,
+      model: Uint8Array | string,
       options: object,
     ): Promise<{
       inputNames: string[];
@@ -50,8 +55,12 @@ export async function namedOnnxRuntime(): Promise<RunNamedOnnx | undefined> {
 export async function onnxRuntime(): Promise<RunOnnx | undefined> {
   const runtime = await load();
   if (!runtime) return undefined;
-  return async (model, x, shape) => {
-    const session = await runtime.InferenceSession.create(model, { logSeverityLevel: 3, intraOpNumThreads: 1 });
+  return async (model, x, shape, settings = {}) => {
+    const session = await runtime.InferenceSession.create(model, {
+      logSeverityLevel: 3,
+      intraOpNumThreads: 1,
+      extra: { session: settings },
+    });
     const results = await session.run({ [session.inputNames[0]]: new runtime.Tensor("float32", x, shape) });
     return results[session.outputNames[0]].data;
   };

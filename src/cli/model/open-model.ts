@@ -21,23 +21,15 @@ export async function readModelBytes(path: string): Promise<Uint8Array<ArrayBuff
   return bytes;
 }
 
-/** A model of our own form; a layer that another room defines is made known by reading that room. */
+/** A model of our own form; a layer that another room defines, or weights of 16 or 8 bits, are read by that room. */
 async function openOwn(path: string, backend: Backend): Promise<Model> {
   const bytes = await readModelBytes(path);
-  const open = () => fromBytes(bytes, { file: path, backend });
   try {
-    return open();
+    return fromBytes(bytes, { file: path, backend });
   } catch (error) {
-    if (
-      !(
-        error instanceof ChainruleError &&
-        error.code === "unknown-name" &&
-        ["onnx", "keras"].includes(String(error.facts.came))
-      )
-    )
-      throw error;
-    await import("../../interchange/index.ts");
-    return open();
+    if (!(error instanceof ChainruleError)) throw error;
+    const { fromSafetensors } = await import("../../interchange/index.ts");
+    return fromSafetensors(bytes, { file: path, backend });
   }
 }
 

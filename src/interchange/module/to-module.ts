@@ -4,21 +4,21 @@
  */
 import { atOnce } from "../../backends/checks.ts";
 import { standalone } from "../../backends/wasm/standalone.ts";
-import { check, checkOptionNames, unknownName } from "../../checks.ts";
-import { floatToHalf } from "../../data/element-types.ts";
+import { check, checkOptionNames } from "../../checks.ts";
+import { floatToBfloat, floatToHalf } from "../../data/element-types.ts";
 import { input } from "../../graph/leaf.ts";
 import { type Shape, sizeOf } from "../../graph/shape.ts";
 import { type LossOption, lossOf, takesLogits } from "../../nn/losses.ts";
 import { sigmoid, softmax } from "../../ops/index.ts";
 import { makePlan } from "../../plan/plan.ts";
 import type { InferenceModel } from "../../train/inference-model.ts";
-import { isQuantized, quantize, WEIGHT_TYPES, type WeightType } from "./weights.ts";
+import { checkWeightType, isQuantized, quantize, type WeightType } from "../weights.ts";
 
 /** Options of `toModule`. */
 export interface ToModuleOptions {
   /** The language of the file; `"js"` unless said. */
   readonly language?: "js" | "ts";
-  /** How weights lie in it: `"float16"` halves them, `"int8"` makes a quarter of them. `"float32"` unless said. */
+  /** How weights lie in it: `"float16"` and `"bfloat16"` halve them, `"int8"` makes a quarter of them. `"float32"` unless said. */
   readonly weights?: WeightType;
 }
 
@@ -64,10 +64,10 @@ function classesOf(model: InferenceModel<unknown>): readonly string[] | undefine
 }
 
 /** The kinds of arrays in the weights' block: floats, halves, bytes with scales, whole numbers. */
-const KIND = { float32: 0, float16: 1, int8: 2, other: 3 } as const;
+const KIND = { float32: 0, float16: 1, int8: 2, other: 3, bfloat16: 4 } as const;
 
 export function partsOf(model: InferenceModel<unknown>, weights: WeightType): Parts {
-  if (!WEIGHT_TYPES.includes(weights)) throw unknownName("type of weights", weights, WEIGHT_TYPES);
+  checkWeightType(weights);
   const { network } = model;
   const { inputShape, outputShape } = network;
   const classes = classesOf(model);
@@ -92,6 +92,10 @@ export function partsOf(model: InferenceModel<unknown>, weights: WeightType): Pa
       stored.push(bytesOf(Uint16Array.from(floats, floatToHalf)));
       return [address, floats.length, KIND.float16, 0];
     }
+    if (weights === "bfloat16") {
+      stored.push(bytesOf(Uint16Array.from(floats, floatToBfloat)));
+      return [address, floats.length, KIND.bfloat16, 0];
+    }
     if (weights === "int8" && isQuantized(node.shape)) {
       const { values, scales } = quantize(floats, node.shape);
       stored.push(bytesOf(scales), bytesOf(values));
@@ -107,6 +111,8 @@ export function partsOf(model: InferenceModel<unknown>, weights: WeightType): Pa
       `if (kind === 1) { const h = new Uint16Array(take(count * 2)); for (let i = 0; i < count; i++) { const e = (h[i] >> 10) & 31, f = h[i] & 1023; floats[address / 4 + i] = (h[i] & 32768 ? -1 : 1) * (e ? (1 + f / 1024) * 2 ** (e - 15) : f * 2 ** -24); } }`,
     weights === "int8" &&
       "if (kind === 2) { const s = new Float32Array(take(columns * 4)), q = new Int8Array(take(count)); for (let i = 0; i < count; i++) floats[address / 4 + i] = q[i] * s[i % columns]; }",
+    weights === "bfloat16" &&
+      "if (kind === 4) { const h = new Uint16Array(take(count * 2)); floats.set(new Float32Array(Uint32Array.from(h, (b) => b << 16).buffer), address / 4); }",
     "if (kind === 3) new Uint8Array(memory.buffer).set(new Uint8Array(take(count)), address);",
   ].filter(Boolean);
 

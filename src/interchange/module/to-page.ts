@@ -2,8 +2,8 @@
 import { checkOptionNames } from "../../checks.ts";
 import { type Shape, sizeOf } from "../../graph/shape.ts";
 import type { InferenceModel } from "../../train/inference-model.ts";
+import type { WeightType } from "../weights.ts";
 import { partsOf } from "./to-module.ts";
-import type { WeightType } from "./weights.ts";
 
 /** Options of `toPage`. */
 export interface ToPageOptions {

@@ -1,6 +1,7 @@
 /** Writes an ONNX graph node by node: names, arrays that are written once, sizes that hang on the batch. */
 import type { Shape } from "../../graph/shape.ts";
-import type { AttributeProto, NodeProto, TensorProto } from "./format.ts";
+import { isQuantized, quantize, type WeightType } from "../weights.ts";
+import type { AttributeProto, ElementType, NodeProto, TensorProto } from "./format.ts";
 import { writeTensor } from "./tensors.ts";
 
 export type AttributeValue = number | string | readonly number[];
@@ -16,9 +17,12 @@ export class GraphBuilder {
   readonly #constants = new Map<string, string>();
   #size: string | undefined;
 
+  readonly #weights: WeightType;
+
   /** @param names those of the graph's inputs and outputs, an input first */
-  constructor(version: number, names: readonly string[], batch: number) {
+  constructor(version: number, names: readonly string[], batch: number, weights: WeightType) {
     this.version = version;
+    this.#weights = weights;
     this.#input = names[0];
     this.#batch = batch;
     for (const name of names) this.fresh(name);
@@ -47,11 +51,28 @@ export class GraphBuilder {
     return output;
   }
 
-  /** An array of floats, such as a weight. */
+  /** An array of floats. */
   array(name: string, data: Float32Array | Float64Array, shape: Shape): string {
+    return this.#stored(name, "float", data, shape);
+  }
+
+  #stored(name: string, type: ElementType, data: ArrayLike<number>, shape: Shape): string {
     const own = this.fresh(name);
-    this.arrays.push(writeTensor({ name: own, type: "float", shape, data }));
+    this.arrays.push(writeTensor({ name: own, type, shape, data }));
     return own;
+  }
+
+  /**
+   * A weight, which lies in the file as the graph's weights do and is made floats again where it is read.
+   * @param axis the axis of its columns, each of which has a scale of its own in 8 bits
+   */
+  weight(name: string, data: Float32Array, shape: Shape, axis: number): string {
+    const type = this.#weights;
+    if (type === "float32" || (type === "int8" && !isQuantized(shape))) return this.array(name, data, shape);
+    if (type !== "int8") return this.add("Cast", [this.#stored(name, type, data, shape)], { to: 1 }, `${name}.float`);
+    const { values, scales } = quantize(data, shape, axis);
+    const operands = [this.#stored(name, "int8", values, shape), this.array(`${name}.scale`, scales, [scales.length])];
+    return this.add("DequantizeLinear", operands, { axis }, `${name}.float`);
   }
 
   /** A number, or several whole ones; each array is written once. */

@@ -152,7 +152,12 @@ function outside(proto: TensorProto, what: string, external: ExternalData | unde
 }
 
 /** An array as a file holds it, its elements in their own width. */
-export const writeTensor = ({ name, type, shape, data }: OnnxTensor): TensorProto => ({
+export const writeTensor = ({
+  name,
+  type,
+  shape,
+  data,
+}: Omit<OnnxTensor, "data"> & { readonly data: Numbers }): TensorProto => ({
   name,
   dims: [...shape],
   dataType: typeNumber(type),

@@ -107,7 +107,7 @@ export class Writer {
     else if (array) written.last = this.#repeated(node, array);
     else if (isVariable(node)) {
       const { name, data } = this.#weight(node);
-      written.last = graph.array(name, data, node.shape);
+      written.last = graph.weight(name, data, node.shape, node.shape.length - 1);
     } else throw new PlatformError(`toOnnx: "${nameOf(node)}" is no value of the model.`);
     this.#values.set(node, written);
     return written;
@@ -143,7 +143,7 @@ export class Writer {
       const place = order.reduce((at, axis, k) => at + (Math.floor(i / to[k]) % shape[k]) * from[axis], 0);
       return data[place];
     });
-    return this.graph.array(name, turned, shape);
+    return this.graph.weight(name, turned, shape, order.indexOf(shape.length - 1));
   }
 
   write(node: Node): void {
