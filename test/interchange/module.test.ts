@@ -142,7 +142,7 @@ test("a digit classifier takes at most 15 kB beside its weights, and refuses row
   expect(text.length - (model.network.parameterCount * 4 * 4) / 3).toBeLessThan(15_000);
   const { predict } = await written(model);
   expect(() => predict(new Float32Array(783))).toThrow(/rows of 784 numbers, shape \[28, 28, 1\]; 783 numbers came/);
-  expect(() => toModule(model, { weights: "int4" as never })).toThrow(/float32, float16, int8/);
+  expect(() => toModule(model, { weights: "int4" as never })).toThrow(/float32, float16, bfloat16, int8/);
 });
 
 test("halves are the nearest, ties to the even one", () => {

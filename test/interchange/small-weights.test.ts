@@ -145,7 +145,7 @@ describe("weights beside an ONNX file", () => {
   const { model, x } = NETWORKS.convolutions();
 
   test("are found by the name that the file gives", async () => {
-    const { model: graph, weights } = toOnnxFiles(model, "net.onnx.data");
+    const { graph, weights } = toOnnxFiles(model, "net.onnx.data");
     expect(graph.length).toBeLessThan(toOnnx(model).length);
     const again = fromOnnx(graph, {
       channelsLast: false,
@@ -165,7 +165,7 @@ describe("weights beside an ONNX file", () => {
   test("are computed with by ONNX Runtime", async (context) => {
     skipWhere(!run, WITHOUT_RUNTIME, context);
     const folder = mkdtempSync(join(tmpdir(), "chainrule-onnx-"));
-    const { model: graph, weights } = toOnnxFiles(model, "net.onnx.data", { weights: "int8" });
+    const { graph, weights } = toOnnxFiles(model, "net.onnx.data", { weights: "int8" });
     writeFileSync(join(folder, "net.onnx"), graph);
     writeFileSync(join(folder, "net.onnx.data"), weights);
     const computed = await run!(join(folder, "net.onnx"), x, [ROWS, ...model.inputShape], EXACT);
@@ -217,7 +217,7 @@ test("ONNX's own checker passes what is written", { timeout: 120_000 }, (context
     for (let opset = 13; opset <= 26; opset++) write("float32", opset, toOnnx(model, { opset }));
     for (const weights of TYPES)
       for (const opset of [13, 17, 21]) write(weights, opset, toOnnx(model, { weights, opset }));
-    const { model: graph, weights } = toOnnxFiles(model, `${name}.data`, { opset: 17 });
+    const { graph, weights } = toOnnxFiles(model, `${name}.data`, { opset: 17 });
     writeFileSync(join(folder, `${name}.data`), weights);
     write("beside", 17, graph);
   }

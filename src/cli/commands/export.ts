@@ -105,7 +105,7 @@ async function contents(
   const size = model.network.parameters.reduce((sum, { node }) => sum + 4 * sizeOf(node.shape), 0);
   if (!external && size < MOST_INSIDE) return [[file, toOnnx(model, onnx)]];
   const beside = `${file}.data`;
-  const { model: graph, weights: arrays } = toOnnxFiles(model, basename(beside), onnx);
+  const { graph, weights: arrays } = toOnnxFiles(model, basename(beside), onnx);
   return [
     [beside, arrays],
     [file, graph],

@@ -61,7 +61,7 @@ export function toOnnx(model: InferenceModel<unknown>, options: ToOnnxOptions = 
 
 /** What `toOnnxFiles` gives: the bytes of both files. */
 export interface OnnxFiles {
-  readonly model: Uint8Array<ArrayBuffer>;
+  readonly graph: Uint8Array<ArrayBuffer>;
   readonly weights: Uint8Array<ArrayBuffer>;
 }
 
@@ -72,7 +72,7 @@ export interface OnnxFiles {
  * @throws ArgumentError for a name that is a path
  *
  * @example
- * const { model: graph, weights } = toOnnxFiles(model, "net.onnx.data");
+ * const { graph, weights } = toOnnxFiles(model, "net.onnx.data");
  * await writeFileAtomically("net.onnx.data", weights);
  * await writeFileAtomically("net.onnx", graph);
  */
@@ -100,7 +100,7 @@ export function toOnnxFiles(model: InferenceModel<unknown>, name: string, option
     );
     return { ...rest, externalData, dataLocation: 1 };
   });
-  return { model: writeModelProto({ ...proto, graph: { ...proto.graph, initializer } }), weights };
+  return { graph: writeModelProto({ ...proto, graph: { ...proto.graph, initializer } }), weights };
 }
 
 /** Arrays of fewer bytes stay with the graph; the others begin at multiples of a number of bytes. */
