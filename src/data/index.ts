@@ -4,6 +4,7 @@
  */
 export type { NumberArray, ShapedArray, TypedArray } from "./arrays.ts";
 export { type AugmentOptions, augment, augmentImage } from "./augment.ts";
+export { type BytePairOptions, bytePairTokenizer } from "./byte-pair-training.ts";
 export type { DatePart, NumberForm } from "./cells.ts";
 export { collect, type Row } from "./collect.ts";
 export { type CsvOptions, type CsvRecord, type CsvSource, parseCsv } from "./csv.ts";
@@ -85,9 +86,9 @@ export {
   byteTokenizer,
   characterTokenizer,
   type Tokenizer,
-  tokenizerFrom,
   type WindowOptions,
   type Windows,
   windows,
 } from "./tokenizer.ts";
+export { tokenizerFrom } from "./tokenizer-file.ts";
 export { circles, curve, iris, moons, spirals, type ToyOptions, xor } from "./toy.ts";

@@ -1,10 +1,13 @@
-/** Texts as lists of token numbers, and windows over such lists for networks that say what comes next. */
+/**
+ * Texts as lists of token numbers, characters or bytes, and windows over such lists for networks that say what comes next. Pieces
+ * of words are in byte-pairs.ts, files of tokenisers in tokenizer-file.ts.
+ */
 import { check, checkOptionNames } from "../checks.ts";
-import { checkInteger, dataError, isObject, show } from "./fail.ts";
+import { checkInteger, dataError, show } from "./fail.ts";
 
 /** What makes numbers of texts, and texts of numbers. Plain data: `tokenizerFrom` makes one again. */
 export interface Tokenizer {
-  readonly kind: "characters" | "bytes";
+  readonly kind: "characters" | "bytes" | "bpe";
   /** How many tokens there are, numbered from 0. */
   readonly size: number;
   /** The tokens' numbers. @throws DataError for what it does not know */
@@ -28,7 +31,8 @@ export function characterTokenizer(text: string): Tokenizer {
   return ofCharacters([...new Set(text)].sort((a, b) => a.codePointAt(0)! - b.codePointAt(0)!));
 }
 
-function ofCharacters(characters: readonly string[]): Tokenizer {
+/** The tokeniser of characters in a given order. */
+export function ofCharacters(characters: readonly string[]): Tokenizer {
   const numbers = new Map(characters.map((character, i) => [character, i]));
   return {
     kind: "characters",
@@ -68,15 +72,6 @@ export function byteTokenizer(): Tokenizer {
     decode: (tokens) => decoder.decode(Uint8Array.from(tokens)),
     toJSON: () => ({ kind: "bytes" }),
   };
-}
-
-/** The tokeniser that `toJSON` gave as plain data. @throws DataError for other data */
-export function tokenizerFrom(json: unknown): Tokenizer {
-  const { kind, characters } = isObject(json) ? json : {};
-  if (kind === "bytes") return byteTokenizer();
-  if (kind === "characters" && typeof characters === "string" && characters.length > 0)
-    return ofCharacters([...characters]);
-  throw dataError(`A tokeniser of kind "characters" or "bytes" was wanted; ${show(json)} came.`);
 }
 
 /** Options of `windows`. */
