@@ -1,4 +1,7 @@
 /** `train FILE.txt` and `generate`, `export` and `import`: as a user runs them, and what beginners do. */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { bytePairTokenizer } from "chainrule/data";
 import { beforeAll, describe, expect, test } from "vitest";
 import { fruit, Scratch } from "./command.ts";
 
@@ -34,6 +37,72 @@ describe("a text", () => {
     for (const line of trained.stderr.split("\n")) expect(line.length).toBeLessThanOrEqual(80);
   });
 
+  test("cut into pieces of words, it is learnt, and generate writes in pieces; bits are counted for each character too", async () => {
+    const events = await scratch.json([
+      ...[
+        "train",
+        "cats.txt",
+        "--tokens",
+        "bpe",
+        "--vocabulary",
+        "280",
+        "--epochs",
+        "3",
+        "--out",
+        "pieces.safetensors",
+      ],
+    ]);
+    expect(events[0]).toMatchObject({ tokens: "bpe", vocabulary: 270 });
+    const { bits, bitsPerCharacter } = events.at(-1)!.test as { bits: number; bitsPerCharacter: number };
+    // The held part, which is cut with the same pieces: how many characters its foretold tokens have.
+    const held = TEXT.slice(Math.floor(TEXT.length * 0.9));
+    const pieces = bytePairTokenizer(TEXT.slice(0, Math.floor(TEXT.length * 0.9)), { vocabulary: 270 });
+    const tokens = pieces.encode(held);
+    const foretold = tokens.subarray(1, 1 + 16 * Math.floor((tokens.length - 1) / 16));
+    expect(bitsPerCharacter).toBeCloseTo((bits * foretold.length) / pieces.decode(foretold).length, 10);
+    const { stdout } = await scratch.run(["generate", "pieces.safetensors", "--prompt", "The é", "--length", "9"]);
+    expect(stdout.startsWith("The é")).toBe(true);
+    const json = await scratch.json(["generate", "pieces.safetensors", "--prompt", "The é", "--length", "9"]);
+    expect(`The é${json[0].text}\n`).toBe(stdout);
+  });
+
+  test("a tokenizer.json cuts it", async () => {
+    scratch.write("tokenizer.json", JSON.stringify(bytePairTokenizer(TEXT, { vocabulary: 260 }).toJSON()));
+    const args = ["train", "cats.txt", "--tokens", "tokenizer.json", "--epochs", "1", "--out", "read.safetensors"];
+    expect((await scratch.json(args))[0]).toMatchObject({ tokens: "bpe", vocabulary: 260 });
+  });
+
+  test.each(["SIGINT", "SIGKILL"] as const)("a run that %s ended goes on to the same bits", async (signal) => {
+    const name = signal.toLowerCase();
+    const args = ["train", "cats.txt", "--tokens", "bpe", "--vocabulary", "270", "--epochs", "6", "--seed", "3"];
+    await scratch.run([...args, "--quiet", "--out", `${name}-whole.safetensors`]);
+    const stopped = await scratch.run([...args, "--out", `${name}.safetensors`], {
+      watch: (stderr, child) => {
+        if (/epoch +3\/6/.test(stderr) && !stderr.includes("Stopping")) child.kill(signal);
+      },
+    });
+    expect([stopped.code, stopped.signal]).toEqual(signal === "SIGINT" ? [130, undefined] : [null, "SIGKILL"]);
+    const resumed = await scratch.run(["train", "--resume", `${name}.checkpoint.safetensors`]);
+    expect([resumed.code, /error/.test(resumed.stderr)]).toEqual([0, false]);
+    expect(resumed.stderr).not.toMatch(/epoch +1\/6/);
+    const read = (file: string) => readFileSync(join(scratch.path, file));
+    expect(read(`${name}.safetensors`).equals(read(`${name}-whole.safetensors`))).toBe(true);
+    expect(scratch.list()).not.toContain(`${name}.checkpoint.safetensors`);
+  });
+
+  test("a text that has changed is not gone on with", async () => {
+    scratch.write("moving.txt", TEXT);
+    await scratch.run(["train", "moving.txt", "--epochs", "12"], {
+      watch: (stderr, child) => {
+        if (/epoch +2\/12/.test(stderr) && !stderr.includes("Stopping")) child.kill("SIGINT");
+      },
+    });
+    scratch.write("moving.txt", TEXT.replaceAll("cat", "act"));
+    const { code, stderr } = await scratch.run(["train", "--resume", "moving.checkpoint.safetensors"]);
+    expect(code).not.toBe(0);
+    expect(stderr).toMatch(/other data|not the same|differ/i);
+  });
+
   test("is gone on with: the same seed, the same text", async () => {
     const write = (...more: string[]) =>
       scratch.run(["generate", "cats.safetensors", "--prompt", "the ", "--length", "40", ...more]);
@@ -61,6 +130,16 @@ describe("a text", () => {
       /was trained on a text, and writes/,
     ],
     ["a temperature below 0", ["generate", "cats.safetensors", "--temperature", "-1"], 2, /from 0 on/],
+    [
+      "a vocabulary without pieces",
+      ["train", "cats.txt", "--vocabulary", "300"],
+      2,
+      /--vocabulary is for --tokens bpe/,
+    ],
+    ["fewer pieces than bytes", ["train", "cats.txt", "--tokens", "bpe", "--vocabulary", "9"], 2, /from 256 on/],
+    ["an unknown cut", ["train", "cats.txt", "--tokens", "words"], 2, /Give characters, bytes, bpe/],
+    ["tokens for a table", ["train", "fruit.csv", "--target", "state", "--tokens", "bpe"], 2, /--tokens is for texts/],
+    ["another seed for a run that is resumed", ["train", "cats.txt", "--resume", "x"], 2, /name no other/],
     ["too little text", ["train", "short.txt"], 1, /has 9 characters; a language model needs/],
     ["a target", ["train", "cats.txt", "--target", "word"], 2, /--target is not for texts/],
     ["no such text", ["train", "none.txt"], 1, /none\.txt/],

@@ -36,11 +36,11 @@ export function register(program: Command): void {
     .command("generate")
     .summary("let a model that was trained on a text write")
     .description(
-      "Goes on with a beginning, character by character, as a model that was trained on a text foretells it.",
+      "Goes on with a beginning, character by character or piece by piece, as a model that was trained on a text foretells it.",
     )
     .argument("<model>", "a file that train wrote from a text")
     .option("--prompt <text>", "the beginning", "\n")
-    .option("--length <n>", "how many characters", positiveWhole, 300)
+    .option("--length <n>", "how many characters, or what else the text was cut into", positiveWhole, 300)
     .option("--temperature <t>", "below 1 what is likely becomes likelier; 0 takes the likeliest", temperature, 0.8)
     .option("--top-k <n>", "draw from the n likeliest alone", positiveWhole)
     .option("--top-p <share>", "draw from the likeliest that together have this probability", fraction)

@@ -14,6 +14,8 @@ import {
   names,
   positiveNumber,
   positiveWhole,
+  tokens,
+  vocabulary,
   wholeFromZero,
 } from "../options/values.ts";
 import { Display } from "../report/progress.ts";
@@ -42,7 +44,8 @@ DATA is one of
   DIRECTORY     IDX files named as MNIST's are (plain or .gz), or one folder of
                 PNG or JPEG pictures for each class
   FILE.npz      arrays x_train, y_train, x_test, y_test
-  FILE.txt      a text (or .md): a small language model learns to write like it
+  FILE.txt      a text (or .md): a small language model learns to write like
+                it; --tokens bpe cuts it into pieces of words
 
 FORECASTS: with --horizon a table is a series, a row for each time, oldest first
 or with the column of the times named; all its columns of numbers are looked at.
@@ -160,6 +163,12 @@ export function register(program: Command): void {
       positiveWhole,
     )
     .option("--ignore <columns>", "columns of a table to leave out, with commas between", names)
+    .option(
+      "--tokens <how>",
+      "what a text is cut into: characters, bytes, bpe (pieces of words), or a tokenizer.json",
+      tokens,
+    )
+    .option("--vocabulary <n>", "how many pieces --tokens bpe learns, 1000 unless given", vocabulary)
     .addOption(new Option("--decimal <mark>", "what stands before the decimals in a table").choices(["point", "comma"]))
     .option("--columns <kinds>", 'what columns hold: "zip numeric, when date"; also boolean, categorical')
     .option("--no-header", "the table has no line of names: its columns are 1, 2, 3, …")
@@ -195,6 +204,9 @@ export function register(program: Command): void {
 
 async function train(source: string, asked: TrainOptions): Promise<void> {
   if (isText(source)) return trainOnText(source, asked);
+  for (const option of ["tokens", "vocabulary"] as const)
+    if (asked[option] !== undefined)
+      throw new UsageError(`--${option} is for texts (.txt, .md); ${source} is none. Leave it out.`);
   if (asked.profile && asked.backend === "reference")
     throw new UsageError("--profile is for the wasm backend, whose plan has steps to measure. Leave one out.");
   const trained = await trainedModel(asked);

@@ -53,3 +53,16 @@ export function historyFile(text: string): string {
 export function rows(text: string): number[] {
   return names(text).map(positiveWhole);
 }
+
+/** What a text is cut into. */
+export function tokens(text: string): string {
+  if (["characters", "bytes", "bpe"].includes(text) || /\.json$/i.test(text)) return text;
+  throw new InvalidArgumentError("Give characters, bytes, bpe, or a tokenizer.json.");
+}
+
+/** How many pieces of words there are: the bytes are always among them. */
+export function vocabulary(text: string): number {
+  const value = number(text);
+  if (Number.isSafeInteger(value) && value >= 256 && value <= 1e6) return value;
+  throw new InvalidArgumentError("Give a whole number from 256 on: the 256 bytes are pieces too.");
+}

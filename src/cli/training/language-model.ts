@@ -3,16 +3,29 @@
  * few words; at the end it is compared with what letters alone foretell.
  */
 import { basename, resolve } from "node:path";
-import { byteTokenizer, characterTokenizer, type Tokenizer, windows } from "../../data/index.ts";
+import { characterTokenizer, type Tokenizer, windows } from "../../data/index.ts";
 import { checkWritable, readFile } from "../../data/node.ts";
-import { adamw, cosineDecay, DataError, generate, gpt, type Model, sequential, warmup } from "../../index.ts";
+import {
+  adamw,
+  cosineDecay,
+  DataError,
+  DivergenceError,
+  FileError,
+  generate,
+  gpt,
+  type Model,
+  sequential,
+  warmup,
+} from "../../index.ts";
 import { chooseBackend } from "../options/backend.ts";
 import { Display } from "../report/progress.ts";
 import { Interrupted, UsageError } from "../terminal/exit.ts";
 import { commandName, count, fromHere, measure, name, painter, plural, quote, titled } from "../terminal/text.ts";
+import { storedRun } from "./resume.ts";
 import type { TrainOptions } from "./run.ts";
-import { refuseInput } from "./saving.ts";
+import { checkpointPath, exists, keptWeights, refuseInput, save, savedElsewhere } from "./saving.ts";
 import { onSignals } from "./signals.ts";
+import { charactersOf, chooseTokenizer, HELD, partsOf, tokenWords } from "./tokens.ts";
 
 /** Files that are read as text to learn to write. */
 export const isText = (source: string): boolean => /\.(txt|text|md)$/i.test(source);
@@ -30,10 +43,10 @@ const TAKEN = [
   "json",
   "quiet",
   "encoding",
+  "resume",
+  "tokens",
+  "vocabulary",
 ];
-
-/** The part of a text, its end, that is kept for validation. */
-const HELD = 0.1;
 
 interface Choice {
   readonly context: number;
@@ -70,7 +83,7 @@ export async function trainOnText(source: string, options: TrainOptions): Promis
   if (stray) {
     const option = stray[0].replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
     throw new UsageError(
-      `--${option} is not for texts. They take --epochs, --batch-size, --learning-rate, --seed and --out.`,
+      `--${option} is not for texts. They take --tokens, --vocabulary, --epochs, --batch-size, --learning-rate, --seed and --out.`,
     );
   }
   const out = options.out ?? `${basename(source).replace(/\.[^.]*$/, "")}.safetensors`;
@@ -82,21 +95,20 @@ export async function trainOnText(source: string, options: TrainOptions): Promis
       `${source} has ${plural(text.length, "character")}; a language model needs at least some hundred, better some hundred thousand.`,
       { file: source },
     );
-  const letters = characterTokenizer(text);
-  const tokenizer = letters.size <= 256 ? letters : byteTokenizer();
-  const tokens = tokenizer.encode(text);
-  const choice = choose(tokens.length, options);
-  const cut = Math.floor(tokens.length * (1 - HELD));
+  const tokenizer = await chooseTokenizer(text, options);
+  const parts = partsOf(text).map((part) => tokenizer.encode(part));
+  const choice = choose(parts[0].length + parts[1].length, options);
   const { context, width, heads, blocks, dropout, epochs, batchSize, learningRate } = choice;
-  const [train, held] = [tokens.subarray(0, cut), tokens.subarray(cut)].map((part) =>
-    windows(part, { length: context }),
-  );
-  const { seed = 0 } = options;
+  const [train, held] = parts.map((part) => windows(part, { length: context }));
+  const { seed = 0, resume } = options;
   const layers = gpt({ vocabulary: tokenizer.size, width, heads, blocks, dropout });
   const model = sequential({ input: [context], seed, backend: chooseBackend(options) }, layers);
   Object.assign(model.details, { task: "text", tokenizer: tokenizer.toJSON() });
   const display = new Display(options);
   announce(source, text, tokenizer, model, choice, display, out);
+  const checkpoint = await checkpointPath(out);
+  if (resume === undefined && (await exists(checkpoint)))
+    display.note(`note: ${checkpoint}, left by a run that was interrupted, will be replaced.`);
 
   const steps = Math.ceil(train.count / batchSize) * epochs;
   const stop = new AbortController();
@@ -104,7 +116,8 @@ export async function trainOnText(source: string, options: TrainOptions): Promis
     display.note("Stopping after this step. Once more, and it quits at once.");
     stop.abort();
   });
-  const prompt = text.slice(0, 1);
+  const prompt = String.fromCodePoint(text.codePointAt(0)!);
+  model.details.run = storedRun({ source, options, recipe: { epochs }, out });
   try {
     const fitting = model.fit(train, {
       loss: "crossEntropy",
@@ -120,8 +133,10 @@ export async function trainOnText(source: string, options: TrainOptions): Promis
       batchSize,
       validation: held,
       signal: stop.signal,
+      checkpoint: { path: checkpoint },
       onProgress: (progress) => display.progress(progress),
       onWarning: false,
+      ...(resume !== undefined && { resume }),
     });
     for await (const epoch of fitting) {
       display.epoch(epoch, epochs);
@@ -131,18 +146,31 @@ export async function trainOnText(source: string, options: TrainOptions): Promis
       display.event({ event: "sample", epoch: epoch.epoch, text: sample });
     }
   } catch (error) {
-    if (!stop.signal.aborted) throw error;
-    await model.save(out);
-    throw new Interrupted(`Interrupted. The model as it is now is in ${out}.`);
+    display.end();
+    if (stop.signal.aborted && !(error instanceof FileError)) {
+      display.event({ event: "interrupted", checkpoint });
+      throw new Interrupted(
+        `Interrupted. To go on where it stopped:\n  ${commandName()} train --resume ${quote(checkpoint)}\nIt is a model too, with which generate writes.`,
+      );
+    }
+    delete model.details.run;
+    if (error instanceof DivergenceError) throw await keptWeights({ out, model }, error);
+    if (error instanceof FileError && error.path === checkpoint) throw await savedElsewhere({ out, model }, error);
+    throw error;
   } finally {
+    delete model.details.run;
     display.end();
     release();
   }
   model.details.trained = `${basename(resolve(source))}, ${plural(epochs, "epoch")} of adamw, batches of ${batchSize}`;
-  await model.save(out);
+  await save({ out, model });
   const scores = await model.evaluate(held, { metrics: ["bits", "perplexity"] });
-  display.event({ event: "done", test: scores, model: out });
-  report(scores.bits, scores.perplexity, tokens, tokenizer, out, display);
+  // What was foretold: all but the first token of the windows, which follow each other.
+  const foretold = charactersOf(tokenizer.decode(held.y));
+  const bitsPerCharacter = (scores.bits * held.y.length) / foretold;
+  display.event({ event: "done", test: { ...scores, bitsPerCharacter }, model: out });
+  const { bits, perplexity } = scores;
+  report({ bits, perplexity, bitsPerCharacter }, bitsOfPairs(text, tokenizer), tokenizer, out, display);
   model.close();
 }
 
@@ -170,20 +198,21 @@ function announce(
   out: string,
 ): void {
   const paint = painter(process.stderr);
-  const tokens =
-    tokenizer.kind === "bytes"
-      ? "bytes, since it has many different characters"
-      : `${tokenizer.size} different characters`;
+  const tokens = {
+    characters: `${tokenizer.size} different ones`,
+    bytes: "taken as bytes, which any text has",
+    bpe: `in ${count(tokenizer.size)} different pieces of words`,
+  }[tokenizer.kind];
   display.note(
     [
       titled(
         "text",
-        `${fromHere(source)}, ${plural(text.length, "character")}: ${tokens}; the last ${HELD * 100} % are kept for validation`,
+        `${fromHere(source)}, ${plural(charactersOf(text), "character")}, ${tokens}; the last ${HELD * 100} % are kept for validation`,
         paint,
       ),
       titled(
         "network",
-        `a transformer of ${blocks} blocks, ${heads} heads, width ${width}, dropout ${dropout}; ${count(model.network.parameterCount)} parameters; it sees ${context} characters`,
+        `a transformer of ${blocks} blocks, ${heads} heads, width ${width}, dropout ${dropout}; ${count(model.network.parameterCount)} parameters; it sees ${context} ${tokenWords(tokenizer)[1]}`,
         paint,
       ),
       titled(
@@ -198,7 +227,8 @@ function announce(
   display.event({
     event: "start",
     data: source,
-    characters: text.length,
+    characters: charactersOf(text),
+    tokens: tokenizer.kind,
     vocabulary: tokenizer.size,
     context,
     width,
@@ -211,44 +241,48 @@ function announce(
   });
 }
 
-/** How many bits a token takes for who knows nothing but how often each follows the one before it. */
-function bitsOfPairs(tokens: ArrayLike<number>, from: number, size: number): number {
+/**
+ * How many bits a character (of bytes a byte) takes for who knows nothing but how often each follows the one before it, in the part
+ * that was learnt from.
+ */
+function bitsOfPairs(text: string, tokenizer: Tokenizer): number {
+  const letters = tokenizer.kind === "bpe" ? characterTokenizer(text) : tokenizer;
+  const { size } = letters;
+  const [learnt, held] = partsOf(text).map((part) => letters.encode(part));
   const pairs = new Map<number, number>();
   const firsts = new Float64Array(size);
-  for (let i = 1; i < from; i++) {
-    const key = tokens[i - 1] * size + tokens[i];
+  for (let i = 1; i < learnt.length; i++) {
+    const key = learnt[i - 1] * size + learnt[i];
     pairs.set(key, (pairs.get(key) ?? 0) + 1);
-    firsts[tokens[i - 1]]++;
+    firsts[learnt[i - 1]]++;
   }
   let bits = 0;
-  for (let i = from + 1; i < tokens.length; i++) {
+  for (let i = 1; i < held.length; i++) {
     // One is added to each count, so that nothing is impossible.
-    const seen = (pairs.get(tokens[i - 1] * size + tokens[i]) ?? 0) + 1;
-    bits -= Math.log2(seen / (firsts[tokens[i - 1]] + size));
+    const seen = (pairs.get(held[i - 1] * size + held[i]) ?? 0) + 1;
+    bits -= Math.log2(seen / (firsts[held[i - 1]] + size));
   }
-  return bits / Math.max(1, tokens.length - from - 1);
+  return bits / Math.max(1, held.length - 1);
 }
 
 function report(
-  bits: number,
-  perplexity: number,
-  tokens: Int32Array,
+  scores: Readonly<Record<"bits" | "perplexity" | "bitsPerCharacter", number>>,
+  pairs: number,
   tokenizer: Tokenizer,
   out: string,
   display: Display,
 ): void {
+  const { bits, perplexity, bitsPerCharacter } = scores;
   const paint = painter(process.stderr);
+  const [token] = tokenWords(tokenizer);
   const unit = tokenizer.kind === "bytes" ? "byte" : "character";
-  const pairs = bitsOfPairs(tokens, Math.floor(tokens.length * (1 - HELD)), tokenizer.size);
+  const each = `${measure(bits)} bits for each ${token}, as undecided as among ${measure(perplexity)} equally likely ones`;
+  const lines = token === "character" ? [each] : [each, `${measure(bitsPerCharacter)} bits for each character`];
   display.note(
     [
       "",
-      titled(
-        "held out",
-        `${measure(bits)} bits for each ${unit}, as undecided as among ${measure(perplexity)} equally likely ones`,
-        paint,
-        "bold",
-      ),
+      titled("held out", lines[0], paint, "bold"),
+      ...lines.slice(1).map((line) => titled("", line, paint)),
       titled("", `${measure(pairs)} bits for who knows only which ${unit} follows which`, paint),
       titled("model", out, paint),
       "",

@@ -73,11 +73,17 @@ async function readRunAt(path: string): Promise<Run> {
   return { data, options, epochsDone: typeof epoch === "number" ? epoch : 0, path };
 }
 
+/** What of a run is stored: of a text there is no more. */
+type StoredParts = Pick<Training, "source" | "options" | "out"> & {
+  readonly recipe: Pick<Training["recipe"], "epochs">;
+};
+
 /** The command's own data and options, as text, with paths that hold from every directory. */
-export function storedRun({ source, options, recipe, out }: Training) {
+export function storedRun({ source, options, recipe, out }: StoredParts) {
   const text = (key: string, value: unknown): string => {
     if (key === "test" && !isNumber(String(value))) return absolute(String(value));
     if (key === "model" || key === "from" || key === "history") return resolve(String(value));
+    if (key === "tokens" && /\.json$/i.test(String(value))) return resolve(String(value));
     if (key === "imageSize") return `${options.imageSize!.width}x${options.imageSize!.height}`;
     return String(value);
   };

@@ -12,6 +12,9 @@ export interface TrainOptions extends RecipeOptions, ReadOptions, PartsOptions, 
   readonly window?: number;
   readonly time?: string;
   readonly season?: number;
+  /** What a text is cut into: bpe, characters, bytes, or a tokenizer.json; and how many pieces there are. */
+  readonly tokens?: string;
+  readonly vocabulary?: number;
   readonly out?: string;
   readonly resume?: string;
   /** How many epochs without a better loss are let pass. */

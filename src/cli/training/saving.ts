@@ -7,6 +7,9 @@ import { joined } from "../../wording.ts";
 import { UsageError } from "../terminal/exit.ts";
 import type { Training } from "./run.ts";
 
+/** What of a run is saved, and where. */
+type Saved = Pick<Training, "out" | "model">;
+
 /** The model must not replace the data that it learns from. */
 export async function refuseInput(out: string, inputs: readonly (string | undefined)[]): Promise<void> {
   const identity = (path: string) =>
@@ -44,7 +47,7 @@ export async function checkpointPath(out: string): Promise<string> {
 }
 
 /** Saves the last good weights beside the model that was to be. */
-export async function keptWeights({ out, model }: Training, error: DivergenceError): Promise<DivergenceError> {
+export async function keptWeights({ out, model }: Saved, error: DivergenceError): Promise<DivergenceError> {
   const path = `${out.replace(/\.safetensors$/, "")}.last-good.safetensors`;
   const kept = await model.save(path).then(
     () => ` They are in ${path}.`,
@@ -53,7 +56,7 @@ export async function keptWeights({ out, model }: Training, error: DivergenceErr
   return new DivergenceError(joined(error.said, kept), error.step, error.where);
 }
 
-export async function save(run: Training): Promise<void> {
+export async function save(run: Saved): Promise<void> {
   const { out, model } = run;
   try {
     await model.save(out);
@@ -65,7 +68,7 @@ export async function save(run: Training): Promise<void> {
 }
 
 /** What a full disk refuses goes to the directory for temporary files, so that no work is lost. */
-export async function savedElsewhere({ out, model }: Training, error: FileError): Promise<FileError> {
+export async function savedElsewhere({ out, model }: Saved, error: FileError): Promise<FileError> {
   const refuge = join(tmpdir(), `chainrule-${process.pid}-${basename(out)}`);
   const saved = await model.save(refuge).then(
     () => ` The model as it is now is in ${refuge}.`,
