@@ -4,6 +4,7 @@
  */
 export type { NumberArray, ShapedArray, TypedArray } from "./arrays.ts";
 export { type AugmentOptions, augment, augmentImage } from "./augment.ts";
+export { type Bucket, type BucketOptions, buckets, type Packed, type PackOptions, pack } from "./buckets.ts";
 export { type BytePairOptions, bytePairTokenizer } from "./byte-pair-training.ts";
 export type { DatePart, NumberForm } from "./cells.ts";
 export { collect, type Row } from "./collect.ts";
