@@ -31,7 +31,13 @@ const losses: number[] = [];
 for (let seed = 0; seed < seeds; seed++) {
   const layers = gpt({ vocabulary: letters.size, width, heads, blocks });
   const model = sequential({ input: [context], seed, backend: wasm({ threads: 1 }) }, layers);
-  await model.fit(train, { loss: "crossEntropy", optimizer: adam({ learningRate }), batchSize, epochs, onWarning: false });
+  await model.fit(train, {
+    loss: "crossEntropy",
+    optimizer: adam({ learningRate }),
+    batchSize,
+    epochs,
+    onWarning: false,
+  });
   losses.push((await model.evaluate(held)).loss);
   model.close();
 }
