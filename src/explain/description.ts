@@ -176,6 +176,36 @@ export interface StepDescription {
   readonly loss: LossDescription;
   readonly backward: readonly LayerBackward[];
   readonly update: readonly UpdateDescription[];
+  /** Recurrent layers place by place, where there are some. */
+  readonly overPlaces?: readonly LayerOverPlaces[];
+}
+
+/** A state or gate of a recurrent layer, place by place. */
+export interface OverPlaces {
+  /** `state`, `cell`, `forget`, … */
+  readonly name: string;
+  /** The mean of its values at each place, over samples and units. */
+  readonly mean: readonly number[];
+  /** √Σ(∂L/∂value)² at each place, over samples and units: all that comes back to it, from other places too. */
+  readonly gradient: readonly number[];
+}
+
+/** A recurrent layer over time. */
+export interface LayerOverPlaces {
+  readonly layer: string;
+  readonly arrays: readonly OverPlaces[];
+  /**
+   * Where the gradient of the state has vanished on its way back: the place, from 1, at which it is less than 1e-4 of what it is
+   * at the place `longest`, where it is longest; the nearest such place, and its share.
+   */
+  readonly vanished?: { readonly place: number; readonly ratio: number; readonly longest: number };
+}
+
+/** Whom the heads of a layer of attention look at, for one sample. */
+export interface AttentionDescription {
+  readonly layer: string;
+  /** For each head a row for each place that looks, with its weights of all places; they sum to 1. */
+  readonly heads: readonly (readonly (readonly number[])[])[];
 }
 
 /** One element of a named array. */

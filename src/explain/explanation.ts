@@ -18,8 +18,10 @@ import {
   valuesOf,
 } from "./describe-step.ts";
 import type {
+  AttentionDescription,
   LayerBackward,
   LayerForward,
+  LayerOverPlaces,
   LossDescription,
   OpDescription,
   PlanDescription,
@@ -35,6 +37,7 @@ import { isTrainable, layersOf, resultsOf, type Stop } from "./named-arrays.ts";
 import { explainUnitStep } from "./one-unit.ts";
 import type { Opened } from "./opened-step.ts";
 import { explainUpdate } from "./optimizer-update.ts";
+import { attentionOf, layersOverPlaces } from "./over-places.ts";
 
 /** How much to tell. */
 export interface DetailOptions {
@@ -55,6 +58,7 @@ export class Explanation {
   #forward: readonly LayerForward[] | undefined;
   #backward: readonly LayerBackward[] | undefined;
   #update: readonly UpdateDescription[] | undefined;
+  #overPlaces: readonly LayerOverPlaces[] | undefined;
 
   constructor(opened: Opened) {
     this.opened = opened;
@@ -87,6 +91,30 @@ export class Explanation {
   get update(): readonly UpdateDescription[] {
     this.#update ??= describeUpdate(this.opened);
     return this.#update;
+  }
+
+  /**
+   * Recurrent layers place by place: gates and states by their names, how long the gradient is that comes back to each, and where it
+   * has vanished.
+   *
+   * @example
+   * for (const { layer, vanished } of step.overPlaces) console.log(layer, vanished?.place ?? "the gradient comes through");
+   */
+  get overPlaces(): readonly LayerOverPlaces[] {
+    this.#overPlaces ??= layersOverPlaces(this.opened);
+    return this.#overPlaces;
+  }
+
+  /**
+   * The weights of attention of each layer and head, a row for each place that looks.
+   * @param sample the row of the batch, from 0
+   * @throws ArgumentError if there is no such sample
+   *
+   * @example
+   * for (const { layer, heads } of step.attention(0)) console.log(layer, heads[0][2]); // whom the third place looks at
+   */
+  attention(sample = 0): readonly AttentionDescription[] {
+    return attentionOf(this.opened, this.#sample(sample));
   }
 
   /** Every op of the step in the order of computation: forward, backward, update. */
@@ -250,6 +278,7 @@ export class Explanation {
       loss: this.loss,
       backward: this.backward,
       update: this.update,
+      ...(this.overPlaces.length > 0 && { overPlaces: this.overPlaces }),
     };
   }
 

@@ -9,6 +9,7 @@ import type { Opened } from "../opened-step.ts";
 import { explainUpdate } from "../optimizer-update.ts";
 import { type Block, formula, line, note, section } from "./blocks.ts";
 import { imageOf } from "./image.ts";
+import { sequenceBlocks } from "./sequence.ts";
 import { arithmetic } from "./weight.ts";
 
 /** Arrays of more elements than this are told by their statistics. */
@@ -64,6 +65,7 @@ export function stepReport(explanation: Explanation, sample = 0, title = `sample
         section(layer, "", 2, [...results, ...parameters].flatMap(computed), layer),
       ),
     ]),
+    ...sequenceBlocks(explanation, sample),
     section("Update", `${optimizer.name}, step ${step}`, 1, [
       ...Object.entries(scalars).map(([name, value]) => line(symbol(name), " = ", value)),
       line("The gradients here are the engine's, in single precision, as in training."),

@@ -303,7 +303,7 @@ const makeSimpleRnn = defineRecurrent<SimpleRnnOptions & { readonly units: numbe
   {
     gates: ["state"],
     states: ["state"],
-    next: (_, { x, recurrent, activation }, [h]) => [activation(add(recurrent(0, h), x[0]))],
+    next: (_, { x, recurrent, activation, name }, [h]) => [name(activation(add(recurrent(0, h), x[0])), "state")],
   },
   () => [["bias", zeros]],
 );
