@@ -58,6 +58,7 @@ export {
   gru,
   type LayerNormOptions,
   type LstmOptions,
+  lastSeason,
   layerNorm,
   lstm,
   type MaskingOptions,

@@ -35,6 +35,8 @@ export interface ForecastWindows extends Dataset {
   readonly y: Float32Array;
   /** The row of the series at which each window begins. */
   readonly begins: Int32Array;
+  /** Where the targets stand among the variables, from 0. */
+  readonly columns: readonly number[];
 }
 
 /**
@@ -89,7 +91,7 @@ export function forecastWindows(series: Series, options: ForecastOptions): Forec
       for (const [k, c] of columns.entries())
         y[(i * horizon + h) * columns.length + k] = values[(begin + length + h) * width + c];
   });
-  return { x, y, count: begins.length, inputShape: [length, width], task: "regression", begins };
+  return { x, y, count: begins.length, inputShape: [length, width], task: "regression", begins, columns };
 }
 
 function refuseMissing(series: Series): void {

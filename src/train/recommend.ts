@@ -3,9 +3,10 @@
  * trained. The choices were measured on MNIST, and on eighteen tables against linear models: docs/decisions.md.
  */
 import { type Dataset, statistics } from "../data/dataset.ts";
+import type { ForecastWindows } from "../data/forecast.ts";
 import { DataError } from "../errors.ts";
 import type { Layer } from "../nn/layer.ts";
-import { dense, dropout, flatten, normalize, rescale, residual } from "../nn/layers/index.ts";
+import { dense, dropout, flatten, lastSeason, normalize, rescale, residual } from "../nn/layers/index.ts";
 
 /** A network and a way of training that suit a data set: from `recommend`. */
 export interface Recommendation {
@@ -53,7 +54,7 @@ export function recommend(train: Dataset): Recommendation {
   const hidden = isPicture
     ? [dense(128, { activation: "relu" })]
     : isForecast
-      ? forecaster(outputs)
+      ? forecaster(train, outputs)
       : [0, 1].map(() => dense(64, { activation: "silu" }));
   const enter = enterOf(train);
   const targets = isNumber ? targetStatistics(train) : undefined;
@@ -83,14 +84,52 @@ const isSequence = ({ x, inputShape }: Dataset): boolean => !(x instanceof Uint8
 
 /**
  * What follows a window over a series: a weighted sum of its values, which trends and seasons follow, and beside it a hidden
- * layer for what is not linear.
+ * layer for what is not linear. Of windows that say which variables are foretold, both learn only what the season before leaves over.
  */
-const forecaster = (outputs: number): Layer[] => [
-  flatten(),
-  residual([dropout(0.1), dense(64, { activation: "silu" }), dropout(0.2), dense(outputs)], {
-    projection: dense(outputs),
-  }),
-];
+function forecaster(train: Dataset, outputs: number): Layer[] {
+  const hidden = [dropout(0.1), dense(64, { activation: "silu" }), dropout(0.2), dense(outputs)];
+  const learnt = [flatten(), residual(hidden, { projection: dense(outputs) })];
+  if (!hasColumns(train)) return learnt;
+  const { columns } = train;
+  const horizon = outputs / columns.length;
+  const { season, share } = bestSeason(train, horizon);
+  return [residual([...learnt, rescale(share)], { projection: lastSeason(horizon, { season, features: columns }) })];
+}
+
+const hasColumns = (train: Dataset): train is ForecastWindows => "columns" in train;
+
+/** So many windows are enough to find the season. */
+const MOST_WINDOWS = 500;
+
+/**
+ * After how many places the targets come again, by the windows: as many as foretell the training targets best. `share`: the
+ * deviation of what is left over beside that of the targets.
+ */
+function bestSeason({ x, y, count, inputShape: [length, width], columns }: ForecastWindows, horizon: number) {
+  const every = Math.ceil(count / MOST_WINDOWS);
+  const targets = horizon * columns.length;
+  let best = { season: 1, share: Number.POSITIVE_INFINITY };
+  const deviations = columns.map((_, k) => deviationOf(y.filter((__, i) => i % columns.length === k)));
+  for (let season = 1; season <= length; season++) {
+    let [squares, terms] = [0, 0];
+    for (let i = 0; i < count; i += every)
+      for (let h = 0; h < horizon; h++)
+        for (const [k, column] of columns.entries()) {
+          const before = x[(i * length + length - season + (h % season)) * width + column];
+          squares += ((y[i * targets + h * columns.length + k] - before) / deviations[k]) ** 2;
+          terms++;
+        }
+    const share = Math.sqrt(squares / terms);
+    if (share < best.share) best = { season, share };
+  }
+  // What is left over of a series that repeats itself exactly is nothing, which cannot be learnt from.
+  return { ...best, share: Number(Math.max(best.share, 1e-3).toPrecision(3)) };
+}
+
+function deviationOf(values: Float32Array): number {
+  const mean = values.reduce((sum, v) => sum + v, 0) / values.length;
+  return Math.sqrt(values.reduce((sum, v) => sum + (v - mean) ** 2, 0) / values.length) || 1;
+}
 
 /** Whether the rows of a data set are pictures: bytes of some height, width and channels. */
 const showsPictures = ({ x, inputShape }: Dataset): boolean => x instanceof Uint8Array && inputShape.length === 3;

@@ -6,16 +6,29 @@ import { Scratch } from "./command.ts";
 
 const scratch = new Scratch();
 
-/** Sales of a shop, day by day: twice as many on Saturdays; and whether there was an offer. */
+/** Sales of a shop, day by day: more with each day, twice as many on Saturdays; and whether there was an offer. */
 function sales(days: number, skip: readonly number[] = []): string {
   const rows = Array.from({ length: days }, (_, i) => {
     const date = new Date(Date.UTC(2024, 0, 1 + i)).toISOString().slice(0, 10);
-    return `${date},${100 * (i % 7 === 5 ? 2 : 1) + ((i * i * 37) % 41)},${i % 5 === 0 ? "yes" : "no"}`;
+    return `${date},${(100 + i / 2) * (i % 7 === 5 ? 2 : 1) + ((i * i * 37) % 41)},${i % 5 === 0 ? "yes" : "no"}`;
   });
   return `day,sold,offer\n${rows.filter((_, i) => !skip.includes(i)).join("\n")}\n`;
 }
 
-const TRAIN = ["train", "shop.csv", "--target", "sold", "--time", "day", "--horizon", "7", "--epochs", "60"];
+const TRAIN = [
+  "train",
+  "shop.csv",
+  "--target",
+  "sold",
+  "--time",
+  "day",
+  "--horizon",
+  "7",
+  "--epochs",
+  "60",
+  "--ignore",
+  "offer",
+];
 let trained: Awaited<ReturnType<Scratch["run"]>>;
 
 beforeAll(async () => {
@@ -30,7 +43,7 @@ describe("a series", () => {
   test("is learnt better than it is foretold without a network, and what was chosen is said", () => {
     expect(trained.code).toBe(0);
     const said = trained.stderr.replace(/\s+/g, " ");
-    expect(said).toContain("a series of 210 times, 1 day apart: sold, offer");
+    expect(said).toContain("a series of 210 times, 1 day apart: sold");
     expect(said).toContain("the network sees 2 weeks (14 values), and foretells 1 week (7 values) of sold");
     expect(said).toContain("comes again after 1 week, by the training part");
     const error = (by: string) => Number(new RegExp(`${by} +([\\d.]+)`).exec(trained.stdout)?.[1]);

@@ -1,5 +1,5 @@
 /** Series: what is read of their times, where windows lie, what nothing but the training part is known of, naive forecasts. */
-import { DataError, recommend } from "chainrule";
+import { DataError, lastSeason, recommend, sequential } from "chainrule";
 import {
   calendarOf,
   demand,
@@ -198,6 +198,39 @@ describe("without a network", () => {
     expect([...naiveForecast(series, windows, [0], 2)]).toEqual([2, 3, 2, 3, 3, 4, 3, 4]);
     // Before the series begins nothing is known.
     expect([...naiveForecast(series, windows, [0], 4)]).toEqual([Number.NaN, 1, 2, 3, 1, 2, 3, 4]);
+  });
+
+  test("the same as a layer", async () => {
+    const series = demand({ count: 60 });
+    const windows = forecastWindows(series, { length: 10, horizon: 7, targets: ["temperature", "load"], stride: 5 });
+    expect(windows.columns).toEqual([1, 0]);
+    for (const season of [1, 3, 7, 10]) {
+      const layer = lastSeason(7, { season, features: windows.columns });
+      const said = await sequential({ input: windows.inputShape }, [layer]).predict(windows.x);
+      expect([...said]).toEqual([
+        ...naiveForecast(series, { begins: windows.begins, length: 10, horizon: 7 }, windows.columns, season),
+      ]);
+    }
+    expect(() => sequential({ input: [5, 2] }, [lastSeason(3, { season: 6 })])).toThrow(/at least 6 places/);
+    expect(() => lastSeason(3, { features: [-1] })).toThrow(/features must be whole numbers/);
+  });
+
+  test("recommend finds the season by the windows, and begins where the naive forecast is", async () => {
+    const rows = Array.from({ length: 120 }, (_, i) => `${[5, 9, 2, 7][i % 4] + i / 10}`);
+    const windows = forecastWindows(await readSeries(csv("v", rows)), { length: 10, horizon: 6 });
+    const [residual] = recommend(windows).hidden;
+    const { layers } = residual.config as { layers: { kind: string; config: object }[] };
+    expect(layers.find(({ kind }) => kind === "lastSeason")!.config).toMatchObject({
+      horizon: 6,
+      season: 4,
+      features: [0],
+    });
+    // A trend of 0.1 a step: one season before is 0.4 less, two 0.8; over a horizon of 6 that is √((4 · 0.4² + 2 · 0.8²) / 6).
+    const { y } = windows;
+    const mean = y.reduce((sum, v) => sum + v, 0) / y.length;
+    const deviation = Math.sqrt(y.reduce((sum, v) => sum + (v - mean) ** 2, 0) / y.length);
+    const scale = layers.find(({ kind }) => kind === "rescale")!.config as { scale: number };
+    expect(scale.scale).toBeCloseTo(Math.sqrt((4 * 0.16 + 2 * 0.64) / 6) / deviation, 3);
   });
 
   test("the season is found by the calendar, of a day for hours", () => {

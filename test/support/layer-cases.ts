@@ -22,6 +22,7 @@ import {
   globalMaxPool2d,
   gru,
   type Layer,
+  lastSeason,
   layerNorm,
   lstm,
   masking,
@@ -106,6 +107,10 @@ export const LAYER_CASES: Readonly<Record<string, readonly LayerCase[]>> = {
   flatten: [{ layer: flatten(), input: image, output: [120] }],
   reshape: [{ layer: reshape([2, -1]), input: image, output: [2, 60], bad: [3] }],
   rescale: [{ layer: rescale(0.5), input: image, output: image }],
+  lastSeason: [
+    { layer: lastSeason(3), input: [4, 2], output: [3], bad: [4] },
+    { layer: lastSeason(5, { season: 2, features: [2, 0] }), input: [4, 3], output: [10], bad: [1, 3] },
+  ],
   normalize: [{ layer: normalize({ mean: [1, 2], deviation: [2, 0.5] }), input: [3, 2], output: [3, 2], bad: [3] }],
   batchNorm: [
     { layer: batchNorm(), input: [5], output: [5], bad: [] },

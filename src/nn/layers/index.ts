@@ -7,6 +7,7 @@ export * from "./convolution.ts";
 export * from "./dense.ts";
 export { dropout, spatialDropout } from "./dropout.ts";
 export * from "./embedding.ts";
+export { lastSeason } from "./last-season.ts";
 export * from "./masking.ts";
 export * from "./normalization.ts";
 export * from "./pooling.ts";
