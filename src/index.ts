@@ -42,6 +42,7 @@ export {
   conv2dTranspose,
   type DenseOptions,
   type DepthwiseOptions,
+  decoderBlock,
   dense,
   depthwiseConv2d,
   dropout,
@@ -84,6 +85,7 @@ export {
   spatialDropout,
   type TransformerOptions,
   transformerBlock,
+  unembedding,
   upsampling2d,
   zeroPadding2d,
 } from "./nn/layers/index.ts";

@@ -56,6 +56,11 @@ export interface LayerContext {
   readonly training: boolean;
   /** One of the layer's parameters. */
   parameter(name: string): Node;
+  /**
+   * A parameter of another layer, such as `words.table`, beside this one or beside those that it lies in.
+   * @throws ArgumentError if there is none yet; it says which there are
+   */
+  shared(name: string): Node;
   /** Gives a result a name, such as `z`, under which it can be asked for. */
   name(node: Node, name: string): Node;
   /** Whether places of a sequence shall be nodes of their own, to be looked at, and not turns of a loop. */

@@ -287,6 +287,10 @@ export class Network {
     this.#places = placesOf(layers, "", false);
     const { wiring = chained(layers.length), outputs } = connections;
     const count = this.inputs.length;
+    if (count > 1 && !connections.wiring)
+      throw new ArgumentError(
+        `A row of layers takes one input; ${count} came, ${this.inputs.map(({ name }) => name).join(", ")}. Say with functional which layer takes which.`,
+      );
     const isInside = (value: number | string): boolean =>
       typeof value === "string" || (Number.isInteger(value) && value >= count && value < count + wiring.length);
     const named = Object.entries(outputs ?? {});
@@ -414,6 +418,19 @@ export class Network {
     };
   }
 
+  /** The parameter that a layer means by a name: of the layers beside it, or else of those further out. */
+  #sharedFrom(layer: string, wanted: string): Node {
+    const known = new Map(this.parameters.map(({ name, node }) => [name, node]));
+    for (let around = layer; around.includes("."); ) {
+      around = around.slice(0, around.lastIndexOf("."));
+      const found = known.get(`${around}.${wanted}`);
+      if (found) return found;
+    }
+    const found = known.get(wanted);
+    if (found) return found;
+    throw unknownName("parameter before it", wanted, [...known.keys()]);
+  }
+
   #applyPlace(place: Place, inputs: readonly Node[], pass: Pass): Node {
     const { name, definition, own } = place;
     const [x] = inputs;
@@ -440,6 +457,10 @@ export class Network {
         unrolled: pass.unrolled ?? false,
         parameter: (key) => {
           const { node } = own.get(key)!;
+          return pass.updates.get(node) ?? node;
+        },
+        shared: (wanted) => {
+          const node = this.#sharedFrom(name, wanted);
           return pass.updates.get(node) ?? node;
         },
         name: (node, key) => {

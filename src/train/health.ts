@@ -80,8 +80,11 @@ const warning = (kind: WarningKind, where: string, said: Message): Warning => ({
 export function checkExamples(network: Network, { x, y, count }: Examples): Warning[] {
   return [
     ...network.inputs.flatMap((port, i) => {
-      const scaled = network.takersOf(i).every(({ kind }) => layerKind(kind).scales);
-      return checkInput(arrayName("x", port), port.shape, x[i], count, scaled);
+      const takers = network.takersOf(i).map(({ kind }) => layerKind(kind));
+      const scaled = takers.every(({ scales }) => scales);
+      // Whole numbers that are looked up may well be the same in all rows, as the word that begins each.
+      const isLookedUp = takers.every(({ check }) => check);
+      return checkInput(arrayName("x", port), port.shape, x[i], count, { scaled, isLookedUp });
     }),
     ...network.outputs.flatMap((port, i) => {
       const scaled = layerKind(network.giverOf(i).kind).scales;
@@ -90,13 +93,13 @@ export function checkExamples(network: Network, { x, y, count }: Examples): Warn
   ];
 }
 
-/** @param scaled whether every layer that takes it brings it into range */
+/** @param taken whether every layer that takes it brings it into range, or looks its numbers up */
 function checkInput(
   what: string,
   shape: Shape,
   values: RowValues,
   count: number,
-  scaled: boolean | undefined,
+  { scaled, isLookedUp }: { readonly scaled: boolean; readonly isLookedUp: boolean },
 ): Warning[] {
   const width = sizeOf(shape);
   const isTable = shape.length === 1;
@@ -119,7 +122,7 @@ function checkInput(
   const warnings: Warning[] = [];
   const place = (columns: string): string => (what === "x" ? columns : `${what}, ${columns}`);
   // Pixels at the border of an image are often constant, and rightly so.
-  if (constant.length > 0 && isTable && constant.length < width / 2) {
+  if (constant.length > 0 && isTable && !isLookedUp && constant.length < width / 2) {
     const where = `column ${listed(constant)}`;
     const message = `${what} has the same value in all ${count} rows of ${where}. Leave it out, or check how it was read.`;
     warnings.push(warning("constantFeature", place(where), message));

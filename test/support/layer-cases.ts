@@ -11,6 +11,7 @@ import {
   conv1d,
   conv2d,
   conv2dTranspose,
+  decoderBlock,
   dense,
   depthwiseConv2d,
   dropout,
@@ -39,6 +40,7 @@ import {
   simpleRnn,
   spatialDropout,
   transformerBlock,
+  unembedding,
   upsampling2d,
   zeroPadding2d,
 } from "chainrule";
@@ -65,7 +67,25 @@ export const LAYER_CASES: Readonly<Record<string, readonly LayerCase[]>> = {
     { layer: dense(3, { activation: "softmax", bias: false }), input: [5], output: [3], bad: [] },
     { layer: dense(4, { activation: "relu" }), input: [6, 3], output: [6, 4], bad: [6, 3, 2] },
   ],
+  unembedding: [
+    {
+      layer: chain([embedding(7, 4, { name: "words" }), dense(4), unembedding("words")]),
+      input: [5],
+      output: [5, 7],
+      below: 7,
+    },
+  ],
   multiHeadAttention: [
+    {
+      layer: block((x) => x.to(multiHeadAttention({ heads: 4, keyHeads: 2, rotary: true }), x.to(dense(5)), x)),
+      input: [5, 8],
+      output: [5, 8],
+    },
+    {
+      layer: block((x) => x.to(decoderBlock({ width: 4, heads: 2, gated: true, norm: "rms" }), x.to(conv1d(3, 2)))),
+      input: [5, 4],
+      output: [5, 4],
+    },
     { layer: multiHeadAttention({ heads: 2 }), input: [5, 6], output: [5, 6], bad: [5, 7] },
     { layer: multiHeadAttention({ heads: 4, keyHeads: 2, causal: true, bias: false }), input: [5, 8], output: [5, 8] },
     {

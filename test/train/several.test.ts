@@ -25,6 +25,7 @@ import {
   type Predicted,
   RandomStream,
   reference,
+  sequential,
   sgd,
   trainStep,
   wasm,
@@ -420,6 +421,11 @@ describe("what does not fit is said with what was wanted", () => {
       "an input that is not there",
       () => functional({ input: { left: [2] } }, (given) => (given as { lft?: never }).lft!),
       /no input called "lft".*Did you mean "left"/,
+    ],
+    [
+      "several inputs for a row of layers",
+      () => sequential({ input: { a: [2], b: [2] } }, [dense(1), dense(1)]),
+      /A row of layers takes one input; 2 came, a, b/,
     ],
     [
       "an output of no layer",

@@ -24,7 +24,7 @@ import {
   transpose,
 } from "../../ops/index.ts";
 import { type InitializerName, initializer } from "../initializers.ts";
-import { defineLayer, type Layer, type LayerContext, type LayerOptions } from "../layer.ts";
+import { defineLayer, type Layer, type LayerContext, type LayerOptions, type ParameterSpec } from "../layer.ts";
 import { dropped } from "./dropout.ts";
 
 /** Throws unless a layer is given a sequence; gives its length and its features. */
@@ -68,52 +68,86 @@ function headsOf({ heads, keyHeads = heads, headSize }: AttentionOptions, featur
 const makeAttention = defineLayer<AttentionOptions>("multiHeadAttention", {
   options: ["heads", "keyHeads", "headSize", "causal", "rotary", "bias", "dropout", "init"],
   masks: "takes",
-  parameters: (config, input) => {
+  several: true,
+  parameters: (config, input, inputs) => {
     const { features } = sequenceSizes("multiHeadAttention", input);
-    const { heads, size, width } = headsOf(config, features);
+    const { heads, keyHeads, size, width } = headsOf(config, features);
     const { bias = true, init = "glorotUniform" } = config;
-    const zero = initializer(0);
+    // A kernel for each input: of itself one for all three, of another sequence those of queries, keys and values.
+    const widths = inputs.length === 1 ? { kernel: width } : { kernel: heads * size, ...CROSS(keyHeads * size) };
+    const [, keys = input, values = keys] = inputs;
+    const from: Readonly<Record<string, number>> = {
+      kernel: features,
+      keyKernel: sequenceSizes("multiHeadAttention", keys).features,
+      valueKernel: sequenceSizes("multiHeadAttention", values).features,
+    };
     return [
-      { name: "kernel", shape: [features, width], init: initializer(init) },
-      ...(bias ? [{ name: "bias", shape: [width], init: zero }] : []),
-      { name: "outputKernel", shape: [heads * size, features], init: initializer(init) },
-      ...(bias ? [{ name: "outputBias", shape: [features], init: zero }] : []),
+      ...Object.entries(widths).flatMap(([name, units]) => product(name, [from[name], units], bias, init)),
+      ...product("outputKernel", [heads * size, features], bias, init),
     ];
   },
   apply: (config, context) => {
-    const { x, parameter, name } = context;
+    const { x, inputs, parameter, name } = context;
     const [batch, length, features] = x.shape;
-    const { heads, keyHeads, size, width } = headsOf(config, features);
+    const { heads, keyHeads, size } = headsOf(config, features);
     const { bias = true, causal = false, rotary = false } = config;
-    const biased = (z: Node, own: string): Node => (bias ? add(z, parameter(own)) : z);
-
-    // One product for queries, keys and values; heads before places: [B, H + 2 Hₖ, T, Dₕ].
-    const all = biased(matmul(x, parameter("kernel")), "bias");
-    const byHead = transpose(reshape(all, [batch, length, width / size, size]), [0, 2, 1, 3]);
-    const part = (from: number, count: number): Node => slice(byHead, [0, from, 0, 0], [batch, count, length, size]);
+    const projected = (y: Node, kernel: string): Node => {
+      const z = matmul(y, parameter(kernel));
+      return bias ? add(z, parameter(biasOf(kernel))) : z;
+    };
+    // Heads before places: [B, H, T, Dₕ].
+    const byHead = (y: Node, kernel: string): Node => {
+      const z = projected(y, kernel);
+      return transpose(reshape(z, [batch, y.shape[1], -1, size]), [0, 2, 1, 3]);
+    };
     const turned = (y: Node): Node => (rotary ? rotated(y, context) : y);
-    const q = turned(part(0, heads));
-    const { keys, values, reach } = seen(
-      turned(part(heads, keyHeads)),
-      part(heads + keyHeads, keyHeads),
-      causal,
-      context,
-    );
+    const { q, k, v } = inputs.length === 1 ? ofItself() : ofAnother();
+    const { keys, values, reach } = seen(turned(k), v, causal, length, context);
+
+    /** One product for queries, keys and values. */
+    function ofItself() {
+      const all = byHead(x, "kernel"); // [B, H + 2 Hₖ, T, Dₕ]
+      const part = (from: number, count: number): Node => slice(all, [0, from, 0, 0], [batch, count, length, size]);
+      return { q: part(0, heads), k: part(heads, keyHeads), v: part(heads + keyHeads, keyHeads) };
+    }
+
+    function ofAnother() {
+      const [, from, of = from] = inputs;
+      if (inputs.length > 3)
+        throw new ArgumentError(`it takes a query, keys and values; it is applied to ${inputs.length} values.`);
+      if (from.shape[1] !== of.shape[1])
+        throw new ShapeError(`there must be a value for each key; ${of.shape[1]} came for ${from.shape[1]}.`);
+      if (context.memory) throw new ArgumentError("attention to another sequence cannot go on place by place.");
+      return { q: byHead(x, "kernel"), k: byHead(from, "keyKernel"), v: byHead(of, "valueKernel") };
+    }
 
     const groups = heads / keyHeads;
-    const mask = context.memory ? undefined : context.maskOf(x);
-    if (mask) context.setMask(mask);
-    const products = mul(1 / Math.sqrt(size), matmul(q, repeated(keys, groups), { transposeB: true }));
+    const own = context.memory ? undefined : context.maskOf(x);
+    if (own) context.setMask(own);
+    const mask = inputs.length > 1 ? context.maskOf(inputs[1]) : own;
+    const products = mul(1 / Math.sqrt(size), matmul(turned(q), repeated(keys, groups), { transposeB: true }));
     // No place sees padding. It is not −∞ that closes it, so that a row of nothing else has weights, too.
-    const scores = mask ? add(products, reshape(select(mask, 0, -1e9), [batch, 1, 1, length])) : products;
+    const scores = mask ? add(products, reshape(select(mask, 0, -1e9), [batch, 1, 1, -1])) : products;
     const weights = name(softmax(reach ? add(scores, reach) : scores), "weights"); // [B, H, T, S]
     const mixed = matmul(dropped(weights, config.dropout ?? 0, context), repeated(values, groups));
     const joined = reshape(transpose(mixed, [0, 2, 1, 3]), [batch, length, heads * size]);
-    return biased(matmul(joined, parameter("outputKernel")), "outputBias");
+    return projected(joined, "outputKernel");
   },
   describe: ({ heads, keyHeads = heads, causal = false }) =>
     `${heads} heads${keyHeads === heads ? "" : `, ${keyHeads} of keys`}${causal ? ", causal" : ""}`,
 });
+
+/** Widths of the products that make keys and values of another sequence. */
+const CROSS = (width: number): Readonly<Record<string, number>> => ({ keyKernel: width, valueKernel: width });
+
+/** `kernel` → `bias`, `keyKernel` → `keyBias`. */
+const biasOf = (kernel: string): string => (kernel === "kernel" ? "bias" : kernel.replace("Kernel", "Bias"));
+
+/** A kernel, and the bias of its product. */
+const product = (name: string, shape: Shape, bias: boolean, init: InitializerName | number): ParameterSpec[] => [
+  { name, shape, init: initializer(init) },
+  ...(bias ? [{ name: biasOf(name), shape: shape.slice(-1), init: initializer(0) }] : []),
+];
 
 /** Each head of keys or values for all the heads of its group. */
 function repeated(x: Node, groups: number): Node {
@@ -126,7 +160,7 @@ function repeated(x: Node, groups: number): Node {
 const closed = (condition: Node): Node => select(condition, Number.NEGATIVE_INFINITY, 0);
 
 /** The places that are seen, and what is added to the scores so that no place sees what comes after it. */
-function seen(keys: Node, values: Node, causal: boolean, { memory }: LayerContext) {
+function seen(keys: Node, values: Node, causal: boolean, queries: number, { memory }: LayerContext) {
   const length = keys.shape[2];
   const numbers = (count: number, shape: Shape): Node =>
     constant(
@@ -137,7 +171,7 @@ function seen(keys: Node, values: Node, causal: boolean, { memory }: LayerContex
     return {
       keys,
       values,
-      reach: causal ? closed(less(numbers(length, [length, 1]), numbers(length, [length]))) : undefined,
+      reach: causal ? closed(less(numbers(queries, [queries, 1]), numbers(length, [length]))) : undefined,
     };
   if (!causal)
     throw new ArgumentError(
@@ -181,9 +215,13 @@ function places(
 /**
  * Attention with several heads (Vaswani et al., 2017): softmax(Q Kᵀ / √Dₕ) V, where queries, keys and values are products of the
  * input; [B, T, D] → [B, T, D]. The weights of the heads can be asked for as `multiHeadAttention_1.weights` [B, H, T, T].
+ * Applied to two values in the functional form, it takes queries of the first and keys and values of the second, [B, S, E]; of
+ * three, keys of the second and values of the third.
  *
  * @example
  * const model = sequential({ input: [16, 8] }, [multiHeadAttention({ heads: 2, causal: true }), flatten(), dense(2)]);
+ * const reader = functional({ input: { question: [4, 8], text: [20, 6] } }, ({ question, text }) =>
+ *   question.to(multiHeadAttention({ heads: 2 }), text).to(flatten()).to(dense(2)));
  */
 export function multiHeadAttention(options: AttentionOptions): Layer {
   const { heads, keyHeads = heads, headSize = 1, dropout = 0 } = options;

@@ -1,7 +1,8 @@
-/** The embedding: whole numbers become rows of a table that is learnt. */
-import { checkWhole } from "../../checks.ts";
-import { DataError } from "../../errors.ts";
-import { gather, greater, toIndex } from "../../ops/index.ts";
+/** The embedding: whole numbers become rows of a table that is learnt; and back, by a product with the same table. */
+import { check, checkWhole } from "../../checks.ts";
+import { DataError, ShapeError } from "../../errors.ts";
+import { showShape } from "../../graph/shape.ts";
+import { gather, greater, matmul, toIndex } from "../../ops/index.ts";
 import { type InitializerName, initializer } from "../initializers.ts";
 import { defineLayer, type Layer, type LayerOptions } from "../layer.ts";
 import { type AffineOptions, checkAffine, weightPenalty } from "./affine.ts";
@@ -49,4 +50,34 @@ export function embedding(vocabulary: number, units: number, options: EmbeddingO
   checkWhole("embedding: ", { vocabulary, units }, 1);
   checkAffine("embedding", options);
   return make(options, { vocabulary, units });
+}
+
+const makeUnembedding = defineLayer<{ readonly of: string } & LayerOptions>("unembedding", {
+  options: [],
+  masks: "places",
+  apply: ({ of }, { x, shared }) => {
+    const table = shared(`${of}.table`);
+    const [features, units] = [x.shape[x.shape.length - 1], table.shape[1]];
+    if (x.shape.length < 2 || features !== units)
+      throw new ShapeError(
+        `the table of ${of} has rows of ${units} features; ${showShape(x.shape.slice(1))} came. Put dense(${units}) before it.`,
+      );
+    return matmul(x, table, { transposeB: true });
+  },
+  describe: ({ of }) => `of ${of}`,
+});
+
+/**
+ * The product with the table of an embedding, transposed: how well each of its rows fits (Press & Wolf, 2017),
+ * [B, …, units] → [B, …, vocabulary]. It has no parameters of its own: the table is one parameter, whose gradient is the sum of
+ * both uses.
+ *
+ * @param of the name of the embedding
+ *
+ * @example
+ * const model = sequential({ input: [16] }, [embedding(100, 8, { name: "words" }), dense(8), unembedding("words")]);
+ */
+export function unembedding(of: string, options: LayerOptions = {}): Layer {
+  check(typeof of === "string", 'unembedding takes the name of an embedding, such as unembedding("embedding_1")', of);
+  return makeUnembedding(options, { of });
 }
