@@ -102,7 +102,7 @@ async function openAny(file: string, options: ImportOptions): Promise<Model> {
 }
 
 async function openWeights(file: string, { names, at, partial, ...network }: ImportOptions): Promise<Model> {
-  const model = await networkFor(file, network, chooseBackend({}));
+  const model = await networkFor(file, network, await chooseBackend({}));
   try {
     const { fromTorch } = await import("../../interchange/index.ts");
     const named = { ...(at !== undefined && { at }), ...(names && { names }) };
