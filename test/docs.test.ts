@@ -2,7 +2,7 @@
  * Every TypeScript snippet of the README and the guides, and every @example of a public comment, runs. Snippets are
  * written to files and imported like any module; names they use without declaring come from a short prelude.
  */
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import * as library from "chainrule";
@@ -116,8 +116,14 @@ const home = process.cwd();
 beforeAll(() => {
   mkdirSync(OUT, { recursive: true });
   vi.spyOn(console, "log").mockImplementation(() => {});
-  // Snippets save files under plain names.
+  // Snippets save files under plain names, and read a model of Keras and one of TensorFlow.js.
   process.chdir(directory);
+  copyFileSync(join(ROOT, "test/fixtures/keras/images.keras"), "net.keras");
+  const text = readFileSync(join(ROOT, "test/fixtures/tensorflow-js/sequences-1d.json"), "utf8");
+  const { json, shards } = JSON.parse(text) as { json: object; shards: Record<string, string> };
+  mkdirSync("web");
+  writeFileSync("web/model.json", JSON.stringify(json));
+  for (const [name, bytes] of Object.entries(shards)) writeFileSync(join("web", name), Buffer.from(bytes, "base64"));
 });
 
 afterAll(() => {

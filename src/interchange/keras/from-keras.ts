@@ -28,7 +28,8 @@ interface Described {
  *
  * @example
  * const model = await fromKeras("net.keras");
- * await model.fit({ x, y }, { loss: "crossEntropy", epochs: 3 });
+ * console.log(model.summary());
+ * model.freeze("conv2d"); // layers keep their names
  */
 export async function fromKeras(file: Uint8Array | string, options: FromKerasOptions = {}): Promise<Model> {
   checkOptionNames("fromKeras", options, OPTIONS);

@@ -49,7 +49,8 @@ const damaged = (what: string, came: unknown): DataError =>
  *
  * @example
  * const model = await fromTensorflowJs("web/model.json");
- * const other = await fromTensorflowJs(await (await fetch(url)).json(), async (path) => (await fetch(new URL(path, url))).arrayBuffer());
+ * const json = JSON.parse(new TextDecoder().decode(await readFile("web/model.json")));
+ * const other = await fromTensorflowJs(json, (path) => readFile(`web/${path}`)); // in a page: fetch
  */
 export async function fromTensorflowJs(
   json: unknown,

@@ -5,7 +5,7 @@
 import { isObject, show } from "../../checks.ts";
 import { ChainruleError, DataError } from "../../errors.ts";
 import { input as inputNode } from "../../graph/leaf.ts";
-import { type Shape, sameShape } from "../../graph/shape.ts";
+import { type Shape, sameShape, showShape, sizeOf } from "../../graph/shape.ts";
 import type { Layer } from "../../nn/layer.ts";
 import type { Wiring } from "../../nn/wiring.ts";
 import { ACTIVATION_CLASSES } from "./classes/activation.ts";
@@ -72,6 +72,9 @@ const END_MASKS = /^(Conv|Flatten|Reshape|Global|Max|Average|Separable|Depthwise
 /** How many layers and steps of recurrent layers a model may come to, with those of models within it for each time that these are applied. */
 const MOST_APPLICATIONS = 20_000;
 
+/** How many numbers one sample may be anywhere in a network: a quarter of a gigabyte. */
+const MOST_NUMBERS = 2 ** 26;
+
 /** Translates a model for samples of a shape. Throws `DataError` that names each layer of a class that is not known. */
 export function translate(model: KerasModel, input: Shape, file: KerasFile): Translated {
   refuseUnknown(model);
@@ -129,6 +132,7 @@ class Translation {
 
   model(model: KerasModel, input: Shape): Translated {
     const paths = pathsOf(model, this.#path);
+    checkSize(input, "The input");
     const start: Value = { number: 0, shape: input };
     const output = model.isSequential
       ? model.layers.reduce(
@@ -216,6 +220,7 @@ class Translation {
     const made = this.#layers[index];
     const takesAll = values.length > 1 && !className.startsWith("MultiHead");
     const shape = said(layer, () => (takesAll ? mergedShape(made, values) : shapeAfter(made, first.shape)));
+    checkSize(shape, `Layer ${show(layer.name)}`);
     this.#wiring.push([index, ...(takesAll ? values : [first]).map(({ number }) => number)]);
     return { number: this.#wiring.length, shape, ...(mask !== undefined && !END_MASKS.test(className) && { mask }) };
   }
@@ -298,6 +303,11 @@ class Translation {
     });
     return at(path, "");
   }
+}
+
+function checkSize(shape: Shape, what: string): void {
+  if (sizeOf(shape) > MOST_NUMBERS)
+    throw new DataError(`${what} gives ${showShape(shape)} for one sample; up to ${MOST_NUMBERS} numbers can be.`);
 }
 
 /** What goes wrong with a layer is said with its Keras name. */

@@ -80,6 +80,7 @@ const standardised: Translate = ({ settings, weights, inputs: [input] }) => {
   const features = input[input.length - 1];
   if (axis.length > 1 || (axis.length === 1 && ![-1, input.length].includes(axis[0])))
     throw settings.unsupported(`has axis ${show(axis)}; the last one is known`);
+  if (features > 2 ** 20) throw settings.unsupported(`has ${features} features`);
   const all = (numbers: readonly number[]): number[] =>
     numbers.length === 1 ? Array.from({ length: features }, () => numbers[0]) : [...numbers];
   const given = [flatNumbers(settings.value("mean")), flatNumbers(settings.value("variance"))].map((x) =>
