@@ -24,7 +24,7 @@ const farthest = (actual: ArrayLike<number>, wanted: readonly number[]): number 
   return Math.max(...wanted.map((value, i) => Math.abs(actual[i] - value)));
 };
 
-test("every fixture is there", () => expect(Object.keys(expected).length).toBe(10));
+test("every fixture is there", () => expect(Object.keys(expected).length).toBe(11));
 
 describe.each(Object.keys(expected))("%s", (name) => {
   const { shape, x, y, loss } = expected[name];

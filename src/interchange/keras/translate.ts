@@ -62,8 +62,8 @@ interface Value {
   readonly mask?: string;
 }
 
-/** Layers that leave out masked places; ours take all. */
-const HEED_MASKS = /^(LSTM|GRU|SimpleRNN|Bidirectional|GlobalAveragePooling1D|MultiHeadAttention)$/;
+/** Layers that heed masked places in another way than ours do. */
+const OTHER_MASKS = /^(Conv1D|Convolution1D|SeparableConv1D|DepthwiseConv1D|GlobalMaxPooling1D|MultiHeadAttention)$/;
 /** Layers that go through a sequence step by step. */
 const RECURRENT = /^(LSTM|GRU|SimpleRNN|Bidirectional)$/;
 /** Layers after which no mask is left. */
@@ -222,7 +222,7 @@ class Translation {
     const shape = said(layer, () => (takesAll ? mergedShape(made, values) : shapeAfter(made, first.shape)));
     checkSize(shape, `Layer ${show(layer.name)}`);
     this.#wiring.push([index, ...(takesAll ? values : [first]).map(({ number }) => number)]);
-    return { number: this.#wiring.length, shape, ...(mask !== undefined && !END_MASKS.test(className) && { mask }) };
+    return { number: this.#wiring.length, shape, ...(mask !== undefined && !endsMask(layer) && { mask }) };
   }
 
   /** Makes our layer of a Keras layer, with its weights, at its first use. */
@@ -324,13 +324,20 @@ function said<T>(layer: KerasLayer, make: () => T): T {
   }
 }
 
-/** The layer whose masked places a value has; throws where a layer would leave them out. */
+/** Whether what a layer gives has no places that could be masked. */
+function endsMask({ className, config }: KerasLayer): boolean {
+  if (!RECURRENT.test(className)) return END_MASKS.test(className);
+  const inner = isObject(config.layer) && isObject(config.layer.config) ? config.layer.config : config;
+  return inner.return_sequences !== true;
+}
+
+/** The layer whose masked places a value has; throws where a layer would heed them in another way. */
 function maskOf(settings: Settings, values: readonly Value[]): string | undefined {
   const { className, name } = settings.layer;
   const mask = values.find((value) => value.mask !== undefined)?.mask;
-  if (mask !== undefined && HEED_MASKS.test(className))
+  if (mask !== undefined && OTHER_MASKS.test(className))
     throw settings.unsupported(
-      `leaves out the places that layer ${show(mask)} masks, which layers here do not. Train it without a mask (mask_zero: false)`,
+      `is given places that layer ${show(mask)} masks, and does something else with them than layers here. Train it without a mask (mask_zero: false)`,
     );
   if (className === "Masking" || (className === "Embedding" && settings.flag("mask_zero", false))) return name;
   return mask;

@@ -92,6 +92,17 @@ export class GraphBuilder {
     return name;
   }
 
+  /** Leaves out what none of the results needs. */
+  prune(results: readonly string[]): void {
+    const needed = new Set(results);
+    for (const { input = [], output = [] } of this.nodes.toReversed())
+      if (output.some((name) => needed.has(name))) for (const name of input) needed.add(name);
+    const kept = this.nodes.filter(({ output = [] }) => output.some((name) => needed.has(name)));
+    this.nodes.splice(0, this.nodes.length, ...kept);
+    const arrays = this.arrays.filter(({ name = "" }) => needed.has(name));
+    this.arrays.splice(0, this.arrays.length, ...arrays);
+  }
+
   /** Whether a size grows with the batch. */
   grows(size: number): boolean {
     return size > 0 && size % this.#batch === 0;

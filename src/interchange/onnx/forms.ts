@@ -49,17 +49,21 @@ const matmul: Form = (node, writer) => {
   return { last: writer.graph.add("MatMul", [left, right]) };
 };
 
-const conv2d: Form = (node, writer) => {
+const conv2d: Form = (node, writer, bias) => {
   const [x, w] = node.inputs;
   const sliding = node.attributes as unknown as Sliding & { readonly groups: number };
   return {
-    second: writer.graph.add("Conv", [writer.images(x), writer.turned(w, [3, 2, 0, 1])], {
-      kernel_shape: w.shape.slice(0, 2),
-      strides: sliding.stride,
-      pads: padsOf(sliding),
-      dilations: sliding.dilation,
-      group: sliding.groups,
-    }),
+    second: writer.graph.add(
+      "Conv",
+      [writer.images(x), writer.turned(w, [3, 2, 0, 1]), ...(bias ? [writer.first(bias)] : [])],
+      {
+        kernel_shape: w.shape.slice(0, 2),
+        strides: sliding.stride,
+        pads: padsOf(sliding),
+        dilations: sliding.dilation,
+        group: sliding.groups,
+      },
+    ),
   };
 };
 

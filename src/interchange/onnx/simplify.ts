@@ -5,7 +5,7 @@ import type { OnnxNode } from "./call.ts";
 import { applyGraph, nodeNames, type OnnxGraph } from "./graph.ts";
 import type { OnnxFile } from "./read.ts";
 import type { OnnxTensor } from "./tensors.ts";
-import { type Value, valueOfTensor } from "./value.ts";
+import { isFloat, type Value, valueOfTensor } from "./value.ts";
 
 /** An array of a simplified graph: whether it comes from the file's own arrays, or from numbers written in its nodes. */
 export interface SourcedTensor extends OnnxTensor {
@@ -23,14 +23,29 @@ export interface Simplified {
 /** How large an array may become by being computed once, beside the largest that it comes from. */
 const GROWTH = 4;
 
-export function simplify({ graph, arrays }: OnnxFile): Simplified {
+export function simplify(file: OnnxFile): Simplified {
+  // Of a weight that would come to several arrays, nothing is computed before: they would be trained apart from each other.
+  const whole = new Set<string>();
+  for (;;) {
+    const simple = simplified(file, whole);
+    const sources = [...simple.arrays.values()].flatMap(({ type, data, isWeight, source }) =>
+      isWeight && isFloat(type) && data.length > 1 ? [source] : [],
+    );
+    const several = sources.filter((source, i) => sources.indexOf(source) < i);
+    if (several.length === 0) return simple;
+    for (const source of several) whole.add(source);
+  }
+}
+
+function simplified({ graph, arrays }: OnnxFile, whole: ReadonlySet<string>): Simplified {
   const known = new Map<string, SourcedTensor>();
   for (const [name, tensor] of arrays) known.set(name, { ...tensor, isWeight: true, source: name });
   const nodes: OnnxNode[] = [];
   for (const node of graph.nodes) {
     const inputs = node.inputs.filter(Boolean);
     const given = inputs.map((name) => known.get(name));
-    const results = given.every((x) => x !== undefined) ? computed(graph, node, given) : undefined;
+    const isKnown = given.every((x) => x !== undefined && !whole.has(x.source));
+    const results = isKnown ? computed(graph, node, given as SourcedTensor[]) : undefined;
     if (results) for (const tensor of results) known.set(tensor.name, tensor);
     else nodes.push(node);
   }

@@ -149,6 +149,7 @@ function protoOf(model: InferenceModel<unknown>, options: ToOnnxOptions, user: s
       input: [writer.first(outputs[i])],
       output: [name],
     });
+  graph.prune(gives.map(({ name }) => name));
 
   const port = ({ name, shape }: { name: string; shape: Shape }) => ({
     name,

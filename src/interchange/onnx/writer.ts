@@ -4,6 +4,7 @@ import { constantArray, fillValue, isVariable } from "../../graph/leaf.ts";
 import { type Node, nameOf, topologicalOrder } from "../../graph/node.ts";
 import { inputScalar, type Scalar, type ScalarFunction } from "../../graph/scalar.ts";
 import { sizeOf, stridesOf } from "../../graph/shape.ts";
+import { cached } from "../../train/memoize.ts";
 import type { GraphBuilder } from "./builder.ts";
 
 /** Ops that ONNX has under another name, with the same operands. */
@@ -43,6 +44,12 @@ const SAME: Readonly<Record<string, string>> = {
   tanh: "Tanh",
 };
 
+/** Ops that ONNX has from a version on; before it they are written out. */
+const SINCE: Readonly<Record<string, readonly [name: string, version: number]>> = {
+  gelu: ["Gelu", 20],
+  mish: ["Mish", 18],
+};
+
 /** Where a value lies in the ONNX graph. */
 export interface Written {
   /** By its name with our order of axes, and with channels second: [B, C, H, W]. */
@@ -50,8 +57,8 @@ export interface Written {
   second?: string;
 }
 
-/** How an op is written. */
-export type Form = (node: Node, writer: Writer) => Written;
+/** How an op is written; a convolution with its bias too. */
+export type Form = (node: Node, writer: Writer, bias?: Node) => Written;
 
 /** The values of a parameter, and its name. */
 interface Weight {
@@ -62,9 +69,30 @@ interface Weight {
 const TO_SECOND = [0, 3, 1, 2];
 const TO_LAST = [0, 2, 3, 1];
 
+/** The operands of an op of this name; none where it is another. */
+const operandsOf = (node: Node | undefined, op: string): readonly (Node | undefined)[] =>
+  node?.op.name === op ? node.inputs : [];
+
+/** x, γ, β, μ, σ² and ε of γ (x − μ) · 1/√(σ² + ε) + β, where these four are parameters, of images or of features. */
+function batchNormOf(node: Node): { x: Node; operands: readonly Node[]; epsilon: number } | undefined {
+  const [scaled, beta] = operandsOf(node, "add");
+  const [standard, gamma] = operandsOf(scaled, "mul");
+  const [centred, factor] = operandsOf(standard, "mul");
+  const [x, average] = operandsOf(centred, "sub");
+  const [one, root] = operandsOf(factor, "div");
+  const [sum] = operandsOf(root, "sqrt");
+  const [variance, added] = operandsOf(sum, "add");
+  const operands = [gamma, beta, average, variance].filter((operand) => operand !== undefined && isVariable(operand));
+  const epsilon = added && fillValue(added);
+  const isOne = one !== undefined && fillValue(one) === 1;
+  if (!x || !isOne || operands.length < 4 || epsilon === undefined || x.shape.length % 2 === 1) return undefined;
+  return { x, operands: operands as Node[], epsilon };
+}
+
 export class Writer {
   readonly graph: GraphBuilder;
   readonly #values = new Map<Node, Written>();
+  readonly #turned = new Map<Node, Map<string, string>>();
   readonly #weight: (variable: Node) => Weight;
   readonly #forms: Readonly<Record<string, Form>>;
 
@@ -133,24 +161,27 @@ export class Writer {
     return graph.add("Expand", [graph.array("constant", once, shape.with(axis, 1)), graph.wholeShape(shape)]);
   }
 
-  /** A weight with its axes in another order: turned at once where it is a parameter. */
+  /** A weight with its axes in another order: turned at once, and once, where it is a parameter. */
   turned(node: Node, order: readonly number[]): string {
     if (!isVariable(node)) return this.graph.add("Transpose", [this.first(node)], { perm: order });
-    const { name, data } = this.#weight(node);
-    const shape = order.map((axis) => node.shape[axis]);
-    const [from, to] = [stridesOf(node.shape), stridesOf(shape)];
-    const turned = Float32Array.from(data, (_, i) => {
-      const place = order.reduce((at, axis, k) => at + (Math.floor(i / to[k]) % shape[k]) * from[axis], 0);
-      return data[place];
+    const known = cached(this.#turned, node, () => new Map<string, string>());
+    return cached(known, `${order}`, () => {
+      const { name, data } = this.#weight(node);
+      const shape = order.map((axis) => node.shape[axis]);
+      const [from, to] = [stridesOf(node.shape), stridesOf(shape)];
+      const turned = Float32Array.from(data, (_, i) => {
+        const place = order.reduce((at, axis, k) => at + (Math.floor(i / to[k]) % shape[k]) * from[axis], 0);
+        return data[place];
+      });
+      return this.graph.weight(name, turned, shape, order.indexOf(shape.length - 1));
     });
-    return this.graph.weight(name, turned, shape, order.indexOf(shape.length - 1));
   }
 
   write(node: Node): void {
     const { op, inputs } = node;
     if (op.meaning.kind === "leaf" || this.#values.has(node)) return;
     if (op.meaning.kind === "elementwise") {
-      this.#values.set(node, this.#elementwise(node));
+      this.#values.set(node, this.#whole(node) ?? this.#elementwise(node));
       return;
     }
     const form = this.#forms[op.name];
@@ -170,6 +201,20 @@ export class Writer {
   /** Whether images lie with channels second already. */
   isImages(node: Node): boolean {
     return this.#values.get(node)?.second !== undefined;
+  }
+
+  /** What ends here and is one operator in ONNX: a convolution with its bias, a batch normalisation. Its parts need not be written. */
+  #whole(node: Node): Written | undefined {
+    const [x, bias] = node.inputs;
+    if (node.op.name !== "add") return undefined;
+    if (x.op.name === "conv2d" && isVariable(bias) && bias.shape.length === 1) return this.#forms.conv2d(x, this, bias);
+    const norm = batchNormOf(node);
+    if (!norm) return undefined;
+    const { x: given, operands, epsilon } = norm;
+    const rest = operands.map((operand) => this.first(operand));
+    if (node.shape.length === 2)
+      return { last: this.graph.add("BatchNormalization", [this.first(given), ...rest], { epsilon }) };
+    return { second: this.graph.add("BatchNormalization", [this.images(given), ...rest], { epsilon }) };
   }
 
   /** An elementwise op, on images as they lie; operands of other shapes must be one number, or one for each channel. */
@@ -198,6 +243,8 @@ export class Writer {
     const name = op.name;
     const same = SAME[name];
     if (same) return graph.add(same, operands, {}, name);
+    const [own, since] = SINCE[name] ?? [];
+    if (own !== undefined && graph.version >= since!) return graph.add(own, operands, {}, name);
     if (name === "toFloat")
       return inputs[0].dtype === "float"
         ? graph.add("Identity", operands, {}, name)

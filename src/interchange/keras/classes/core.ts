@@ -1,7 +1,16 @@
 /** Keras's dense layers, embeddings, normalisations and what brings data into a range. */
 import { show } from "../../../checks.ts";
 import { sizeOf } from "../../../graph/shape.ts";
-import { batchNorm, dense, embedding, layerNorm, normalize, rescale, reshape } from "../../../nn/layers/index.ts";
+import {
+  batchNorm,
+  dense,
+  embedding,
+  layerNorm,
+  masking,
+  normalize,
+  rescale,
+  reshape,
+} from "../../../nn/layers/index.ts";
 import { kerasLayer } from "../layer.ts";
 import { axisOf, type LayerPlace, type Part, type Translate, type Values, withActivation } from "./place.ts";
 import { toFirst, toLast } from "./shape.ts";
@@ -28,7 +37,9 @@ const densely: Translate = (place) => {
 
 const embedded: Translate = ({ settings, weights }) => [
   {
-    layer: embedding(settings.whole("input_dim"), settings.whole("output_dim")),
+    layer: embedding(settings.whole("input_dim"), settings.whole("output_dim"), {
+      ...(settings.flag("mask_zero", false) && { maskZero: true }),
+    }),
     values: { table: weights.next("embeddings") },
   },
 ];
@@ -131,6 +142,7 @@ export const CORE_CLASSES: Readonly<Record<string, Translate>> = {
   Embedding: embedded,
   BatchNormalization: batchNormalised,
   LayerNormalization: layerNormalised,
+  Masking: ({ settings }) => [{ layer: masking({ value: settings.number("mask_value", 0) }) }],
   Normalization: standardised,
   Rescaling: rescaled,
   TimeDistributed: timeDistributed,

@@ -35,6 +35,15 @@ function flattened(call: Call): Value {
   return like(x, reshape(x.node, [sizeOf(x.shape.slice(0, split)), sizeOf(x.shape.slice(split))]));
 }
 
+/** Axes in another order. Where that only brings channels to where images have them, nothing is moved. */
+function transposed(call: Call): Value {
+  const x = call.value(0);
+  const order = call.numbers("perm") ?? range(x.shape.length).reverse();
+  if (String(order) === "0,3,1,2" && !x.isChannelsLast) return new Value(x.node, x.type, "last");
+  if (String(order) === "0,2,3,1" && x.isChannelsLast) return like(x, x.channelsLast);
+  return like(x, transpose(x.node, order));
+}
+
 function squeezed(call: Call): Value {
   const x = call.value(0);
   const axes = call.knownOr("axes", 1)?.map((axis) => call.axis(axis, x.shape));
@@ -330,7 +339,7 @@ export const ARRANGEMENT: Operators = {
   Split: splitUp,
   Squeeze: squeezed,
   Tile: tiled,
-  Transpose: (call) => like(call.value(0), transpose(call.operand(0), call.numbers("perm"))),
+  Transpose: transposed,
   Trilu: triangle,
   Unsqueeze: unsqueezed,
 };

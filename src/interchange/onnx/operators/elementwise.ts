@@ -49,6 +49,7 @@ import {
 import type { Call, Operator, Operators } from "../call.ts";
 import type { ElementType } from "../format.ts";
 import { isFloat, truncated, Value, wrapped } from "../value.ts";
+import { productOf } from "./idioms.ts";
 
 /** One operand, and what the operator's attributes say. */
 const unaryWith =
@@ -226,7 +227,7 @@ export const ELEMENTWISE: Operators = {
   Min: variadic(minimum),
   Mish: unary(mish),
   Mod: binaryWith(remainder),
-  Mul: binary(mul),
+  Mul: binary(productOf),
   Neg: unary(neg),
   Not: unary(not),
   Or: binary(maximum, "bool"),

@@ -21,12 +21,13 @@ import {
 } from "../../../ops/index.ts";
 import type { Call, Operators } from "../call.ts";
 import { Value } from "../value.ts";
+import { matrixProduct } from "./idioms.ts";
 import { coordinatesOf, pick, placeOf, range, rowNumbers } from "./moving.ts";
 
 /** Products as NumPy has them: an operand of one axis is a row on the left, a column on the right. */
 export function product(a: Node, b: Node): Node {
   const [row, column] = [a.shape.length === 1, b.shape.length === 1];
-  const y = matmul(row ? reshape(a, [1, a.shape[0]]) : a, column ? reshape(b, [b.shape[0], 1]) : b);
+  const y = matrixProduct(row ? reshape(a, [1, a.shape[0]]) : a, column ? reshape(b, [b.shape[0], 1]) : b);
   const shape = y.shape.filter(
     (_, axis) => !(row && axis === y.shape.length - 2) && !(column && axis === y.shape.length - 1),
   );

@@ -1,7 +1,8 @@
 /** Operators that bring values to mean 0 and variance 1, or to size 1; and dropout. */
 import { constant } from "../../../graph/leaf.ts";
 import type { Node } from "../../../graph/node.ts";
-import { add, div, exp, less, log, mean, mul, pad, reshape, slice, sqrt, sub } from "../../../ops/index.ts";
+import { sizeOf } from "../../../graph/shape.ts";
+import { add, div, exp, flushTiny, less, log, mean, mul, pad, reshape, slice, sqrt, sub } from "../../../ops/index.ts";
 import type { Call, Operators } from "../call.ts";
 import { Value } from "../value.ts";
 import { range } from "./moving.ts";
@@ -16,41 +17,42 @@ function moments(x: Node, axes: readonly number[]): { average: Node; variance: N
 /** One number for each channel [C], to lie along axis 1 of an array of some rank. */
 const perChannel = (x: Node, rank: number): Node => reshape(x, [-1, ...Array<number>(rank - 2).fill(1)]);
 
+/** γ (x − μ) / √(σ² + ε) + β, computed as our own layer does, so that both have the same plan. */
 function batchNormalization(call: Call): Value[] {
   const x = call.value(0);
   const [scale, bias, mean0, variance0] = [1, 2, 3, 4].map((i) => call.operand(i));
   const [epsilon, momentum] = [call.number("epsilon", 1e-5), call.number("momentum", 0.9)];
   const inFile = call.version >= 14 ? call.number("training_mode", 0) !== 0 : call.outputs > 1;
   const trains = call.mode ? call.mode !== "inference" : inFile;
+  const rank = x.shape.length;
+  const isLast = x.isChannelsLast || rank === 2;
+  const given = x.isChannelsLast ? x.channelsLast : x.node;
+  const at = (node: Node): Node => (isLast ? node : perChannel(node, rank));
+  const normalized = (centred: Node, variance: Node): Value => {
+    const standard = mul(centred, at(div(1, sqrt(add(variance, epsilon)))));
+    return x.map(() => add(mul(standard, at(scale)), at(bias)));
+  };
   if (!trains) {
-    const y = normalized(x, { scale, bias, mean: mean0, variance: variance0 }, epsilon);
+    const y = normalized(sub(given, at(mean0)), variance0);
     return [y, new Value(mean0, x.type), new Value(variance0, x.type)];
   }
-  const rank = x.shape.length;
-  const { average, variance } = x.isChannelsLast
-    ? moments(x.channelsLast, range(rank - 1))
-    : moments(x.node, [0, ...range(rank).slice(2)]);
-  const [m, v] = [reshape(average, mean0.shape), reshape(variance, variance0.shape)];
-  const running = (old: Node, next: Node): Node => add(mul(momentum, old), mul(1 - momentum, next));
-  const [nextMean, nextVariance] = [running(mean0, m), running(variance0, v)];
+  const axes = isLast ? range(rank - 1) : [0, ...range(rank).slice(2)];
+  const average = mean(given, axes);
+  const centred = sub(given, at(average));
+  const variance = mean(mul(centred, centred), axes);
+  const running = (old: Node, next: Node): Node => add(mul(old, momentum), mul(next, 1 - momentum));
   if (typeof call.mode === "object") {
-    call.mode.update(call.node.inputs[3], nextMean);
-    call.mode.update(call.node.inputs[4], nextVariance);
+    // As our own layer and PyTorch keep them: the unbiased variance.
+    const count = sizeOf(x.shape) / scale.shape[0];
+    const unbiased = mul(variance, count / Math.max(1, count - 1));
+    call.mode.update(call.node.inputs[3], flushTiny(running(mean0, average)));
+    call.mode.update(call.node.inputs[4], flushTiny(running(variance0, unbiased)));
   }
-  const y = normalized(x, { scale, bias, mean: m, variance: v }, epsilon);
-  return [y, new Value(nextMean, x.type), new Value(nextVariance, x.type)];
-}
-
-function normalized(
-  x: Value,
-  { scale, bias, mean, variance }: Readonly<Record<"scale" | "bias" | "mean" | "variance", Node>>,
-  epsilon: number,
-): Value {
-  const factor = div(scale, sqrt(add(variance, epsilon)));
-  if (x.isChannelsLast) return x.map((node) => add(mul(sub(node, mean), factor), bias));
-  const rank = x.shape.length;
-  const of = (node: Node): Node => perChannel(node, rank);
-  return x.map((node) => add(mul(sub(node, of(mean)), of(factor)), of(bias)));
+  return [
+    normalized(centred, variance),
+    new Value(running(mean0, average), x.type),
+    new Value(running(variance0, variance), x.type),
+  ];
 }
 
 function instanceNormalization(call: Call): Value {
