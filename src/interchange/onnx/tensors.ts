@@ -54,7 +54,9 @@ export function elementsOf(bytes: Uint8Array, type: ElementType, count: number):
   const name = NAMES[type];
   if (!name) return smallElements(bytes, type, count);
   const elements = ELEMENT_TYPES[name].read(bytes);
-  return elements instanceof Float32Array && type === "float" ? elements : Float64Array.from(elements as never, Number);
+  if (elements instanceof BigInt64Array || elements instanceof BigUint64Array)
+    return Float64Array.from(elements, Number);
+  return elements instanceof Float32Array && type === "float" ? elements : new Float64Array(elements);
 }
 
 type Numbers = ArrayLike<number>;

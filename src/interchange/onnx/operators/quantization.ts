@@ -1,6 +1,7 @@
 /** Operators between floats and whole numbers of 8 bits with a scale. */
+import { constant, constantArray } from "../../../graph/leaf.ts";
 import type { Node } from "../../../graph/node.ts";
-import { sizeOf } from "../../../graph/shape.ts";
+import { sizeOf, stridesOf } from "../../../graph/shape.ts";
 import { add, div, equal, max, maximum, minimum, mul, neg, reshape, round, select, sub } from "../../../ops/index.ts";
 import type { Call, Operators } from "../call.ts";
 import type { ElementType } from "../format.ts";
@@ -40,8 +41,33 @@ function quantized(call: Call): Value {
 function dequantized(call: Call): Value {
   const [x, scale] = [call.value(0), call.value(1)];
   const zero = call.optional(2);
-  const centred = zero ? sub(x.node, along(call, zero, x)) : x.node;
-  return new Value(mul(centred, along(call, scale, x)), wantedType(call, scale.type));
+  const type = wantedType(call, scale.type);
+  return (
+    storedWeights(call, x, scale, zero, type) ??
+    new Value(mul(zero ? sub(x.node, along(call, zero, x)) : x.node, along(call, scale, x)), type)
+  );
+}
+
+/** Weights of the file with a scale for each column, and no zero point: at once, since they may be many. */
+function storedWeights(
+  call: Call,
+  x: Value,
+  scale: Value,
+  zero: Value | undefined,
+  type: ElementType,
+): Value | undefined {
+  const values = constantArray(x.node);
+  const scales = constantArray(scale.node);
+  if (!values || !scales || zero || call.number("block_size", 0) > 0 || scale.shape.length !== 1) return undefined;
+  const axis = call.axis(call.number("axis", 1), x.shape);
+  if (scale.shape[0] !== x.shape[axis]) return undefined;
+  const inner = stridesOf(x.shape)[axis];
+  const floats = new Float32Array(values.length);
+  for (let i = 0; i < values.length; ) {
+    const by = scales[(i / inner) % scales.length];
+    for (const end = i + inner; i < end; i++) floats[i] = values[i] * by;
+  }
+  return new Value(constant(floats, x.shape), type);
 }
 
 /** Quantises by the range of the values themselves, in which 0 is. */
