@@ -69,6 +69,11 @@ export interface LayerContext {
   uniform(shape: Shape): Node;
   /** Sets a state of the layer to a new value after each training step. */
   update(name: string, value: Node): void;
+  /**
+   * Gives out what the layer takes up at each place, [T, B, …] in the order of the sequence: its gradient tells how far back in
+   * time the loss reaches.
+   */
+  watch(places: Node): void;
   /** Adds a term, such as a penalty on activations, to the loss. */
   addLoss(term: Node): void;
   /** Present where x is one place of a sequence, [B, 1, …], and what came before it is remembered. */

@@ -93,6 +93,8 @@ export interface Applied {
   readonly memories: readonly Node[];
   /** Of each output which places count, [B, T], where it is a sequence with padding. */
   readonly masks: readonly (Node | undefined)[];
+  /** What layers that go through time take up at each place, [T, B, …], by the layers' names. */
+  readonly watched: ReadonlyMap<string, Node>;
   /** The sum of the layers' own loss terms, if any has one. */
   readonly penalty: Node | undefined;
 }
@@ -114,6 +116,7 @@ interface Pass extends ApplyOptions {
   readonly results: Map<string, Node>;
   readonly updates: Map<Node, Node>;
   readonly memories: Node[];
+  readonly watched: Map<string, Node>;
   /** Which places of a result count, where some are padding. */
   readonly masks: Map<Node, Node>;
   /** By the parameters that they are of, so that one which is used twice counts once. */
@@ -395,6 +398,7 @@ export class Network {
       updates: new Map(),
       memories: [],
       masks: new Map(),
+      watched: new Map(),
       penalties: new Map(),
       draws: new Map(),
     };
@@ -413,6 +417,7 @@ export class Network {
       named: pass.results,
       updates: [...pass.updates].map(([variable, value]) => ({ variable, value })),
       memories: pass.memories,
+      watched: pass.watched,
       masks: outputs.map((output) => pass.masks.get(output)),
       penalty: penalties.length > 0 ? penalties.reduce((a, b) => add(a, b)) : undefined,
     };
@@ -490,6 +495,7 @@ export class Network {
         setMask: (next) => {
           mask = next;
         },
+        watch: (places) => pass.watched.set(name, places),
         addLoss: (term) => pass.penalties.set({}, term),
         layer: (index, ...given) => this.#applyPlace(place.layers[index], given, pass),
       });

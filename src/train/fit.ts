@@ -10,7 +10,7 @@ import { encodeTraining, previousOf, restoreTraining, type TrainingRecord } from
 import { type ClassWeights, classWeigher, countClasses } from "./class-weights.ts";
 import { Epochs } from "./epochs.ts";
 import { type Examples, splitForValidation } from "./examples.ts";
-import { checkExamples, checkMeasured, healthCheck, type Warning, warnOnce } from "./health.ts";
+import { checkExamples, checkMeasured, checkPadding, healthCheck, type Warning, warnOnce } from "./health.ts";
 import { type InferenceModel, streamedPieces } from "./inference-model.ts";
 import { files } from "./node-files.ts";
 import type { MetricsOption } from "./objective.ts";
@@ -258,7 +258,7 @@ export class Fit extends Epochs {
         await writeFile(checkpoint.path, await encodeTraining(model, trainer, record), { keepPrevious });
         savedAt = performance.now();
       };
-      warn?.(checkExamples(model.network, examples));
+      warn?.([...checkExamples(model.network, examples), ...checkPadding(model.network, examples)]);
       if (!evaluator) warn?.(checkMeasured(model.network, metrics));
       let lookedAt = performance.now();
       while (trainer.position.epoch < epochs && !stopped) {

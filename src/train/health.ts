@@ -4,6 +4,7 @@
  * nothing is changed.
  */
 
+import { input } from "../graph/leaf.ts";
 import type { Node } from "../graph/node.ts";
 import type { AnyArray } from "../graph/op.ts";
 import { type Shape, sizeOf } from "../graph/shape.ts";
@@ -11,7 +12,7 @@ import { activationRange } from "../nn/activations.ts";
 import { layerKind } from "../nn/layer.ts";
 import { type Loss, type LossesOption, lossAfter, lossesOf, takesLogits } from "../nn/losses.ts";
 import { activationOf, arrayName, type NamedLayer, type Network, withInner } from "../nn/network.ts";
-import { abs, add, greater, less, max, mean, mul, sqrt } from "../ops/index.ts";
+import { abs, add, gradientsOf, greater, less, max, mean, mul, sqrt } from "../ops/index.ts";
 import { makePlan } from "../plan/plan.ts";
 import { inWords, type Message, message, option } from "../wording.ts";
 import type { Examples } from "./examples.ts";
@@ -20,7 +21,7 @@ import type { InferenceModel } from "./inference-model.ts";
 import { metricNamed } from "./metrics.ts";
 import { type MetricsOption, metricsOf } from "./objective.ts";
 import type { Data, RowValues, Targets } from "./to-arrays.ts";
-import { forwardBatch, givenStep } from "./training-graph.ts";
+import { forwardBatch, givenStep, type TrainingGraph } from "./training-graph.ts";
 
 /** What a warning is about. */
 export type WarningKind =
@@ -33,6 +34,8 @@ export type WarningKind =
   | "saturatedActivation"
   | "vanishingGradient"
   | "explodingGradient"
+  | "collapsedAttention"
+  | "countedPadding"
   | "doubleActivation"
   | "notLearning";
 
@@ -59,6 +62,15 @@ const MARGIN = 0.01;
 const VANISHED = 1e-4;
 /** The length of all gradients together above which a step is likely to do harm. */
 const EXPLODED = 1e3;
+/** A gradient so much smaller than at another place of the sequence has vanished on the way there; so much larger, it has exploded. */
+const VANISHED_IN_TIME = 1e-6;
+const EXPLODED_IN_TIME = 1e4;
+/** From this share of the places on it is worth a word. */
+const LOST_SHARE = 0.5;
+/** Attention of which so much goes to one place, whatever looks, has collapsed. */
+const COLLAPSED = 0.95;
+/** From this share of rows on that end in the same value, of different lengths, they are filled up. */
+const FILLED_SHARE = 0.1;
 /** Larger inputs are called unscaled. */
 const LARGE_INPUT = 30;
 /** Targets beyond this are. */
@@ -175,7 +187,13 @@ export function healthCheck(
     Array.from({ length: rows }, (_, i) => Math.floor((i * count) / rows)),
   );
   const graph = givenStep(network, loss, some);
-  const probes = network.allLayers.flatMap((layer) => activationProbes(layer, graph.named, graph.outputs));
+  const probes = [
+    ...network.allLayers.flatMap((layer) => [
+      ...activationProbes(layer, graph.named, graph.outputs),
+      ...attentionProbes(layer, graph.named),
+    ]),
+    ...timeProbes(network, graph),
+  ];
   const sizes = graph.gradients.map((gradient) => sqrt(mean(mul(gradient, gradient))));
   const parameters = network.parameters.filter(({ trainable }) => trainable);
   const executable = session.compile(
@@ -231,6 +249,89 @@ function activationProbes(layer: NamedLayer, named: ReadonlyMap<string, Node>, o
     },
   };
   return [largest, atEnds];
+}
+
+/** Whether all places look at one and the same, in some head. */
+function attentionProbes({ name }: NamedLayer, named: ReadonlyMap<string, Node>): Probe[] {
+  const weights = named.get(`${name}.weights`);
+  // Of few places each has much by chance.
+  if (weights?.shape.length !== 4 || weights.shape[3] < 4) return [];
+  const [, heads, , length] = weights.shape;
+  return [
+    {
+      node: mean(weights, [0, 2]), // [H, S]
+      judge(values) {
+        const collapsed = Array.from({ length: heads }, (_, head) => {
+          const own = values.subarray(head * length, (head + 1) * length);
+          return own.findIndex((share) => share > COLLAPSED);
+        });
+        const head = collapsed.findIndex((place) => place >= 0);
+        if (head < 0) return undefined;
+        const said = message`In head ${head + 1} of ${name} all places look at place ${collapsed[head] + 1} alone, so the head gives the same to all. Lower the learning rate, put layerNorm before it (${option("placement", "pre")} in transformerBlock), or take fewer heads.`;
+        return warning("collapsedAttention", name, said);
+      },
+    },
+  ];
+}
+
+/** How the gradient changes on its way back through time, in layers that go place by place. */
+function timeProbes(network: Network, { loss, watched }: TrainingGraph): Probe[] {
+  const gradients = gradientsOf(loss, [...watched.values()]);
+  return [...watched.keys()].map((name, i) => {
+    const gradient = gradients[i]; // [T, B, H]
+    const { backwards = false } = network.allLayers.find((layer) => layer.name === name)!.config as {
+      readonly backwards?: boolean;
+    };
+    return {
+      node: sqrt(mean(mul(gradient, gradient), [1, 2])), // [T]
+      judge: (values) => judgeInTime(name, backwards ? Array.from(values) : Array.from(values).reverse(), backwards),
+    };
+  });
+}
+
+/** @param sizes of the gradient at each place, in the order in which it goes: from the last turn of the layer to its first */
+function judgeInTime(name: string, sizes: readonly number[], backwards: boolean): Warning | undefined {
+  const place = (i: number): number => (backwards ? i + 1 : sizes.length - i);
+  const largest = Math.max(...sizes);
+  const begin = sizes.findIndex((size) => size > 0);
+  if (begin < 0 || !Number.isFinite(largest)) return undefined;
+  const exploded = sizes.findIndex((size, i) => i > begin && size > EXPLODED_IN_TIME * sizes[begin]);
+  if (exploded >= 0) {
+    const said = message`The gradient through ${name} grows on its way back in time: at place ${place(exploded)} it is ${EXPLODED_IN_TIME} times that at place ${place(begin)}. Clip (${option("globalClipNorm", 1)}), cut it off (${option("truncate", 50)}), or take lstm or gru.`;
+    return warning("explodingGradient", name, said);
+  }
+  let lost = sizes.length;
+  while (sizes[lost - 1] < VANISHED_IN_TIME * largest) lost--;
+  if (sizes.length - lost < LOST_SHARE * sizes.length) return undefined;
+  const [from, to] = backwards ? [place(lost), sizes.length] : [1, place(lost)];
+  const said = message`The gradient through ${name} vanishes on its way back in time: at places ${from} to ${to} it is less than ${VANISHED_IN_TIME} of its largest, so what stands there teaches nothing. Take lstm with ${option("forgetBias", 3)}, gru, or attention.`;
+  return warning("vanishingGradient", name, said);
+}
+
+/** Rows that seem to be filled up with one value, where each place counts in the loss. */
+export function checkPadding(network: Network, { x, y, count }: Examples): Warning[] {
+  const [port] = network.inputs;
+  const [length] = port.shape;
+  const answers = network.outputs.findIndex(({ shape }) => shape.length === 2 && shape[0] === length);
+  if (network.inputs.length > 1 || answers < 0 || count < 2) return [];
+  const given = network.inputs.map((each) => input("x", [1, ...each.shape]));
+  if (network.apply(given, { training: false }).masks[answers]) return [];
+  const width = sizeOf(port.shape);
+  const ends = Array.from({ length: count }, (_, row) => endOf(x[0], row * width, width, width / length));
+  const filled = ends.filter((end) => end < length - 1).length;
+  const target = y[answers];
+  // A class of −1 says that a place does not count.
+  const isLeftOut = target.kind === "classes" && target.values.includes(-1);
+  if (isLeftOut || filled < FILLED_SHARE * count || new Set(ends).size === 1) return [];
+  const said = message`${filled} of ${count} rows end in several places of nothing but 0, which count in the loss as others do. If they are padding, say so: masking() first, ${option("maskZero", true)} for embedding, or classes of −1.`;
+  return [warning("countedPadding", "x", said)];
+}
+
+/** After how many places a row has nothing but zeros. */
+function endOf(values: RowValues, from: number, width: number, each: number): number {
+  let end = width;
+  while (end > 0 && values[from + end - 1] === 0) end--;
+  return Math.ceil(end / each);
 }
 
 /** @param gradients the root of each one's mean square */
@@ -329,7 +430,11 @@ export async function health(
   const examples = model.examples(data, loss);
   const check = healthCheck(model, examples, loss);
   try {
-    return [...checkExamples(model.network, examples), ...(await check.run(model.details.loss !== undefined))];
+    return [
+      ...checkExamples(model.network, examples),
+      ...checkPadding(model.network, examples),
+      ...(await check.run(model.details.loss !== undefined)),
+    ];
   } finally {
     check.free();
   }

@@ -108,6 +108,10 @@ export interface TrainingGraph {
   readonly y: readonly Node[];
   readonly outputs: readonly Node[];
   readonly named: ReadonlyMap<string, Node>;
+  /** What layers that go through time take up at each place, by the layers' names: [T, B, …]. */
+  readonly watched: ReadonlyMap<string, Node>;
+  /** Which places of each output count, where it is a sequence with padding. */
+  readonly masks: readonly (Node | undefined)[];
   readonly loss: Node;
   /** The loss of each row, [B], before it is averaged. */
   readonly perRow: Node;
@@ -155,6 +159,8 @@ export function trainingGraph(
     y,
     outputs: applied.outputs,
     named: applied.named,
+    watched: applied.watched,
+    masks: applied.masks,
     loss,
     perRow: each.loss,
     ownPerRow: each.own,

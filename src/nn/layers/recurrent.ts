@@ -167,6 +167,7 @@ function goThrough<C extends Config>(cell: Cell<C>, config: C, context: LayerCon
     const z = matmul(byPlace, part(kernel, i));
     return reshape(own ? add(z, part(own, i)) : z, [length, batch, units]);
   });
+  if (!memory) context.watch(fromInput[0]);
   const recurrentKernels = cell.gates.map((_, i) => part(recurrentKernel, i));
   const recurrentBias = other ? Array.from({ length: gates }, (_, i) => part(other, i)) : [];
   // The same units at all places: random numbers of the step, which every turn finds outside.
