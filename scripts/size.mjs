@@ -4,7 +4,7 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { bundledSize, gzipped } from "./bundle.mjs";
 
 /** Bytes, gzipped; docs/benchmarks.md says what is in them. */
-const BUDGET = 87_000;
+const BUDGET = 90_000;
 /** Of the studio's scripts, the page's and its worker's; the digits are data. */
 const STUDIO_BUDGET = 250_000;
 

@@ -88,6 +88,13 @@ describe.each(Object.entries(KINDS))("%s", (_, layer) => {
     expect(Math.max(...differences)).toBeGreaterThan(1e-4);
   });
 
+  test("what is computed anew gives the same gradients", async () => {
+    const [anew, kept] = await Promise.all(
+      [true, false].map((recompute) => steps(model(10, { recompute }))(chunk(0, 10))),
+    );
+    expect(anew).toEqual(kept);
+  });
+
   test("dropout of states has right gradients, and none at inference", async () => {
     const dropping = model(10, { recurrentDropout: 0.4 });
     expect((await gradcheck(dropping, chunk(0, 10), { loss: "meanSquaredError" })).passed).toBe(true);

@@ -47,6 +47,11 @@ export interface RecurrentOptions extends LayerOptions {
   /** After how many places the gradient is cut off (truncated backpropagation through time); it goes all the way unless said. */
   readonly truncate?: number;
   /**
+   * Whether the backward pass computes each place anew from the state before it, instead of keeping its gates: about half the memory
+   * for more time; false unless said.
+   */
+  readonly recompute?: boolean;
+  /**
    * How many rows a training batch has where each goes on where the same row of the batch before ended: its states begin as those
    * were, and `resetStates` of the model makes them 0. At inference, and unless said, states begin as 0.
    */
@@ -61,6 +66,7 @@ const OPTIONS = [
   "bias",
   "recurrentDropout",
   "truncate",
+  "recompute",
   "stateful",
 ] as const;
 
@@ -152,7 +158,7 @@ function parametersOf(
 function goThrough<C extends Config>(cell: Cell<C>, config: C, context: LayerContext, secondBias: boolean): Node {
   const { x, parameter, memory, unrolled } = context;
   const { units, bias = true, sequences = false, backwards = false } = config;
-  const { recurrentDropout = 0, truncate, stateful } = config;
+  const { recurrentDropout = 0, truncate, recompute = false, stateful } = config;
   const [gate, activation] = [config.gateActivation ?? "sigmoid", config.activation ?? "tanh"].map(activationNamed);
   const [batch, length, features] = x.shape;
   const gates = cell.gates.length;
@@ -209,7 +215,7 @@ function goThrough<C extends Config>(cell: Cell<C>, config: C, context: LayerCon
       const states = kept(next(x.slice(0, gates), before), before, counts && x[gates]);
       return { states, outputs: [states[0]] };
     };
-    const { states, outputs } = scan(along, initial, turn, { reverse: backwards });
+    const { states, outputs } = scan(along, initial, turn, { reverse: backwards, recompute });
     goOn(states);
     return sequences ? transpose(outputs[0], [1, 0, 2]) : states[0];
   }
