@@ -45,7 +45,7 @@ describe("a text", () => {
         "--tokens",
         "bpe",
         "--vocabulary",
-        "280",
+        "270",
         "--epochs",
         "3",
         "--out",
@@ -211,7 +211,6 @@ describe("ONNX", () => {
 
   test.each<[string, string[], number, RegExp]>([
     ["--test without --weights", ["export", "fruit.safetensors", "f.js", "--test", "fruit.csv"], 2, /give both/],
-    ["--weights for ONNX", ["export", "fruit.safetensors", "f.onnx", "--weights", "int8"], 2, /--weights is for \.js/],
     ["another form", ["export", "fruit.safetensors", "fruit.pt"], 2, /ends in \.onnx, \.py, \.js/],
     ["a file that is none", ["import", "fruit.csv", "x.safetensors"], 2, /ends in \.onnx \(ONNX\), \.keras or \.h5/],
     [
