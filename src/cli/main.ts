@@ -37,6 +37,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<{ register(program: Comman
   train: () => import("./commands/train.ts"),
   evaluate: () => import("./commands/evaluate.ts"),
   predict: () => import("./commands/predict.ts"),
+  cache: () => import("./commands/cache.ts"),
   generate: () => import("./commands/generate.ts"),
   summary: () => import("./commands/summary.ts"),
   explain: () => import("./commands/explain.ts"),

@@ -6,7 +6,7 @@ export { checkWritable, readBeside, readFile, type WriteOptions } from "./node/f
 export { mnist, readIdx, readIdxDirectory, type TrainAndTest } from "./node/idx.ts";
 export { type ImageFolderOptions, readImage, readImageFolder } from "./node/images.ts";
 export { readNpy, readNpz } from "./node/npy.ts";
-export { clearCache } from "./node/stream/cache.ts";
+export { cacheSize, clearCache } from "./node/stream/cache.ts";
 export { openStream, type StreamOptions } from "./node/stream/open-stream.ts";
 export {
   type DecimalOptions,

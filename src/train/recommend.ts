@@ -2,7 +2,8 @@
  * Where to begin with a data set: a network and a way of training, chosen by the form of the data alone; nothing is
  * trained. The choices were measured on MNIST, and on eighteen tables against linear models: docs/decisions.md.
  */
-import { type Dataset, statistics } from "../data/dataset.ts";
+import type { DataStream } from "../data/data-stream.ts";
+import { type Dataset, type Statistics, statistics } from "../data/dataset.ts";
 import type { ForecastWindows } from "../data/forecast.ts";
 import { DataError } from "../errors.ts";
 import type { Layer } from "../nn/layer.ts";
@@ -37,6 +38,7 @@ export interface Recommendation {
 /**
  * What to begin with for a data set; the command trains with it too.
  * @param train the rows to train with: statistics are taken of nothing else
+ * @param all the stream of all of them, where these rows are some of it
  * @throws DataError if there is nothing to learn: one class, or the same target in every row
  *
  * @example
@@ -45,9 +47,9 @@ export interface Recommendation {
  * const classifier = sequential({ input: flowers.inputShape }, layers);
  * await classifier.fit(flowers, { loss, optimizer: adam({ learningRate }), epochs, batchSize });
  */
-export function recommend(train: Dataset): Recommendation {
+export function recommend(train: Dataset, all?: Pick<DataStream, "count" | "statistics">): Recommendation {
   const isPicture = showsPictures(train);
-  const { count } = train;
+  const { count } = all ?? train;
   const isNumber = train.task === "regression";
   const outputs = outputsOf(train);
   const isForecast = isNumber && isSequence(train);
@@ -56,7 +58,7 @@ export function recommend(train: Dataset): Recommendation {
     : isForecast
       ? forecaster(train, outputs)
       : [0, 1].map(() => dense(64, { activation: "silu" }));
-  const enter = enterOf(train);
+  const enter = enterOf(train, all?.statistics);
   const targets = isNumber ? targetStatistics(train) : undefined;
   const leave = targets ? [leaveOf(targets)] : [];
   const isFlat = train.inputShape.length === 1;
@@ -148,8 +150,8 @@ function outputsOf({ task, y, count, classes }: Dataset): number {
 }
 
 /** Brings the input to about −1 … 1: pictures all alike, whether their pixels go up to 255, 16 or 1. */
-function enterOf(train: Dataset): Layer[] {
-  if (train.inputShape.length === 1) return [normalize(statistics(train))];
+function enterOf(train: Dataset, ofAll: Statistics | undefined): Layer[] {
+  if (train.inputShape.length === 1) return [normalize(ofAll ?? statistics(train))];
   // Of a sequence each feature has one scale at all places.
   if (isSequence(train)) {
     const [places, width] = train.inputShape;

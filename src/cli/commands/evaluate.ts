@@ -1,9 +1,11 @@
 /** `chainrule evaluate MODEL DATA`: how good a saved model is on a data set. */
 import { basename } from "node:path";
 import type { Command } from "commander";
+import { DataStream } from "../../data/index.ts";
 import { isForecast } from "../data/series.ts";
 import { readDataFor } from "../data/sources.ts";
-import { heldOut } from "../data/split.ts";
+import { heldOut, heldOutOfStream } from "../data/split.ts";
+import { isStreamed, openStreamFor, reasonToStream, type StreamingOptions, streamNote } from "../data/streams.ts";
 import { fingerprintOf } from "../model/metadata.ts";
 import { openDataModel } from "../model/open-model.ts";
 import type { BackendOptions } from "../options/backend.ts";
@@ -13,7 +15,7 @@ import { jsonScores, measureModel } from "../report/scores.ts";
 import { scoreLines } from "../report/test-report.ts";
 import { count, painter, warn, widthOf } from "../terminal/text.ts";
 
-interface EvaluateOptions extends BackendOptions {
+interface EvaluateOptions extends BackendOptions, StreamingOptions {
   readonly all?: boolean;
   readonly json?: boolean;
 }
@@ -31,6 +33,12 @@ export function register(program: Command): void {
     .argument("<model>", "a file that train wrote")
     .argument("<data>", "mnist, a table with the target's column, a directory; of two parts the test part")
     .option("--all", "all rows, those that it was trained on too")
+    .option(
+      "--stream",
+      "read the data while they are measured; where they would not fit, or the model was trained so, unless given",
+    )
+    .option("--no-stream", "read all data first")
+    .option("--cache <directory>", "keep the rows of a stream as numbers there")
     .option("--threads <n>", "threads", positiveWhole)
     .option("--json", "write the result as one JSON object")
     .addHelpText("after", HELP)
@@ -40,10 +48,25 @@ export function register(program: Command): void {
 async function evaluate(path: string, source: string, options: EvaluateOptions): Promise<void> {
   const { model, details } = await openDataModel(path, options);
   try {
-    const data = await readDataFor(source, details, model.inputShape);
     const { origin } = details;
-    const isTrained = origin !== undefined && origin.fingerprint === fingerprintOf(data);
-    const held = isTrained ? heldOut(data, origin) : undefined;
+    const wasStreamed = isStreamed(origin?.fingerprint) && origin?.file === basename(source);
+    const reason = details.series
+      ? undefined
+      : await reasonToStream(
+          source,
+          wasStreamed && options.stream === undefined ? { ...options, stream: true } : options,
+        );
+    const stream = reason === undefined ? undefined : await openStreamFor(source, details, model.inputShape, options);
+    if (reason) warn(`The data are ${streamNote(reason, options.cache)}.`);
+    const data = stream ?? (await readDataFor(source, details, model.inputShape));
+    const isTrained =
+      origin !== undefined &&
+      origin.fingerprint === (data instanceof DataStream ? data.fingerprint : fingerprintOf(data));
+    const held = !isTrained
+      ? undefined
+      : data instanceof DataStream
+        ? heldOutOfStream(data, origin)
+        : heldOut(data, origin);
     const [measured, rows] =
       held && !options.all ? ([held, "held out"] as const) : ([data, isTrained ? "trained on" : "given"] as const);
     const scores = await measureModel(model, measured);

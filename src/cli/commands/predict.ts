@@ -2,6 +2,7 @@
  * `chainrule predict MODEL INPUT…`: what a model makes of new data. Rows of a table come out as CSV; pictures and
  * samples of a data set are drawn with the probabilities beside them.
  */
+import { once } from "node:events";
 import type { Command } from "commander";
 import {
   encodeTable,
@@ -17,6 +18,7 @@ import { decimalPoints, encodeCsv, readImage } from "../../data/node.ts";
 import { DataError, type Model } from "../../index.ts";
 import { readSeriesFor } from "../data/series.ts";
 import { readDataFor } from "../data/sources.ts";
+import { openStreamFor, reasonToStream, type StreamingOptions, streamNote } from "../data/streams.ts";
 import type { ForecastPlan } from "../model/forecast-plan.ts";
 import { type Details, writtenOf } from "../model/metadata.ts";
 import { openDataModel } from "../model/open-model.ts";
@@ -28,7 +30,7 @@ import { beside, drawPicture } from "../terminal/picture.ts";
 import { bar, measure, name, painter, percent, warn } from "../terminal/text.ts";
 import { inCommandWords } from "../terminal/wording.ts";
 
-interface PredictOptions extends BackendOptions {
+interface PredictOptions extends BackendOptions, StreamingOptions {
   readonly sample?: number[];
   readonly asIs?: boolean;
   readonly json?: boolean;
@@ -56,6 +58,8 @@ export function register(program: Command): void {
     .argument("<model>", "a file that train wrote")
     .argument("<input...>", "tables or pictures, see below")
     .option("--sample <numbers>", "take these rows of a data set, from 1", rows)
+    .option("--stream", "read a table while it is predicted; where it would not fit into memory unless given")
+    .option("--no-stream", "read tables first, and write nothing before all is well")
     .option("--as-is", "only resize pictures; do not cut out and centre the digit")
     .option("--threads <n>", "threads", positiveWhole)
     .option("--json", "write one JSON object per row")
@@ -84,6 +88,15 @@ async function predict(path: string, sources: readonly string[], options: Predic
       await foretell(model, details.series, sources, details, options);
       return;
     }
+    const [source] = sources;
+    const canStream =
+      details.schema !== undefined && !options.sample && source !== "-" && !/\.(png|jpe?g)$/i.test(source);
+    const reason = canStream && sources.length === 1 ? await reasonToStream(source, options) : undefined;
+    if (reason !== undefined) {
+      if (reason) warn(`The table is ${streamNote(reason, undefined)}.`);
+      await predictStream(source, model, details, options);
+      return;
+    }
     // All inputs are read before anything is written, so that a mistake in the last leaves no half of an answer.
     const batches: Batch[] = [];
     for (const source of sources) batches.push(await readBatch(source, model, details, options));
@@ -100,6 +113,22 @@ async function predict(path: string, sources: readonly string[], options: Predic
   } finally {
     model.close();
   }
+}
+
+/** Predicts the rows of a table part by part, and writes each part's answers before the next one is read. */
+async function predictStream(source: string, model: Model, details: Details, options: PredictOptions): Promise<void> {
+  const stream = await openStreamFor(source, details, model.inputShape, options, false);
+  let done = 0;
+  for await (const { x, count } of stream.rows()) {
+    const rowNumbers = Array.from({ length: count }, (_, i) => done + i + 1);
+    const answers = await answer(model, details, { source, form: "table", x: x as Float32Array, count, rowNumbers });
+    const lines = options.json
+      ? answers.map((each) => JSON.stringify(jsonAnswer(each, details)))
+      : csvLines(answers, details, false).slice(done === 0 ? 0 : 1);
+    if (!process.stdout.write(`${lines.join("\n")}\n`)) await once(process.stdout, "drain");
+    done += count;
+  }
+  await stream.close();
 }
 
 /** The values that come after the last row of each series. */

@@ -2,8 +2,9 @@
 import { basename, resolve } from "node:path";
 import { type Command, Option } from "commander";
 import { checkWritable } from "../../data/node.ts";
-import { readForecastData, readTrainingData, type TrainingData } from "../data/sources.ts";
+import { openTrainingData, readForecastData, readTrainingData, type TrainingData } from "../data/sources.ts";
 import { divide, type Parts, testShareOf } from "../data/split.ts";
+import { reasonToStream } from "../data/streams.ts";
 import { detailsOf, fingerprintOf, type Origin, writtenOf } from "../model/metadata.ts";
 import { readModelFunction } from "../model/model-module.ts";
 import { augmenter } from "../options/augmentation.ts";
@@ -55,6 +56,12 @@ stays as it is, and with the values one season before.
   chainrule predict power.safetensors power.csv      the next 24 values
 Missing values: --missing previous, or drop. A series to try: train demand
 --horizon 24.
+
+DATA LARGER THAN MEMORY are read while the network trains: by themselves where a
+table would not fit, with --stream always, and where DATA is a pattern, such as
+"shards/*.csv". Rows are then held out by a hash of what is in them, so equal
+rows are all on one side. --cache DIR keeps the rows there as numbers, so that
+later epochs and runs read no text (chainrule cache DIR --remove frees it).
 
 COLUMNS of a table are numbers (also as $1,200, 24% or 1.234,5), dates, yes or
 no, or else words, each of which becomes a feature of its own. What they were
@@ -173,6 +180,9 @@ export function register(program: Command): void {
     .option("--columns <kinds>", 'what columns hold: "zip numeric, when date"; also boolean, categorical')
     .option("--no-header", "the table has no line of names: its columns are 1, 2, 3, …")
     .option("--encoding <name>", "what the table's bytes mean, such as windows-1252; UTF-8 or UTF-16 unless given")
+    .option("--stream", "read the data while the network trains; where they would not fit into memory unless given")
+    .option("--no-stream", "read all data before the network trains")
+    .option("--cache <directory>", "keep rows as numbers there, so that epochs of a stream need not read text again")
     .option("--image-size <WxH>", "brings the pictures of a folder to one size", imageSize)
     .addOption(new Option("--backend <name>", "what computes").choices(["wasm", "reference"]))
     .option("--threads <n>", "threads of the wasm backend; the bits do not depend on it", positiveWhole)
@@ -202,15 +212,18 @@ export function register(program: Command): void {
     });
 }
 
-async function train(source: string, asked: TrainOptions): Promise<void> {
-  if (isText(source)) return trainOnText(source, asked);
+async function train(source: string, given: TrainOptions): Promise<void> {
+  if (isText(source)) return trainOnText(source, given);
   for (const option of ["tokens", "vocabulary"] as const)
-    if (asked[option] !== undefined)
+    if (given[option] !== undefined)
       throw new UsageError(`--${option} is for texts (.txt, .md); ${source} is none. Leave it out.`);
+  const reason = given.horizon === undefined ? await streamReason(source, given) : undefined;
+  // A run that is resumed reads its data in the same way.
+  const asked = reason === undefined ? given : { ...given, stream: true };
   if (asked.profile && asked.backend === "reference")
     throw new UsageError("--profile is for the wasm backend, whose plan has steps to measure. Leave one out.");
   const trained = await trainedModel(asked);
-  const data = await readData(source, asked, trained);
+  const data = await readData(source, asked, trained, reason);
   // A run that is resumed has these options already.
   const said = trained && asked.resume === undefined ? { ...asTrained(trained, data, asked), ...asked } : asked;
   const out = said.out ?? (trained ? continuedName(data.title) : `${data.title}.safetensors`);
@@ -222,9 +235,9 @@ async function train(source: string, asked: TrainOptions): Promise<void> {
     throw new UsageError("--class-weights is for classes, but the target is a number. Leave it out.");
   const augment = said.augment === undefined ? undefined : augmenter(said.augment, parts.train, said.seed ?? 0);
   const display = new Display(said);
-  const { options, notes } = await withOptimizer(parts.train, said, display);
+  const { options, notes } = await withOptimizer(parts.train, said, display, parts.stream);
   const origin = originOf(source, data, parts, options);
-  const chosen = chooseRecipe(parts.train, options, trained?.loss);
+  const chosen = chooseRecipe(parts.train, options, trained?.loss, parts.stream);
   const model = trained?.model ?? (await makeModel(parts.train, chosen, options));
   const noted = [...chosen.notes, ...notes, ...notesOnRows(origin, trained?.details.origin)];
   const recipe = fitted({ ...chosen, notes: noted }, model, options);
@@ -251,7 +264,18 @@ async function train(source: string, asked: TrainOptions): Promise<void> {
 }
 
 /** The data, read as the options say: a series where there is a horizon to forecast. */
-function readData(source: string, asked: TrainOptions, trained: Trained | undefined): Promise<TrainingData> {
+/** Why data are read as a stream; a run that is resumed does as it did. */
+const streamReason = (source: string, { resume, stream, cache }: TrainOptions) =>
+  resume !== undefined && stream === undefined && cache === undefined
+    ? undefined
+    : reasonToStream(source, { stream, cache });
+
+function readData(
+  source: string,
+  asked: TrainOptions,
+  trained: Trained | undefined,
+  reason: string | undefined,
+): Promise<TrainingData> {
   const { target, task, missing, ignore, columns, decimal, encoding, imageSize, horizon, time, window, season } = asked;
   const header = asked.header === false ? false : undefined;
   const given = (reading: Readonly<Record<string, unknown>>) =>
@@ -263,7 +287,10 @@ function readData(source: string, asked: TrainOptions, trained: Trained | undefi
     const [stray] = Object.keys(given(ofSeries));
     if (stray)
       throw new UsageError(`--${stray} is for forecasts: say how far to look ahead too, such as --horizon 24.`);
-    return readTrainingData(source, given({ ...ofTables, ...ofBoth }), trained);
+    const reading = given({ ...ofTables, ...ofBoth });
+    return reason === undefined
+      ? readTrainingData(source, reading, trained)
+      : openTrainingData(source, reading, asked, reason, trained);
   }
   const [stray] = Object.keys(given(ofTables));
   if (stray)
@@ -274,8 +301,13 @@ function readData(source: string, asked: TrainOptions, trained: Trained | undefi
 }
 
 /** What tells `evaluate` which rows the model has learnt from. Data with a test part of their own are known by it. */
-function originOf(source: string, { train, test }: TrainingData, { testShare }: Parts, options: TrainOptions): Origin {
+function originOf(
+  source: string,
+  { train, test, stream }: TrainingData,
+  { testShare }: Parts,
+  options: TrainOptions,
+): Origin {
   const { validation = 0, seed = 0 } = options;
   const file = test === undefined ? basename(resolve(source)) : "";
-  return { fingerprint: fingerprintOf(train), file, test: testShare, validation, seed };
+  return { fingerprint: stream?.fingerprint ?? fingerprintOf(train), file, test: testShare, validation, seed };
 }

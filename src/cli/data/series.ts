@@ -34,7 +34,7 @@ export interface ForecastData extends Dataset {
 }
 
 /** Whether a data set is windows over a series. */
-export const isForecast = (data: Dataset): data is ForecastData => "plan" in data && "begins" in data;
+export const isForecast = (data: object): data is ForecastData => "plan" in data && "begins" in data;
 
 /** What the command line says of a series. */
 export interface SeriesReading {

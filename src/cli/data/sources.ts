@@ -8,6 +8,7 @@ import { didYouMean } from "../../checks.ts";
 import {
   circles,
   curve,
+  type DataStream,
   type Dataset,
   iris,
   type MissingPolicy,
@@ -40,6 +41,7 @@ import {
   type SeriesReading,
   type Shares,
 } from "./series.ts";
+import { openStreamFor, openTrainingStream, type StreamingOptions, sampleOf, streamNote } from "./streams.ts";
 
 /** Data sets that need no file. */
 const TOYS: Readonly<Record<string, () => Dataset>> = { iris, xor, moons, circles, spirals, curve };
@@ -104,6 +106,36 @@ export interface TrainingData extends TrainAndTest {
   readonly digits: boolean;
   /** How a series is read and forecast. */
   readonly series?: ForecastPlan;
+  /** All rows, where they are read while the network trains; `train` has some of them. */
+  readonly stream?: DataStream;
+  /** Why they are. */
+  readonly streamNote?: string;
+}
+
+/** Opens data for training that are read while the network trains; for a model that is there already, as it takes them. */
+export async function openTrainingData(
+  source: string,
+  options: ReadOptions,
+  streaming: StreamingOptions,
+  reason: string,
+  taker?: Taker,
+): Promise<TrainingData> {
+  const stream = taker
+    ? await openStreamFor(source, taker.details, taker.inputShape, streaming)
+    : await openTrainingStream(source, options, streaming);
+  if (stream.task === "multilabel")
+    throw new DataError(`${source}: rows have several labels at once. The command trains one class per row.`, {
+      file: source,
+    });
+  const { inputShape, classes, schema, notes } = stream;
+  return {
+    train: { ...(await sampleOf(stream)), notes },
+    stream,
+    streamNote: streamNote(reason, streaming.cache),
+    title: titleOf(source).replace(/[*?]+/g, "") || "model",
+    form: schema ? "table" : "idx",
+    digits: inputShape.join() === "28,28,1" && classes?.length === 10,
+  };
 }
 
 /** A trained model's details and the shape of the rows that it takes. */

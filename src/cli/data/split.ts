@@ -1,15 +1,19 @@
 /** Which rows of the data are for training, for validation and for the final test. */
-import { type Dataset, split } from "../../data/index.ts";
+import { type DataStream, type Dataset, split } from "../../data/index.ts";
 import { detailsOf, type Origin } from "../model/metadata.ts";
 import { UsageError } from "../terminal/exit.ts";
 import { percent } from "../terminal/text.ts";
 import { type ForecastData, forecastParts, isForecast } from "./series.ts";
 import { readDataFor, type TrainingData } from "./sources.ts";
+import { sampleOf } from "./streams.ts";
 
 export interface Parts {
+  /** What is trained on; of a stream some rows, for decisions. */
   readonly train: Dataset;
-  readonly validation?: Dataset;
-  readonly test?: Dataset;
+  /** The stream that is trained on, where data are read as one. */
+  readonly stream?: DataStream;
+  readonly validation?: Dataset | DataStream;
+  readonly test?: Dataset | DataStream;
   /** The part of the training data that was held out for the test. */
   readonly testShare: number;
   /** How the test data came about, for people. */
@@ -34,10 +38,32 @@ const LEAST_ROWS = 10;
 export async function divide(data: TrainingData, options: PartsOptions): Promise<Parts> {
   const { validation = 0, seed = 0 } = options;
   if (isForecast(data.train)) return divideSeries(data, data.train, options);
+  if (data.stream) return divideStream(data, data.stream, options);
   const parts = await withTest(data, options, seed);
   if (validation === 0) return parts;
   const [train, held] = split(parts.train, [1 - validation, validation], { seed });
   return { ...parts, train, validation: held };
+}
+
+/** The parts of a stream, by a hash of each row. */
+async function divideStream(data: TrainingData, stream: DataStream, options: PartsOptions): Promise<Parts> {
+  const { validation = 0, seed = 0, test: asked, decimal, encoding } = options;
+  const share = stream.count < LEAST_ROWS && asked === undefined ? 0 : testShareOf(asked);
+  const [rest, held] = share > 0 ? stream.split([1 - share, share], { seed }) : [stream];
+  const [train, set] = validation > 0 ? rest.split([1 - validation, validation], { seed }) : [rest];
+  const given =
+    asked === undefined || isNumber(asked)
+      ? undefined
+      : await readDataFor(asked, detailsOf(data, { decimal, encoding }), stream.inputShape);
+  const test = given ?? held;
+  return {
+    train: await sampleOf(train),
+    stream: train,
+    ...(set && { validation: set }),
+    ...(test && { test }),
+    testShare: share,
+    testNote: given ? `from ${asked}` : `held out by a hash of the row, ${percent(share, 0)}`,
+  };
 }
 
 /** The parts of a series: the test is its end, unless it is another file. */
@@ -75,6 +101,12 @@ async function withTest(data: TrainingData, { test, decimal, encoding }: PartsOp
   if (share === 0) return { train, testShare: 0, testNote: "" };
   const [rest, held] = split(train, [1 - share, share], { seed });
   return { train: rest, test: held, testShare: share, testNote: `held out, ${percent(share, 0)}` };
+}
+
+/** The same of a stream. */
+export function heldOutOfStream(stream: DataStream, { test, validation, seed }: Origin): DataStream | undefined {
+  const [train, held] = test > 0 ? stream.split([1 - test, test], { seed }) : [stream, undefined];
+  return held ?? (validation > 0 ? train.split([1 - validation, validation], { seed })[1] : undefined);
 }
 
 /** The rows of a model's training data that it has not learnt from; none where it has learnt from all. */

@@ -2,8 +2,8 @@
  * Reads `--loss`, such as `crossEntropy labelSmoothing=0.1`, and says what each loss wants of the network and of the
  * labels. The formulas are the library's.
  */
-import type { Dataset } from "../../data/index.ts";
-import { type Loss, lossNamed, lossNames, type Model } from "../../index.ts";
+import { DataStream, type Dataset } from "../../data/index.ts";
+import { type Data, type Loss, lossNamed, lossNames, type Model, type Stream } from "../../index.ts";
 import { anyNumber, asUsage, type Entry, entry, readItem } from "./language.ts";
 
 const OPTIONS: Readonly<Record<string, string>> = {
@@ -41,7 +41,11 @@ export function classOutputs(loss: Loss, classes: number): number {
 }
 
 /** The labels or targets of a data set in the form that the loss wants from a network that gives `width` numbers. */
-function targetsFor({ y, task, count }: Dataset, loss: Loss, width: number): Dataset["y"] {
+function targetsFor(
+  { y, task, count }: Pick<Dataset, "y" | "task" | "count">,
+  loss: Loss,
+  width: number,
+): Dataset["y"] {
   if (task === "regression" || loss.target === "classes") return y;
   const no = /hinge/i.test(loss.name ?? "") ? -1 : 0;
   if (width === 1) return Float32Array.from(y, (label) => (label === 1 ? 1 : no));
@@ -50,8 +54,20 @@ function targetsFor({ y, task, count }: Dataset, loss: Loss, width: number): Dat
   return rows;
 }
 
-/** Rows and targets of a data set as a model with this loss takes them. */
-export function examplesFor(data: Dataset, loss: Loss, { network }: Model) {
+/** Rows and targets of a data set or a stream as a model with this loss takes them. */
+export function examplesFor(data: Dataset, loss: Loss, model: Model): Data;
+export function examplesFor(data: Dataset | DataStream, loss: Loss, model: Model): Data | Stream;
+export function examplesFor(data: Dataset | DataStream, loss: Loss, { network }: Model): Data | Stream {
   const width = network.outputShape.reduce((a, b) => a * b, 1);
+  if (data instanceof DataStream) {
+    const { task, count, classes, classCounts, fingerprint } = data;
+    return {
+      ...{ count, classes, classCounts, fingerprint },
+      split: (...given) => data.split(...given),
+      async *rows(options) {
+        for await (const rows of data.rows(options)) yield { ...rows, y: targetsFor({ ...rows, task }, loss, width) };
+      },
+    };
+  }
   return { x: data.x, y: targetsFor(data, loss, width) };
 }

@@ -11,7 +11,7 @@ const [LEAST_ROWS, ACCURACY, R2] = [20, 0.1, 0.3];
 
 /** @param scores of the test data */
 export async function overfitting({ model, parts, recipe, options }: Training, scores: TestScores) {
-  const { train, test } = parts;
+  const { train, test } = parts; // of a stream some rows are enough
   if (!test || test.count < LEAST_ROWS) return [];
   const some = train.count > ROWS ? split(train, [ROWS / train.count], { seed: options.seed ?? 0 })[0] : train;
   const seen = await measureModel(model, some);

@@ -20,6 +20,7 @@ import {
   name,
   type Paint,
   painter,
+  percent,
   plural,
   quote,
   sparkline,
@@ -56,14 +57,16 @@ const layerText = (model: Model): string =>
 
 /** @param replaces whether the model's file is there already */
 export function announce({ source, options, data, parts, recipe, model, out, display }: Training, replaces: boolean) {
-  const { train, validation, test, testNote } = parts;
+  const { train, stream, validation, test, testNote } = parts;
+  const { count: rows } = stream ?? train;
   const { classes, task, schema } = train;
   const { loss, optimizer, learningRate, schedule, epochs, batchSize, notes } = recipe;
   const { seed = 0, resume } = options;
   const { weightDecay: decay = 0 } = optimizer.config as { weightDecay?: number };
   const paint = painter(process.stderr);
   const lines: [string, string][] = [
-    ["data", `${name(source, 60)}: ${rowsText(train)}`],
+    ["data", `${name(source, 60)}: ${rowsText({ ...train, count: rows })}`],
+    ...(data.streamNote ? [["", data.streamNote] as [string, string]] : []),
     ...(isForecast(train) ? seriesLines(train).map((text): [string, string] => ["", text]) : []),
     [
       "test",
@@ -111,7 +114,8 @@ export function announce({ source, options, data, parts, recipe, model, out, dis
     data: source,
     task,
     ...(classes && { classes }),
-    rows: train.count,
+    rows,
+    ...(stream && { streamed: true }),
     ...(validation && { validationRows: validation.count }),
     ...(test && { testRows: test.count }),
     inputShape: train.inputShape,
@@ -176,12 +180,13 @@ export function announceEnd({ display, recipe, parts }: Training, history: reado
 /** Measures the model on the test data, and says all that there is to say. */
 export async function reportResults(run: Training, history: readonly EpochReport[]): Promise<void> {
   const { options, out, display, model, recipe, parts, data } = run;
-  const tested = parts.test ?? parts.train;
+  const tested = parts.test ?? parts.stream ?? parts.train;
   const scores = await measureModel(model, tested);
   const forecast = isForecast(tested) ? await measureForecast(model, tested) : undefined;
   showWarnings(run, [...(await overfitting(run, scores)), ...rareClasses(run, scores)]);
   const seconds = history.reduce((sum, epoch) => sum + epoch.seconds, 0);
   const rows = history.reduce((sum, epoch) => sum + epoch.samplesPerSecond * epoch.seconds, 0);
+  const waited = history.reduce((sum, { inputSeconds = 0 }) => sum + inputSeconds, 0);
   display.event({
     event: "done",
     [parts.test ? "test" : "training"]: { ...jsonScores(scores), ...(forecast && jsonForecast(forecast)) },
@@ -189,6 +194,7 @@ export async function reportResults(run: Training, history: readonly EpochReport
     epochs: options.earlyStopping === undefined ? recipe.epochs : (history.at(-1)?.epoch ?? recipe.epochs),
     seconds,
     ...(history.length > 0 && { samplesPerSecond: rows / seconds }),
+    ...(parts.stream && { inputSeconds: waited }),
   });
   if (options.json || options.quiet) return;
 
@@ -196,7 +202,8 @@ export async function reportResults(run: Training, history: readonly EpochReport
   const sheet = { paint, width: widthOf(process.stdout) };
   const lines: string[] = [];
   if (history.length > 0) {
-    const speed = `${duration(seconds)}, ${count(Math.round(rows / seconds))} rows per second`;
+    const input = parts.stream ? `, input ${percent(waited / seconds, 0)}` : "";
+    const speed = `${duration(seconds)}, ${count(Math.round(rows / seconds))} rows per second${input}`;
     lines.push(`${paint("bold", "Trained")}  ${paint("dim", `${plural(history.length, "epoch")} in ${speed}`)}`);
     lines.push(
       curve(

@@ -1,5 +1,5 @@
 /** How good predictions are: by class, and which classes are taken for which; or how far off numbers are. */
-import type { Dataset } from "../../data/index.ts";
+import { DataStream, type Dataset, type StreamedRows } from "../../data/index.ts";
 import { type Loss, lossNamed, type Model } from "../../index.ts";
 import { examplesFor } from "../options/losses.ts";
 
@@ -54,7 +54,7 @@ export function trainedLoss({ details }: Model, task: Dataset["task"]): Loss {
 }
 
 /** Measures a model on a data set. */
-export async function measureModel(model: Model, data: Dataset): Promise<TestScores> {
+export async function measureModel(model: Model, data: Dataset | DataStream): Promise<TestScores> {
   const width = model.network.outputShape.reduce((a, b) => a * b, 1);
   const loss = trainedLoss(model, data.task);
   const binary = data.task === "classification" && width <= 2 ? (["precision", "recall", "f1", "auc"] as const) : [];
@@ -62,12 +62,14 @@ export async function measureModel(model: Model, data: Dataset): Promise<TestSco
   const { count } = data;
   if (data.task === "regression") {
     const { name: lossName = "own" } = loss;
-    return { count, loss: measured, lossName, ...compareValues(data, await model.predict(data.x)) };
+    return { count, loss: measured, lossName, ...(await compareValues(model, partsOf(data))) };
   }
   const classes = Math.max(width, 2);
   const confusion = Array.from({ length: classes }, () => new Array<number>(classes).fill(0));
-  const { classes: said } = await model.classify(data.x);
-  for (let row = 0; row < count; row++) confusion[data.y[row]][said[row]]++;
+  for await (const { x, y, count } of partsOf(data)) {
+    const { classes: said } = await model.classify(x);
+    for (let row = 0; row < count; row++) confusion[y[row]][said[row]]++;
+  }
   const right = confusion.reduce((sum, line, i) => sum + line[i], 0);
   const recalls = classCounts({ confusion }).flatMap((all, i) => (all > 0 ? [confusion[i][i] / all] : []));
   const balancedAccuracy = recalls.reduce((a, b) => a + b, 0) / recalls.length;
@@ -82,18 +84,29 @@ export async function measureModel(model: Model, data: Dataset): Promise<TestSco
   };
 }
 
-function compareValues({ y }: Dataset, said: Float32Array): Omit<ValueScores, "count" | "loss" | "lossName"> {
-  const mean = Array.from(y).reduce((sum, v) => sum + v, 0) / y.length;
-  let [absolute, squares, spread] = [0, 0, 0];
-  for (let i = 0; i < y.length; i++) {
-    absolute += Math.abs(y[i] - said[i]);
-    squares += (y[i] - said[i]) ** 2;
-    spread += (y[i] - mean) ** 2;
+/** All rows of data in memory, or those of a stream part by part. */
+const partsOf = (data: Dataset | DataStream) => (data instanceof DataStream ? data.rows() : [data]);
+
+async function compareValues(
+  model: Model,
+  parts: Iterable<StreamedRows> | AsyncIterable<StreamedRows>,
+): Promise<Omit<ValueScores, "count" | "loss" | "lossName">> {
+  let [count, absolute, squares, mean, spread] = [0, 0, 0, 0, 0];
+  for await (const { x, y } of parts) {
+    const said = await model.predict(x);
+    for (let i = 0; i < y.length; i++) {
+      absolute += Math.abs(y[i] - said[i]);
+      squares += (y[i] - said[i]) ** 2;
+      // Σ(y − ȳ)² as the rows come (Welford, 1962).
+      const far = y[i] - mean;
+      mean += far / ++count;
+      spread += far * (y[i] - mean);
+    }
   }
   return {
     task: "regression",
-    meanAbsoluteError: absolute / y.length,
-    rootMeanSquaredError: Math.sqrt(squares / y.length),
+    meanAbsoluteError: absolute / count,
+    rootMeanSquaredError: Math.sqrt(squares / count),
     r2: spread > 0 ? 1 - squares / spread : Number.NaN,
   };
 }

@@ -15,6 +15,7 @@ const OPTIONS: Readonly<Record<string, (value: string | number | boolean | undef
   columns: (kind) => `--columns "NAME ${kind}"`,
   init: (name) => `init=${name}`,
   globalClipNorm: (norm) => `--optimizer "adam globalClipNorm=${norm}"`,
+  cache: (directory) => `--cache ${directory}`,
   classify: () => "predict",
   findLearningRate: () => "--learning-rate",
 };

@@ -4,7 +4,7 @@
  */
 
 import { didYouMean } from "../../checks.ts";
-import type { Dataset, Task } from "../../data/index.ts";
+import type { DataStream, Dataset, Task } from "../../data/index.ts";
 import {
   DataError,
   dense,
@@ -66,8 +66,9 @@ export interface Recipe {
 /**
  * @param train the training part: statistics are taken of nothing else
  * @param trained the loss of the model that is gone on from
+ * @param stream what is trained on, where `train` has but some rows of it
  */
-export function chooseRecipe(train: Dataset, options: RecipeOptions, trained?: Loss): Recipe {
+export function chooseRecipe(train: Dataset, options: RecipeOptions, trained?: Loss, stream?: DataStream): Recipe {
   const networks = (["layers", "model", "from"] as const).filter((key) => options[key] !== undefined);
   if (networks.length > 1)
     throw new UsageError(
@@ -77,7 +78,7 @@ export function chooseRecipe(train: Dataset, options: RecipeOptions, trained?: L
   const loss = options.loss === undefined && trained ? trained : chooseLoss(train, options.loss, own);
   const width = outputWidth(train, loss);
   const notes: string[] = [];
-  const advice = recommend(train);
+  const advice = recommend(train, stream);
   const { enter, leave } = advice;
   const layers =
     options.model === undefined && options.from === undefined
@@ -87,7 +88,7 @@ export function chooseRecipe(train: Dataset, options: RecipeOptions, trained?: L
   const make = readOptimizer(options.optimizer ?? "adam");
   const learningRate = options.learningRate ?? usualRate(make(), advice);
   const schedule = options.schedule ?? "cosine";
-  const steps = epochs * Math.ceil(train.count / batchSize);
+  const steps = epochs * Math.ceil((stream ?? train).count / batchSize);
   return {
     layers,
     outputs: width,

@@ -2,7 +2,7 @@
  * The run itself: `fit`, with its progress shown, its checkpoint kept, and its ways to end early. A run that stops early
  * says how to go on.
  */
-import type { Dataset } from "../../data/index.ts";
+import type { DataStream, Dataset } from "../../data/index.ts";
 import {
   type Callback,
   DivergenceError,
@@ -33,7 +33,7 @@ export async function runTraining(run: Training): Promise<EpochReport[]> {
     display.note("Stopping after this step. Once more, and it quits at once.");
     stop.abort();
   });
-  const examples = (data: Dataset) => examplesFor(data, loss, model);
+  const examples = (data: Dataset | DataStream) => examplesFor(data, loss, model);
   model.details.run = storedRun(run);
   const history: EpochReport[] = [];
   const whole = new History();
@@ -44,7 +44,7 @@ export async function runTraining(run: Training): Promise<EpochReport[]> {
     ...(options.history === undefined ? [] : [recorder(whole)]),
   ];
   try {
-    const fitting = model.fit(examples(parts.train), {
+    const fitting = model.fit(examples(parts.stream ?? parts.train), {
       loss,
       optimizer,
       epochs,

@@ -15,6 +15,10 @@ export interface TrainOptions extends RecipeOptions, ReadOptions, PartsOptions, 
   /** What a text is cut into: bpe, characters, bytes, or a tokenizer.json; and how many pieces there are. */
   readonly tokens?: string;
   readonly vocabulary?: number;
+  /** Whether data are read while they are trained on. */
+  readonly stream?: boolean;
+  /** A directory for decoded rows. */
+  readonly cache?: string;
   readonly out?: string;
   readonly resume?: string;
   /** How many epochs without a better loss are let pass. */

@@ -2,7 +2,7 @@
  * Chooses how strongly the weights of a network for a table are held back (weight decay), by trying: rows without noise
  * are learnt best with hardly any, noisy ones with much, and only rows that were held out can tell which they are.
  */
-import { type Dataset, sliceSeries, split } from "../../data/index.ts";
+import { type DataStream, type Dataset, sliceSeries, split } from "../../data/index.ts";
 import { DivergenceError, type Model, recommend } from "../../index.ts";
 import { type ForecastData, forecastParts, isForecast } from "../data/series.ts";
 import { examplesFor } from "../options/losses.ts";
@@ -85,12 +85,14 @@ export async function withOptimizer(
   train: Dataset,
   said: TrainOptions,
   display: Display,
+  stream?: DataStream,
 ): Promise<{ options: TrainOptions; notes: readonly string[] }> {
   const { optimizer, model, from, resume, seed = 0, epochs = Number.POSITIVE_INFINITY } = said;
-  const advice = recommend(train);
+  const advice = recommend(train, stream);
   if ((optimizer ?? from ?? resume) !== undefined || advice.weightDecay === 0) return { options: said, notes: [] };
   const withDecay = (decay: number): TrainOptions => ({ ...said, optimizer: `adamw weightDecay=${decay}` });
-  const decays = model === undefined && canHoldOut(train) ? decaysToTry(train.count, advice.weightDecay) : [];
+  const decays =
+    model === undefined && canHoldOut(train) ? decaysToTry((stream ?? train).count, advice.weightDecay) : [];
   if (decays.length === 0) return { options: withDecay(rounded(advice.weightDecay)), notes: [] };
   display.note(`Trying weight decays of ${decays.join(", ")} on held-out training rows.`);
   const short = Math.min(epochs, advice.epochs);

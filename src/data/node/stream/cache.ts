@@ -200,7 +200,15 @@ async function readEntry(place: string): Promise<DataStream | undefined> {
   return new DataStream(new StoredBlocks(description, layout, await watch(rows)), tally as unknown as TallyArrays);
 }
 
-/** The bytes that decoded rows take in a directory. */
+/**
+ * The bytes that the rows which `openStream` has kept in a directory take. Throws `FileError`.
+ *
+ * @example
+ * import { mkdir } from "node:fs/promises";
+ * import { cacheSize } from "chainrule/data/node";
+ * await mkdir("decoded", { recursive: true });
+ * console.log((await cacheSize("decoded")) >= 0); // true
+ */
 export async function cacheSize(directory: string): Promise<number> {
   let bytes = 0;
   for (const name of await entries(directory)) bytes += (await stat(join(directory, name))).size;

@@ -28,6 +28,8 @@ export interface StreamOptions
     Pick<ImageFolderOptions, "size" | "channels" | "classes" | "background"> {
   /** How the columns of a table become numbers, where that is known from another one: then `target` is not wanted. */
   readonly schema?: TableSchema;
+  /** False for tables without the target, such as rows to predict; with a `schema`. Their targets are 0. */
+  readonly labelled?: boolean;
   /** For NPY files of inputs: the path or pattern of those of labels or targets, as many and in the same order. */
   readonly targets?: string | readonly string[];
   /** Which set of a directory of IDX files; `train` unless said. */
@@ -40,7 +42,7 @@ export interface StreamOptions
 
 const OPTIONS = [
   ...TABLE_OPTIONS.filter((name) => name !== "file"),
-  ...["schema", "targets", "part", "cache", "cacheLimit", "size", "channels", "classes", "background"],
+  ...["schema", "labelled", "targets", "part", "cache", "cacheLimit", "size", "channels", "classes", "background"],
 ];
 
 /**
@@ -115,7 +117,11 @@ async function openBlocks(paths: readonly string[], options: StreamOptions): Pro
       ? new JsonLinesFormat()
       : new CsvFormat(options);
   const files = await Promise.all(paths.map(watch));
-  return TableBlocks.open(files, format, schema ? { schema } : { ...options, target: target! });
+  return TableBlocks.open(
+    files,
+    format,
+    schema ? { schema, labelled: options.labelled } : { ...options, target: target! },
+  );
 }
 
 async function arrayPairs(

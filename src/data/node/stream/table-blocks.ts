@@ -72,6 +72,7 @@ export class TableBlocks implements Blocks {
   readonly #files: readonly WatchedFile[];
   readonly #format: TableFormat;
   readonly #schema: TableSchema;
+  readonly #isLabelled: boolean;
   #places: BlockPlace[];
   /** Writers of rows, by file, which they name in errors. */
   readonly #encoders = new Map<string, Encoder>();
@@ -85,7 +86,9 @@ export class TableBlocks implements Blocks {
     schema: TableSchema,
     places: BlockPlace[],
     notes: readonly Message[],
+    labelled = true,
   ) {
+    this.#isLabelled = labelled;
     this.#files = files;
     this.#format = format;
     this.#schema = schema;
@@ -96,9 +99,9 @@ export class TableBlocks implements Blocks {
   static async open(
     files: readonly WatchedFile[],
     format: TableFormat,
-    options: TableOptions | { readonly schema: TableSchema },
+    options: TableOptions | { readonly schema: TableSchema; readonly labelled?: boolean },
   ): Promise<TableBlocks> {
-    if ("schema" in options) return new TableBlocks(files, format, options.schema, [], []);
+    if ("schema" in options) return new TableBlocks(files, format, options.schema, [], [], options.labelled);
     const notes: Message[] = [];
     const places: BlockPlace[] = [];
     const schema = await findSchema(files, format, options, notes, (place) => places.push(place));
@@ -140,17 +143,17 @@ export class TableBlocks implements Blocks {
     const { columns, target, missing } = this.#schema;
     const { header } = this.#format;
     this.#columns ??= columns.map(({ name }) => place(header, name, { file }));
-    if (this.#target < 0) this.#target = place(header, target.name, { file });
+    if (this.#isLabelled && this.#target < 0) this.#target = place(header, target.name, { file });
     const encoder = this.#encoder(file);
     const x = new Float32Array(rows.length * encoder.size);
     const y = target.classes ? new Int32Array(rows.length) : new Float32Array(rows.length);
     let count = 0;
     for (const row of rows) {
-      const label = row.cell(this.#target);
+      const label = this.#isLabelled ? row.cell(this.#target) : undefined;
       const cells = this.#columns.map((column) => row.cell(column));
-      if (missing === "drop" && (label === undefined || cells.includes(undefined))) continue;
+      if (this.#isLabelled && missing === "drop" && (label === undefined || cells.includes(undefined))) continue;
       encoder.row((c) => cells[c], x, count * encoder.size, row.line);
-      y[count++] = encoder.target(label, row.line);
+      y[count++] = this.#isLabelled ? encoder.target(label, row.line) : 0;
     }
     return { x: x.subarray(0, count * encoder.size), y: y.subarray(0, count) as typeof y, count };
   }
