@@ -36,11 +36,11 @@ interface Life {
   readonly milliseconds: number;
 }
 
-/** Runs the child in `directory`; `aim` hears each word, and the empty one at the start, and may set the kill off. */
-function live(directory: string, aim?: (word: string, kill: () => void) => void): Promise<Life> {
+/** Runs the child on data of a kind in `directory`; `aim` hears each word, and the empty one at the start, and may set the kill off. */
+function live(kind: string, directory: string, aim?: (word: string, kill: () => void) => void): Promise<Life> {
   return new Promise((resolve, reject) => {
     const start = performance.now();
-    const child = spawn(process.execPath, [program, directory], { stdio: ["ignore", "pipe", "pipe"] });
+    const child = spawn(process.execPath, [program, directory, kind], { stdio: ["ignore", "pipe", "pipe"] });
     const kill = () => void child.kill("SIGKILL");
     const words: string[] = [];
     let [rest, stderr] = ["", ""];
@@ -75,57 +75,64 @@ const modelOf = (directory: string) => readFileSync(join(directory, "model.safet
 /** What a write leaves when it is cut off before its rename. */
 const leftovers = (directory: string) => readdirSync(directory).filter((name) => /\.tmp(\.previous)?$/.test(name));
 
-test(`${KILLS} kills or more, a third of them within checkpoint writes: every run ends with the undisturbed run's bytes`, {
-  timeout: 60_000 + KILLS * 10_000,
-}, async () => {
-  const undisturbed = fresh();
-  const { end, stderr, milliseconds } = await live(undisturbed);
-  expect([end, stderr]).toEqual([0, ""]);
-  const expected = modelOf(undisturbed);
+test.each([
+  ["rows in memory", "memory", KILLS],
+  ["streamed images, varied anew", "stream", Math.ceil(KILLS / 2)],
+])(
+  "%s: kills, a third of them within checkpoint writes, and every run ends with the undisturbed run's bytes",
+  {
+    timeout: 60_000 + KILLS * 10_000,
+  },
+  async (_, kind, kills) => {
+    const undisturbed = fresh();
+    const { end, stderr, milliseconds } = await live(kind, undisturbed);
+    expect([end, stderr]).toEqual([0, ""]);
+    const expected = modelOf(undisturbed);
 
-  const draw = new RandomStream(SEED, "kills");
-  const count = { kills: 0, within: 0, runs: 0, fresh: 0, checkpoint: 0, previous: 0 };
-  let directory = fresh();
-  // A kill that was to fall within a write and missed is a kill like any other: the third is of all of them.
-  while (count.kills < KILLS || count.within * 3 < count.kills) {
-    expect(count.kills, "kills, too few of them within writes").toBeLessThan(3 * KILLS + 20);
-    const aimsAtWrite = count.within * 3 <= count.kills;
-    const before = new Set(leftovers(directory));
-    const isWriting = () => leftovers(directory).some((name) => !before.has(name));
-    let writesToPass = Math.floor(draw.uniform() * 6);
-    const moment = draw.uniform();
-    const life = await live(directory, (word, kill) => {
-      if (aimsAtWrite) {
-        // Looks without a pause, since a write is over before a timer is due.
-        if (word === "writing" && writesToPass-- === 0 && waitFor(isWriting, 100)) {
-          waitFor(() => false, moment);
-          kill();
-        }
-      } else if (word === "") setTimeout(kill, moment * milliseconds);
-    });
-    const from = life.words[0] as "fresh" | "checkpoint" | "previous" | undefined;
-    if (from) count[from]++;
-    if (life.end === "SIGKILL") {
-      count.kills++;
-      if (isWriting()) count.within++;
-      continue;
+    const draw = new RandomStream(SEED, "kills");
+    const count = { kills: 0, within: 0, runs: 0, fresh: 0, checkpoint: 0, previous: 0 };
+    let directory = fresh();
+    // A kill that was to fall within a write and missed is a kill like any other: the third is of all of them.
+    while (count.kills < kills || count.within * 3 < count.kills) {
+      expect(count.kills, "kills, too few of them within writes").toBeLessThan(3 * kills + 20);
+      const aimsAtWrite = count.within * 3 <= count.kills;
+      const before = new Set(leftovers(directory));
+      const isWriting = () => leftovers(directory).some((name) => !before.has(name));
+      let writesToPass = Math.floor(draw.uniform() * 6);
+      const moment = draw.uniform();
+      const life = await live(kind, directory, (word, kill) => {
+        if (aimsAtWrite) {
+          // Looks without a pause, since a write is over before a timer is due.
+          if (word === "writing" && writesToPass-- === 0 && waitFor(isWriting, 100)) {
+            waitFor(() => false, moment);
+            kill();
+          }
+        } else if (word === "") setTimeout(kill, moment * milliseconds);
+      });
+      const from = life.words[0] as "fresh" | "checkpoint" | "previous" | undefined;
+      if (from) count[from]++;
+      if (life.end === "SIGKILL") {
+        count.kills++;
+        if (isWriting()) count.within++;
+        continue;
+      }
+      compare(life);
     }
-    compare(life);
-  }
-  compare(await live(directory));
-  console.log(
-    `${count.kills} kills, ${count.within} within writes; ${count.runs} runs, each identical; ` +
-      `began anew ${count.fresh} times, from the checkpoint ${count.checkpoint}, from the one before ${count.previous}`,
-  );
+    compare(await live(kind, directory));
+    console.log(
+      `${kind}: ${count.kills} kills, ${count.within} within writes; ${count.runs} runs, each identical; ` +
+        `began anew ${count.fresh} times, from the checkpoint ${count.checkpoint}, from the one before ${count.previous}`,
+    );
 
-  /** Compares the run that has come to its end, and begins another. */
-  function compare(last: Life): void {
-    expect([last.end, last.stderr]).toEqual([0, ""]);
-    expect(modelOf(directory).equals(expected), "the bytes of the undisturbed run").toBe(true);
-    // What a killed child left behind, a later one removed.
-    expect(leftovers(directory)).toEqual([]);
-    rmSync(directory, { recursive: true });
-    directory = fresh();
-    count.runs++;
-  }
-});
+    /** Compares the run that has come to its end, and begins another. */
+    function compare(last: Life): void {
+      expect([last.end, last.stderr]).toEqual([0, ""]);
+      expect(modelOf(directory).equals(expected), "the bytes of the undisturbed run").toBe(true);
+      // What a killed child left behind, a later one removed.
+      expect(leftovers(directory)).toEqual([]);
+      rmSync(directory, { recursive: true });
+      directory = fresh();
+      count.runs++;
+    }
+  },
+);
