@@ -24,6 +24,8 @@ export interface Blocks {
   readonly description: Description;
   /** How many blocks there are. */
   readonly length: number;
+  /** Bytes of a row's features; 4 for each unless said. */
+  readonly rowBytes?: number;
   /** The rows of a block, decoded, checked and in their order; at most 65,535. */
   read(block: number): Promise<StreamedRows>;
   /** The rows of all blocks, one after the other, where that is another way than reading each; then `length` may be new. */
@@ -179,7 +181,7 @@ export class DataStream {
   /** The blocks in their order, as many together as are mixed with one another. */
   #groups(random: RandomStream | undefined): { blocks: number[]; count: number }[] {
     const order = random?.permutation(this.#blocks.length);
-    const row = rowSize(this.inputShape) * 4;
+    const row = this.#blocks.rowBytes ?? rowSize(this.inputShape) * 4;
     const groups: { blocks: number[]; count: number }[] = [];
     let last: { blocks: number[]; count: number } | undefined;
     for (let i = 0; i < this.#blocks.length; i++) {
