@@ -5,18 +5,7 @@
 import { readdir, stat } from "node:fs/promises";
 import { basename, resolve } from "node:path";
 import { didYouMean } from "../../checks.ts";
-import {
-  circles,
-  curve,
-  type DataStream,
-  type Dataset,
-  iris,
-  type MissingPolicy,
-  moons,
-  spirals,
-  type Task,
-  xor,
-} from "../../data/index.ts";
+import { circles, curve, type DataStream, type Dataset, iris, moons, spirals, xor } from "../../data/index.ts";
 import {
   encodeCsv,
   mnist,
@@ -33,6 +22,7 @@ import type { ForecastPlan } from "../model/forecast-plan.ts";
 import { type Details, writtenOf } from "../model/metadata.ts";
 import { UsageError } from "../terminal/exit.ts";
 import { columnKinds, readHeader, refuseWithoutTarget } from "./columns.ts";
+import type { ReadOptions } from "./read-options.ts";
 import {
   forecastPart,
   isMadeSeries,
@@ -76,25 +66,6 @@ async function formOf(source: string): Promise<FileForm> {
 }
 
 const isIdx = (file: string): boolean => /[-.]idx\d-ubyte(\.gz)?$/.test(file);
-
-export interface ReadOptions {
-  /** The column of a table to predict. */
-  readonly target?: string;
-  readonly task?: Task;
-  readonly missing?: MissingPolicy | "previous";
-  /** Columns of a table to leave out. */
-  readonly ignore?: readonly string[];
-  /** What columns of a table hold: `zip numeric, when date`. */
-  readonly columns?: string;
-  /** What stands before the decimals in a table. */
-  readonly decimal?: "point" | "comma";
-  /** What the bytes of a table mean, by a name of the Encoding Standard. */
-  readonly encoding?: string;
-  /** False where a table has no line of names. */
-  readonly header?: boolean;
-  /** Brings the pictures of a folder to this size. */
-  readonly imageSize?: { readonly width: number; readonly height: number };
-}
 
 export interface TrainingData extends TrainAndTest {
   /** The training data, with what was taken for granted in reading them. */

@@ -10,7 +10,7 @@ import { type Details, writtenOf } from "../model/metadata.ts";
 import { UsageError } from "../terminal/exit.ts";
 import { fileSize } from "../terminal/text.ts";
 import { columnKinds } from "./columns.ts";
-import type { ReadOptions } from "./sources.ts";
+import type { ReadOptions } from "./read-options.ts";
 
 /** How the command line asks for a stream. */
 export interface StreamingOptions {

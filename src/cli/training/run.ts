@@ -1,6 +1,7 @@
 /** What one run of `chainrule train` is: its options, and all that was chosen for it. Types alone. */
 import type { Augment, Model } from "../../index.ts";
-import type { ReadOptions, TrainingData } from "../data/sources.ts";
+import type { ReadOptions } from "../data/read-options.ts";
+import type { TrainingData } from "../data/sources.ts";
 import type { Parts, PartsOptions } from "../data/split.ts";
 import type { BackendOptions } from "../options/backend.ts";
 import type { Display } from "../report/progress.ts";
