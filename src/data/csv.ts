@@ -136,49 +136,79 @@ export async function* recordParts(
   delimiter: string | undefined,
   size: number,
 ): AsyncGenerator<CsvPart & { readonly offset: number }> {
+  const border = new BorderFinder(delimiter);
   let rest = new Uint8Array(0);
-  const separator = delimiter?.charCodeAt(0);
-  /** Of `rest`: where it stands in the file, its line, and how far it was looked at. */
-  let [offset, line, at] = [0, 1, 0];
-  /** The line after what was looked at, and whether it ends within quotes or at the beginning of a field. */
-  let [lines, isQuoted, isFresh] = [0, false, delimiter !== undefined];
-  /** The last border of records that was seen, and the lines before it. */
-  let [border, borderLines] = [0, 0];
+  /** Where `rest` stands in the file, and its first line. */
+  let [offset, line] = [0, 1];
   for await (const piece of source) {
     const bytes = new Uint8Array(rest.length + piece.length);
     bytes.set(rest);
     bytes.set(piece, rest.length);
     let begin = 0;
-    for (; at < bytes.length; at++) {
-      const byte = bytes[at];
-      if (isQuoted) {
-        if (byte === NEWLINE) lines++;
-        else if (byte === QUOTE) isQuoted = false;
-        // A doubled quote opens again at once.
-        isFresh = byte === QUOTE;
-      } else if (byte === QUOTE && isFresh) isQuoted = true;
-      else if (byte === NEWLINE) {
-        lines++;
-        isFresh = delimiter !== undefined;
-        [border, borderLines] = [at + 1, lines];
-        if (border - begin >= size) {
-          yield { bytes: bytes.subarray(begin, border), offset: offset + begin, line };
-          begin = border;
-          line += borderLines;
-          [lines, borderLines] = [0, 0];
-        }
-      } else isFresh = byte === separator || (isFresh && (byte === SPACE || byte === TAB));
+    for (;;) {
+      const end = border.next(bytes, begin, size);
+      if (end < 0) break;
+      yield { bytes: bytes.subarray(begin, end), offset: offset + begin, line };
+      line += border.lines;
+      begin = end;
     }
-    rest = bytes.subarray(begin) as Uint8Array<ArrayBuffer>;
+    rest = bytes.subarray(begin);
     offset += begin;
-    at -= begin;
-    border -= begin;
+    border.drop(begin);
     if (rest.length > size + MAX_RECORD)
       throw dataError(`the record is longer than ${MAX_RECORD} characters; a closing quote is probably missing.`, {
-        row: line + borderLines,
+        row: line,
       });
   }
   if (rest.length > 0) yield { bytes: rest, offset, line };
+}
+
+/** Finds where records end, and remembers how far it has looked. */
+class BorderFinder {
+  readonly #separator: number;
+  readonly #hasFields: boolean;
+  #at = 0;
+  #isQuoted = false;
+  /** Whether a quote here would open a field. */
+  #isFresh: boolean;
+  #lines = 0;
+  /** The lines before the border that was found. */
+  lines = 0;
+
+  constructor(delimiter: string | undefined) {
+    this.#separator = delimiter?.charCodeAt(0) ?? -1;
+    this.#hasFields = delimiter !== undefined;
+    this.#isFresh = this.#hasFields;
+  }
+
+  /** The first end of a record at least `size` bytes after `begin`; −1 where there is none yet. */
+  next(bytes: Uint8Array, begin: number, size: number): number {
+    const [separator, hasFields, least] = [this.#separator, this.#hasFields, begin + size];
+    let [at, isQuoted, isFresh, lines] = [this.#at, this.#isQuoted, this.#isFresh, this.#lines];
+    let end = -1;
+    while (end < 0 && at < bytes.length) {
+      const byte = bytes[at++];
+      if (isQuoted) {
+        if (byte === NEWLINE) lines++;
+        else if (byte === QUOTE) isQuoted = false;
+        isFresh = byte === QUOTE; // a doubled quote opens again at once
+      } else if (byte === NEWLINE) {
+        lines++;
+        isFresh = hasFields;
+        if (at >= least) end = at;
+      } else if (byte === QUOTE && isFresh) isQuoted = true;
+      else if (byte !== SPACE && byte !== TAB) isFresh = byte === separator;
+      else if (byte === separator) isFresh = true;
+    }
+    [this.#at, this.#isQuoted, this.#isFresh, this.#lines] = [at, isQuoted, isFresh, end < 0 ? lines : 0];
+    if (end >= 0) this.lines = lines;
+    return end;
+  }
+
+  /** So many bytes at the beginning are gone. */
+  drop(count: number): void {
+    this.#at -= count;
+  }
 }
 
 /**

@@ -24,6 +24,8 @@ export interface Blocks {
   readonly description: Description;
   /** How many blocks there are. */
   readonly length: number;
+  /** Bytes of a row's features; 4 for each unless said. */
+  readonly rowBytes?: number;
   /** The rows of a block, decoded, checked and in their order; at most 65,535. */
   read(block: number): Promise<StreamedRows>;
   /** The rows of all blocks, one after the other, where that is another way than reading each; then `length` may be new. */
@@ -179,7 +181,7 @@ export class DataStream {
   /** The blocks in their order, as many together as are mixed with one another. */
   #groups(random: RandomStream | undefined): { blocks: number[]; count: number }[] {
     const order = random?.permutation(this.#blocks.length);
-    const row = rowSize(this.inputShape) * 4;
+    const row = this.#blocks.rowBytes ?? rowSize(this.inputShape) * 4;
     const groups: { blocks: number[]; count: number }[] = [];
     let last: { blocks: number[]; count: number } | undefined;
     for (let i = 0; i < this.#blocks.length; i++) {
@@ -208,17 +210,19 @@ export class DataStream {
       for (const rows of await Promise.all(
         blocks.slice(i, i + READ_AT_ONCE).map((block) => this.#blocks.read(block)),
       )) {
+        if (rows.count === 0) continue;
         const [width, targets] = [rows.x.length / rows.count, rows.y.length / rows.count];
         x ??= blank(rows.x, count * width);
         y ??= blank(rows.y, count * targets);
         const bins = owns && binsOf(rows).bins;
+        const chosen = new Int32Array(rows.count);
         for (let row = 0; row < rows.count; row++) {
-          if (bins && !owns![bins[row]]) continue;
-          const to = place ? place[at] : at;
-          at++;
-          for (let k = 0; k < width; k++) x[to * width + k] = rows.x[row * width + k];
-          for (let k = 0; k < targets; k++) y[to * targets + k] = rows.y[row * targets + k];
+          const isOurs = !bins || owns![bins[row]] === 1;
+          chosen[row] = !isOurs ? -1 : place ? place[at] : at;
+          if (isOurs) at++;
         }
+        placeRows(rows.x, x, chosen);
+        placeRows(rows.y, y, chosen);
       }
     if (at !== count)
       throw new DataError(`${count} rows were to be read, but there are ${at}: the data changed while they were read.`);
@@ -236,6 +240,27 @@ const READ_AT_ONCE = 8;
 
 const blank = <A extends NumberArray>(like: A, length: number): A =>
   new (like.constructor as new (length: number) => A)(length);
+
+/** Copies each row to the place that is chosen for it, if there is one. */
+function placeRows(from: NumberArray, to: NumberArray, chosen: Int32Array): void {
+  // Numbers of one size are copied alike, so that the loop sees one kind of array.
+  if (from.BYTES_PER_ELEMENT === 4) placeWords(wordsOf(from), wordsOf(to), chosen);
+  else for (const [row, at] of chosen.entries()) if (at >= 0) placeRow(from, to, from.length / chosen.length, row, at);
+}
+
+const placeRow = (from: NumberArray, to: NumberArray, width: number, row: number, at: number): void =>
+  to.set(from.subarray(row * width, (row + 1) * width), at * width);
+
+const wordsOf = ({ buffer, byteOffset, length }: NumberArray) => new Uint32Array(buffer, byteOffset, length);
+
+function placeWords(from: Uint32Array, to: Uint32Array, chosen: Int32Array): void {
+  const width = from.length / chosen.length;
+  for (let row = 0, i = 0; row < chosen.length; row++) {
+    let k = chosen[row] * width;
+    if (k < 0) i += width;
+    else for (const end = i + width; i < end; ) to[k++] = from[i++];
+  }
+}
 
 /** Rows from `begin` on. */
 const after = ({ x, y, count }: StreamedRows, begin: number): StreamedRows => ({

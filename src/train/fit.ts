@@ -210,6 +210,7 @@ export class Fit extends Epochs {
       (await openPieces(mapRows(source, weigh), options.batchSize ?? (stream && 32), {
         none: noBatches(0),
         rows: stream?.count,
+        goesOn: stream !== undefined,
         signal,
       }));
     const examples = pieces ? pieces.sample : weigh(kept!);

@@ -109,11 +109,17 @@ async function orAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined
  * @param asked the rows of a batch: those of the first part unless said
  * @param none what to say of an epoch without rows
  * @param rows how many rows an epoch has, if that is known
+ * @param goesOn whether the next epoch is read while the last piece of one is trained on
  */
 export async function openPieces(
   source: RowSource,
   asked: number | "all" | undefined,
-  { none, rows, signal }: { readonly none: string; readonly rows?: number; readonly signal?: AbortSignal },
+  {
+    none,
+    rows,
+    goesOn = false,
+    signal,
+  }: { readonly none: string; readonly rows?: number; readonly goesOn?: boolean; readonly signal?: AbortSignal },
 ): Promise<PieceSource> {
   const reading = begin(source, 0, 0);
   const like = await orAborted(nextPart(reading, Infinity), signal);
@@ -145,7 +151,7 @@ export async function openPieces(
     batchSize: Math.min(batchSize, asked === "all" ? count : Infinity),
     sample: examples,
     open() {
-      const reader = new PieceReader(source, first, going, rows);
+      const reader = new PieceReader(source, first, going, rows, goesOn);
       going = undefined;
       return reader;
     },
@@ -166,7 +172,16 @@ export class PieceReader {
   readonly #rows: number | undefined;
   #epochRows: number | undefined;
 
-  constructor(source: RowSource, first: Piece, reading: Reading | undefined, rows: number | undefined) {
+  readonly #goesOn: boolean;
+
+  constructor(
+    source: RowSource,
+    first: Piece,
+    reading: Reading | undefined,
+    rows: number | undefined,
+    goesOn: boolean,
+  ) {
+    this.#goesOn = goesOn;
     this.#rows = rows;
     this.#epochRows = rows;
     this.first = first;
@@ -195,6 +210,7 @@ export class PieceReader {
     }
     const { from, count, isLast } = this.#now;
     if (!isLast && !this.#next) this.#read(epoch, from + count);
+    if (isLast && this.#goesOn && !this.#next) this.#read(epoch + 1, 0);
     return this.#now;
   }
 

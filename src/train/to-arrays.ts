@@ -246,8 +246,9 @@ export function toWeights(weights: ArrayLike<number>, count: number, what: strin
 /** Class numbers; of several places of a row some may be −1, which do not count. */
 function labels(y: ArrayLike<number>, classes: number, places: number, what: string): Int32Array {
   const least = places > 1 ? -1 : 0;
-  const wrong = Array.from(y).findIndex((x) => !(Number.isInteger(x) && x >= least && x < classes));
-  if (wrong < 0) return Int32Array.from(y);
+  let wrong = 0;
+  while (wrong < y.length && Number.isInteger(y[wrong]) && y[wrong] >= least && y[wrong] < classes) wrong++;
+  if (wrong === y.length) return new Int32Array(y);
   const [row, column] = [Math.floor(wrong / places) + 1, (wrong % places) + 1];
   const place = places > 1 ? `, place ${column}` : "";
   throw new DataError(

@@ -116,8 +116,14 @@ test("folders of images", async () => {
   expect([stream.count, stream.inputShape, stream.classes]).toEqual([whole.count, whole.inputShape, whole.classes]);
   expect(Uint8Array.from(x)).toEqual(whole.x);
   expect(Int32Array.from(y)).toEqual(whole.y);
+  const cache = at("pixels");
+  expect(await all(await openStream(at("pets"), { cache }))).toEqual({ x, y });
   await appendFile(at("pets/dog/3.png"), "!");
   await expect(all(stream)).rejects.toThrow(/3\.png: the file changed/);
+  // An image that changed makes another entry.
+  const kept = (await readdir(cache)).length;
+  await openStream(at("pets"), { cache });
+  expect((await readdir(cache)).length).toBe(2 * kept);
 });
 
 const table = `a,kind,y\n${Array.from({ length: 9000 }, (_, i) => `${i / 4},${["x", "y", "z"][i % 3]},${i % 2}`).join("\n")}\n`;

@@ -140,6 +140,7 @@ function checkNumbers(values: TypedArray, { file, shape }: StoredArray, from: nu
 
 /** The rows of arrays in blocks. */
 export class ArrayBlocks implements Blocks {
+  readonly rowBytes: number;
   readonly description: Description;
   readonly #reader: FileReader;
   /** The pair, the first row and the rows of each block. */
@@ -148,6 +149,7 @@ export class ArrayBlocks implements Blocks {
   private constructor(reader: FileReader, pairs: readonly ArrayPair[], description: Description) {
     this.#reader = reader;
     this.description = description;
+    this.rowBytes = rowSize(description.inputShape) * (pairs[0].x.type.array === "Uint8Array" ? 1 : 4);
     const most = Math.max(
       1,
       Math.min(2 ** 15, Math.floor(BLOCK / (rowSize(pairs[0].x.shape.slice(1)) * pairs[0].x.type.size))),

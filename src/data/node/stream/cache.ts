@@ -42,6 +42,7 @@ const bytesOf = ({ x, width, targets }: Layout, count: number): [number, number]
 
 /** The rows of an entry. */
 class StoredBlocks implements Blocks {
+  readonly rowBytes: number;
   readonly description: Description;
   readonly length: number;
   readonly #layout: Layout;
@@ -51,6 +52,7 @@ class StoredBlocks implements Blocks {
   constructor(description: Description, layout: Layout, file: WatchedFile) {
     this.description = description;
     this.length = Math.ceil(layout.count / layout.perBlock);
+    this.rowBytes = layout.width * ARRAYS[layout.x].BYTES_PER_ELEMENT;
     this.#layout = layout;
     this.#file = file;
   }

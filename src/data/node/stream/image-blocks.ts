@@ -2,6 +2,7 @@
  * Folders of class folders of PNG and JPEG images, each image decoded when its turn comes.
  */
 import type { Blocks, Description } from "../../data-stream.ts";
+import { rowSize } from "../../dataset.ts";
 import { dataError } from "../../fail.ts";
 import { type Image, resize, toColour, toGrey } from "../../images.ts";
 import type { StreamedRows } from "../../tally.ts";
@@ -17,6 +18,7 @@ interface FoundImage {
 }
 
 export class ImageBlocks implements Blocks {
+  readonly rowBytes: number;
   readonly description: Description;
   readonly #images: readonly FoundImage[];
   readonly #options: ImageFolderOptions;
@@ -38,8 +40,8 @@ export class ImageBlocks implements Blocks {
     this.#isGrey = isGrey;
     this.#first = images[0].path;
     this.description = description;
-    const [height, width, channels] = description.inputShape;
-    this.#perBlock = Math.max(1, Math.floor(BLOCK / (height * width * channels)));
+    this.rowBytes = rowSize(description.inputShape);
+    this.#perBlock = Math.max(1, Math.floor(BLOCK / this.rowBytes));
   }
 
   static async open(directory: string, options: ImageFolderOptions): Promise<ImageBlocks> {

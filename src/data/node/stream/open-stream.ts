@@ -12,7 +12,7 @@ import type { TableSchema } from "../../schema.ts";
 import { TABLE_OPTIONS, type TableOptions } from "../../table.ts";
 import { fileError, readDirectory } from "../files.ts";
 import { findIdx } from "../idx.ts";
-import type { ImageFolderOptions } from "../images.ts";
+import { findImages, type ImageFolderOptions } from "../images.ts";
 import { ArrayBlocks, type ArrayPair, idxArray, npyArray, tensorPair } from "./array-blocks.ts";
 import { cachedStream, entryKey } from "./cache.ts";
 import { findPaths } from "./find-paths.ts";
@@ -20,7 +20,7 @@ import { ImageBlocks } from "./image-blocks.ts";
 import { ParquetFormat } from "./parquet-rows.ts";
 import { TableBlocks } from "./table-blocks.ts";
 import { CsvFormat, JsonLinesFormat } from "./text-rows.ts";
-import { FileReader, watch } from "./watched-file.ts";
+import { FileReader, type WatchedFile, watch } from "./watched-file.ts";
 
 /** Options of `openStream`: for tables those of `readTable`, for folders of images those of `readImageFolder`. */
 export interface StreamOptions
@@ -70,9 +70,26 @@ export async function openStream(source: string | readonly string[], options: St
     checkNumbers("openStream: ", { cacheLimit }, [(bytes) => bytes > 0, "a number of bytes > 0"]);
   const paths = await findPaths(source);
   if (cache === undefined) return streamOf(await openBlocks(paths, reading));
-  const { targets = [] } = reading;
-  const files = await Promise.all([...paths, ...(targets.length > 0 ? await findPaths(targets) : [])].map(watch));
+  const files = await filesOf(paths, reading);
   return cachedStream(cache, cacheLimit, entryKey(files, reading), () => openBlocks(paths, reading));
+}
+
+/** All files that rows come from, as they are now. */
+async function filesOf(paths: readonly string[], options: StreamOptions): Promise<WatchedFile[]> {
+  const { targets = [] } = options;
+  const all: string[] = targets.length > 0 ? await findPaths(targets) : [];
+  for (const path of paths) {
+    if (!(await stat(path).catch(() => undefined))?.isDirectory()) all.push(path);
+    else {
+      const names = await readDirectory(path);
+      const idx = findIdx(path, names, "train");
+      if (idx) all.push(...names.filter((name) => /idx\d-ubyte/.test(name)).map((name) => join(path, name)));
+      else all.push(...(await findImages(path, options)).images.map((image) => image.path));
+    }
+  }
+  const files: WatchedFile[] = [];
+  for (let i = 0; i < all.length; i += 64) files.push(...(await Promise.all(all.slice(i, i + 64).map(watch))));
+  return files;
 }
 
 async function openBlocks(paths: readonly string[], options: StreamOptions): Promise<Blocks> {

@@ -3,6 +3,7 @@
  * `readTable` finds it; then any block can be read alone, as numbers.
  */
 import { type Message, message, option } from "../../../wording.ts";
+import type { Cell } from "../../cells.ts";
 import { ColumnSummary } from "../../column-summary.ts";
 import type { Blocks, Description } from "../../data-stream.ts";
 import { Encoder } from "../../encoder.ts";
@@ -33,16 +34,23 @@ async function findSchema(
         columns = chooseColumns([...format.header], { ...options, ...at }).map(
           ({ name, index }) => new ColumnSummary(name, index, maxCategories),
         );
+      const cells = new Array<Cell>(columns.length);
       for (const row of rows) {
         all++;
-        const cells = columns.map(({ index }) => row.cell(index));
-        const isWhole = !cells.includes(undefined);
+        let isWhole = true;
+        for (let i = 0; i < columns.length; i++) {
+          cells[i] = row.cell(columns[i].index);
+          if (cells[i] === undefined) isWhole = false;
+        }
         if (!isWhole)
           for (const [i, column] of columns.entries())
             if (cells[i] === undefined) column.countMissing(row.said(column.index));
         if (!isWhole && missing === "drop") continue;
         count++;
-        for (const [i, column] of columns.entries()) if (cells[i] !== undefined) column.push(cells[i], row.line);
+        for (let i = 0; i < columns.length; i++) {
+          const cell = cells[i];
+          if (cell !== undefined) columns[i].push(cell, row.line);
+        }
       }
     }
   if (all === 0) throw dataError("the table has a header but no rows; add rows.", at);

@@ -9,6 +9,8 @@ import { DataError } from "../../../errors.ts";
 import { dataError } from "../../fail.ts";
 import { fileError } from "../files.ts";
 
+/** Milliseconds in which a file is looked at once. */
+const CHECK_EVERY = 20;
 /** Files that are open at once. */
 const MOST_OPEN = 16;
 
@@ -57,6 +59,8 @@ const forgotten = new FinalizationRegistry(closeAll);
 /** Reads ranges of files, of which it keeps some open. */
 export class FileReader {
   readonly #open = new Map<string, Opened>();
+  /** When a file was last looked at. */
+  readonly #checked = new Map<string, number>();
 
   constructor() {
     forgotten.register(this, this.#open);
@@ -64,7 +68,7 @@ export class FileReader {
 
   /** The bytes from `offset` on, all of them. */
   async read(file: WatchedFile, offset: number, length: number): Promise<Uint8Array<ArrayBuffer>> {
-    await checkUnchanged(file);
+    await this.#check(file);
     const bytes = new Uint8Array(length);
     const opened = this.#opened(file.path);
     opened.users++;
@@ -84,6 +88,14 @@ export class FileReader {
       opened.users--;
     }
     return bytes;
+  }
+
+  /** Looks at a file again, unless that was a moment ago. */
+  async #check(file: WatchedFile): Promise<void> {
+    const now = performance.now();
+    if (now - (this.#checked.get(file.path) ?? -Infinity) < CHECK_EVERY) return;
+    this.#checked.set(file.path, now);
+    await checkUnchanged(file);
   }
 
   #opened(path: string): Opened {
