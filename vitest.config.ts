@@ -7,8 +7,7 @@ export default defineConfig({
     alias: [
       { find: /^chainrule$/, replacement: source("index.ts") },
       { find: /^chainrule\/data\/node$/, replacement: source("data/node.ts") },
-      { find: /^chainrule\/webgpu$/, replacement: source("backends/webgpu/index.ts") },
-      { find: /^chainrule\/(data|explain|interchange|worker)$/, replacement: source("$1/index.ts") },
+      { find: /^chainrule\/(data|explain|interchange|webgpu|worker)$/, replacement: source("$1/index.ts") },
     ],
   },
   test: {

@@ -15,7 +15,7 @@ const uses = {
   "all of chainrule/data": 'export * from "./src/data/index.ts";',
   "all of chainrule/explain": 'export * from "./src/explain/index.ts";',
   "all of chainrule/interchange": 'export * from "./src/interchange/index.ts";',
-  "all of chainrule/webgpu": 'export * from "./src/backends/webgpu/index.ts";',
+  "all of chainrule/webgpu": 'export * from "./src/webgpu/index.ts";',
   "all of chainrule/worker": 'export * from "./src/worker/index.ts";',
 };
 

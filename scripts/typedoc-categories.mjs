@@ -7,7 +7,7 @@ const MODULES = {
   data: "chainrule/data",
   "data/node": "chainrule/data/node",
   explain: "chainrule/explain",
-  "backends/webgpu": "chainrule/webgpu",
+  webgpu: "chainrule/webgpu",
 };
 
 /** The first that fits. */

@@ -19,8 +19,9 @@ const ARROWS: Record<string, readonly string[]> = {
   train: [".", "graph", "ops", "plan", "backends", "nn", "optim", "data"],
   explain: [".", "graph", "ops", "plan", "backends", "nn", "optim", "data", "train"],
   worker: ["."],
+  webgpu: ["backends"],
   interchange: [".", "graph", "ops", "plan", "backends", "nn", "data", "train"],
-  cli: [".", "data", "explain", "interchange"],
+  cli: [".", "data", "explain", "interchange", "webgpu"],
 };
 
 const files = readdirSync(SRC, { recursive: true, encoding: "utf8" }).filter((name) => name.endsWith(".ts"));

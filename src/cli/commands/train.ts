@@ -7,6 +7,7 @@ import { divide, type Parts, testShareOf } from "../data/split.ts";
 import { detailsOf, fingerprintOf, type Origin, writtenOf } from "../model/metadata.ts";
 import { readModelFunction } from "../model/model-module.ts";
 import { augmenter } from "../options/augmentation.ts";
+import { BACKENDS } from "../options/backend.ts";
 import {
   fraction,
   historyFile,
@@ -174,7 +175,7 @@ export function register(program: Command): void {
     .option("--no-header", "the table has no line of names: its columns are 1, 2, 3, …")
     .option("--encoding <name>", "what the table's bytes mean, such as windows-1252; UTF-8 or UTF-16 unless given")
     .option("--image-size <WxH>", "brings the pictures of a folder to one size", imageSize)
-    .addOption(new Option("--backend <name>", "what computes").choices(["wasm", "reference"]))
+    .addOption(new Option("--backend <name>", "what computes; webgpu is the GPU").choices(BACKENDS))
     .option("--threads <n>", "threads of the wasm backend; the bits do not depend on it", positiveWhole)
     .option("--turbo", "256-bit vectors where V8 has them (Node 24): the same bits, faster; used where they work")
     .option("--no-turbo", "no 256-bit vectors, which are an experimental flag of V8")
@@ -207,7 +208,7 @@ async function train(source: string, asked: TrainOptions): Promise<void> {
   for (const option of ["tokens", "vocabulary"] as const)
     if (asked[option] !== undefined)
       throw new UsageError(`--${option} is for texts (.txt, .md); ${source} is none. Leave it out.`);
-  if (asked.profile && asked.backend === "reference")
+  if (asked.profile && (asked.backend ?? "wasm") !== "wasm")
     throw new UsageError("--profile is for the wasm backend, whose plan has steps to measure. Leave one out.");
   const trained = await trainedModel(asked);
   const data = await readData(source, asked, trained);

@@ -40,7 +40,7 @@ export const openFile = (path: string, backend: Backend): Promise<Model> => {
 };
 
 export async function openModel(path: string, options: BackendOptions): Promise<{ model: Model; details: Details }> {
-  const model = await openFile(path, chooseBackend(options));
+  const model = await openFile(path, await chooseBackend(options));
   return { model, details: readDetails(model, path) };
 }
 

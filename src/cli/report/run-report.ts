@@ -98,7 +98,8 @@ export function announce({ source, options, data, parts, recipe, model, out, dis
   ];
   if (more.length > 0) lines.push(["with", more.join(", ")]);
   lines.push(["engine", model.engine]);
-  if (options.backend !== "reference" && options.turbo === undefined && isOldNode()) lines.push(["", NEWER_NODE]);
+  if ((options.backend ?? "wasm") === "wasm" && options.turbo === undefined && isOldNode())
+    lines.push(["", NEWER_NODE]);
   if (resume !== undefined) lines.push(["resumes", resume]);
   for (const note of notes) lines.push(["note", note]);
   if (replaces) lines.push(["note", `${out} is there already; the new model will replace it`]);

@@ -102,7 +102,7 @@ export async function trainOnText(source: string, options: TrainOptions): Promis
   const [train, held] = parts.map((part) => windows(part, { length: context }));
   const { seed = 0, resume } = options;
   const layers = gpt({ vocabulary: tokenizer.size, width, heads, blocks, dropout });
-  const model = sequential({ input: [context], seed, backend: chooseBackend(options) }, layers);
+  const model = sequential({ input: [context], seed, backend: await chooseBackend(options) }, layers);
   Object.assign(model.details, { task: "text", tokenizer: tokenizer.toJSON() });
   const display = new Display(options);
   announce(source, text, tokenizer, model, choice, display, out);

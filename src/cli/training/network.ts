@@ -11,7 +11,7 @@ import type { TrainOptions } from "./run.ts";
 /** The network: of the layers chosen, of the model file, or of the checkpoint, when the model file has made it before. */
 export async function makeModel(train: Dataset, recipe: Recipe, options: TrainOptions): Promise<Model> {
   const { model: file, resume, seed = 0 } = options;
-  const backend = chooseBackend(options);
+  const backend = await chooseBackend(options);
   if (file === undefined) return sequential({ input: train.inputShape, seed, backend }, recipe.layers);
   const { buildModel, modelOfCheckpoint, readModelFunction } = await import("../model/model-module.ts");
   if (resume !== undefined) return modelOfCheckpoint(resume, backend);

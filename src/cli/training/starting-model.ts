@@ -18,7 +18,7 @@ export async function trainedModel(options: TrainOptions): Promise<Trained | und
   const { from, resume = from } = options;
   if (from === undefined || resume === undefined) return undefined;
   const { modelOfCheckpoint } = await import("../model/model-module.ts");
-  const model = await modelOfCheckpoint(resume, chooseBackend(options));
+  const model = await modelOfCheckpoint(resume, await chooseBackend(options));
   const loss = typeof model.details.loss === "string" ? (model.trainedLoss() as Loss) : undefined;
   return { model, inputShape: model.inputShape, details: readDetails(model, resume), ...(loss && { loss }) };
 }

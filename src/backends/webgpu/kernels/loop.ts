@@ -3,8 +3,8 @@
  * few results have many terms, a second one adds up what each part of the terms gave. Every sum has an order of its own,
  * which depends on shapes alone, so that the bits are the same from run to run.
  *
- * A workgroup has 256 invocations: 8 warps, or 4 wavefronts of 64; a reduction's 1 KB of workgroup memory for each result
- * leaves room for as many workgroups as a processor can hold by their registers. Neighbouring invocations read
+ * A workgroup that reduces has 64 invocations, two warps or one wavefront, and 256 bytes of workgroup memory for each
+ * reduction: as many workgroups as a multiprocessor takes (32) fill its 2048 places. Neighbouring invocations read
  * neighbouring elements: along the rows where the row is what is reduced, across the columns otherwise. The tree adds
  * element y + s to y for y < s, so that no two invocations of a warp meet in a bank.
  */
@@ -28,7 +28,7 @@ export function loop(step: Step, context: KernelContext): Dispatch[] {
   return [flat(sizeOf(step.space), (writer, i) => void emitFused(writer, step, context, spotAnywhere(step.space, i)))];
 }
 
-const SIZE = 256;
+const SIZE = 64;
 /** Terms that one invocation adds up before it is worth having more of them. */
 const FEW = 8;
 /** Workgroups that fill a device. */
@@ -46,7 +46,7 @@ function reduce(step: Step, context: KernelContext): Dispatch[] {
   const results = outer * inner;
   const rules = step.reductions.map((node, k) => ({ node, ...REDUCTIONS[node.op.name], total: `total${k}`, k }));
   /** Invocations side by side for each result; the rest of the workgroup is for other results. */
-  const across = inner === 1 ? powerAbove(reduced, SIZE) : SIZE / powerAbove(inner, 64);
+  const across = inner === 1 ? powerAbove(reduced, SIZE) : SIZE / powerAbove(inner, 32);
   const together = SIZE / across;
   const columns = Math.max(1, Math.ceil(results / together));
   const parts = Math.max(1, Math.min(Math.ceil(MANY / columns), Math.floor(reduced / (across * FEW))));
@@ -97,6 +97,7 @@ function reduce(step: Step, context: KernelContext): Dispatch[] {
   const dispatch: Dispatch = {
     body: String(writer),
     declarations: across > 1 ? rules.map(({ k }) => `var<workgroup> part${k}: array<f32, ${SIZE}>;\n`).join("") : "",
+    size: SIZE,
     groups: [Math.min(columns, GROUPS), Math.ceil(columns / GROUPS), parts],
   };
   if (parts === 1) return [dispatch];

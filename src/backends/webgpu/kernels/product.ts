@@ -27,14 +27,13 @@ export interface Product {
   place(writer: Writer, group: string, row: string, column: string): { full: string; row: string; column: string };
 }
 
-/** k at a time. */
-const DEPTH = 16;
-
 interface Tile {
   readonly rows: number;
   readonly columns: number;
   /** Rows, and columns, of one invocation. */
   readonly each: number;
+  /** k at a time. */
+  readonly depth: number;
 }
 
 /** Workgroups that fill a device: two for each of some hundred multiprocessors. */
@@ -43,10 +42,10 @@ const MANY = 256;
 /** The largest tile of which there are enough to fill a device, and which a small result does not leave empty. */
 function tileFor({ groups, m, n }: Product): Tile {
   const tiles: Tile[] = [
-    { rows: 128, columns: 128, each: 8 },
-    { rows: 64, columns: 64, each: 4 },
-    { rows: 32, columns: 32, each: 4 },
-    { rows: 16, columns: 16, each: 2 },
+    { rows: 128, columns: 128, each: 8, depth: 16 },
+    { rows: 64, columns: 64, each: 4, depth: 16 },
+    { rows: 32, columns: 32, each: 4, depth: 32 },
+    { rows: 16, columns: 16, each: 2, depth: 32 },
   ];
   const countOf = ({ rows, columns }: Tile): number => groups * Math.ceil(m / rows) * Math.ceil(n / columns);
   const fits = ({ rows, columns }: Tile): boolean => m > rows / 2 && n > columns / 2;
@@ -59,10 +58,10 @@ const splitOf = (tiles: number, k: number): number =>
 
 export function product(step: Step, context: KernelContext, p: Product): Dispatch[] {
   const tile = tileFor(p);
-  const { rows, columns, each } = tile;
+  const { rows, columns, each, depth } = tile;
   const [down, right] = [Math.ceil(p.m / rows), Math.ceil(p.n / columns)];
   const split = splitOf(down * right * p.groups, p.k);
-  const part = Math.ceil(p.k / split / DEPTH) * DEPTH;
+  const part = Math.ceil(p.k / split / depth) * depth;
   const size = (rows * columns) / (each * each);
   const partials = split > 1 ? context.scratch(split * p.groups * p.m * p.n) : "";
   const range = [...Array(each).keys()];
@@ -77,15 +76,17 @@ export function product(step: Step, context: KernelContext, p: Product): Dispatc
   for (const i of range) for (const j of range) writer.emit(`var s${i}_${j} = 0f;`);
   writer.emit(`let begin = ${part0} * ${part}u;`);
   writer.emit(`let end = min(begin + ${part}u, ${p.k}u);`);
-  writer.emit(`for (var k0 = begin; k0 < end; k0 += ${DEPTH}u) {`);
-  writer.emit(bring("aTile", rows, size, p.aAlong === "row", "firstRow", p.m, (w, row, k) => p.a(w, group, row, k)));
+  writer.emit(`for (var k0 = begin; k0 < end; k0 += ${depth}u) {`);
   writer.emit(
-    bring("bTile", columns, size, p.bAlong === "column", "firstColumn", p.n, (w, column, k) =>
+    bring("aTile", depth, rows, size, p.aAlong === "row", "firstRow", p.m, (w, row, k) => p.a(w, group, row, k)),
+  );
+  writer.emit(
+    bring("bTile", depth, columns, size, p.bAlong === "column", "firstColumn", p.n, (w, column, k) =>
       p.b(w, group, k, column),
     ),
   );
   writer.emit("workgroupBarrier();");
-  writer.emit(`for (var l = 0u; l < ${DEPTH}u; l++) {`);
+  writer.emit(`for (var l = 0u; l < ${depth}u; l++) {`);
   // Of its columns, an invocation has every so manyth, so that neighbours read, and store, side by side.
   for (const i of range) writer.emit(`let a${i} = aTile[l * ${rows + PAD}u + ty * ${each}u + ${i}u];`);
   for (const j of range) writer.emit(`let b${j} = bTile[l * ${columns + PAD}u + tx + ${(j * columns) / each}u];`);
@@ -93,19 +94,24 @@ export function product(step: Step, context: KernelContext, p: Product): Dispatc
   writer.emit("}");
   writer.emit("workgroupBarrier();");
   writer.emit("}");
-  for (const i of range)
-    for (const j of range)
-      writer.emit(
-        `finish(${group}, ${part0}, firstRow + ty * ${each}u + ${i}u, firstColumn + tx + ${(j * columns) / each}u, s${i}_${j});`,
-      );
+  // What follows a sum may be long, and is written once.
+  writer.emit(
+    `var sums = array<f32, ${each * each}>(${range.flatMap((i) => range.map((j) => `s${i}_${j}`)).join(", ")});`,
+  );
+  writer.emit(`for (var e = 0u; e < ${each * each}u; e++) {`);
+  const [row, column] = [`e / ${each}u`, `e % ${each}u * ${columns / each}u`];
+  writer.emit(
+    `  finish(${group}, ${part0}, firstRow + ty * ${each}u + ${row}, firstColumn + tx + ${column}, sums[e]);`,
+  );
+  writer.emit("}");
 
   const end = new Writer("e");
   end.emit(`if (row >= ${p.m}u || column >= ${p.n}u) { return; }`);
   if (split === 1) finish(end, step, context, p, "g", "row", "column", "sum");
   else end.emit(`m[${partials} + ((part * ${p.groups}u + g) * ${p.m}u + row) * ${p.n}u + column] = bitcast<u32>(sum);`);
   const declarations = [
-    `var<workgroup> aTile: array<f32, ${DEPTH * (rows + PAD)}>;`,
-    `var<workgroup> bTile: array<f32, ${DEPTH * (columns + PAD)}>;`,
+    `var<workgroup> aTile: array<f32, ${depth * (rows + PAD)}>;`,
+    `var<workgroup> bTile: array<f32, ${depth * (columns + PAD)}>;`,
     `fn finish(g: u32, part: u32, row: u32, column: u32, sum: f32) {\n${end}}`,
   ].join("\n");
   const dispatch: Dispatch = { body: String(writer), declarations, size, groups: [right, down, p.groups * split] };
@@ -139,12 +145,13 @@ function finish(
 const PAD = 1;
 
 /**
- * Brings DEPTH × `width` elements to workgroup memory, zeros where there are none. Neighbouring invocations read
+ * Brings depth × `width` elements to workgroup memory, zeros where there are none. Neighbouring invocations read
  * neighbours in memory.
  * @param across whether those lie along the width, and not along k
  */
 function bring(
   name: string,
+  depth: number,
   width: number,
   size: number,
   across: boolean,
@@ -152,12 +159,12 @@ function bring(
   limit: number,
   element: (writer: Writer, x: string, k: string) => string,
 ): string {
-  const count = DEPTH * width;
+  const count = depth * width;
   const writer = new Writer("t");
   writer.emit(`for (var e = lane; e < ${count}u; e += ${size}u) {`);
   const inner = new Writer(name[0]);
-  const x = inner.name(across ? `e % ${width}u` : `e / ${DEPTH}u`);
-  const l = inner.name(across ? `e / ${width}u` : `e % ${DEPTH}u`);
+  const x = inner.name(across ? `e % ${width}u` : `e / ${depth}u`);
+  const l = inner.name(across ? `e / ${width}u` : `e % ${depth}u`);
   const at = inner.name(`${first} + ${x}`);
   const k = inner.name(`k0 + ${l}`);
   inner.emit(`var element = 0f;`);
