@@ -16,6 +16,7 @@ import {
   wasm,
 } from "chainrule";
 import { describe, expect, test } from "vitest";
+import { findGpu } from "./support/gpu.ts";
 
 interface Values {
   shape: number[];
@@ -54,6 +55,9 @@ function relativeError(actual: ArrayLike<number>, expected: readonly number[]): 
   return Math.max(...expected.map((e, i) => Math.abs(actual[i] - e))) / scale;
 }
 
+const gpu = await findGpu();
+if (!gpu.backend) console.warn(`skipped: ${gpu.why}`);
+
 const mlp: Net & { runs: Run[] } = read("mlp.json");
 const others: (Net & Run)[] = read("mlp-mse-tanh.json").nets;
 const cases: [string, Net, Run][] = [
@@ -66,6 +70,7 @@ describe.each([
   ["reference, float64", () => reference("float64"), 1e-9],
   ["wasm", () => wasm(), 1e-5],
   ["wasm without relaxed SIMD", () => wasm({ relaxedSimd: false }), 1e-5],
+  ...(gpu.backend ? [["webgpu", () => gpu.backend!, 1e-5] as const] : []),
 ] as const)("%s", (_, backend, tolerance) => {
   test.each(cases)("%s", async (_, net, run) => {
     const model = build(net, backend());
@@ -84,7 +89,7 @@ describe.each([
       }
     }
     for (const [name, expected] of Object.entries(run.final)) {
-      expect(relativeError(model.weight(name), expected.data), name).toBeLessThanOrEqual(tolerance);
+      expect(relativeError(await model.weightAsync(name), expected.data), name).toBeLessThanOrEqual(tolerance);
     }
   });
 });

@@ -59,15 +59,20 @@ export function within(shape: Shape, space: Shape, i: string): string {
 }
 
 /** An element of a node as a float; bytes and integers are converted. */
-export function load(node: Node, index: string, { base }: Pick<KernelContext, "base">): string {
-  if (node.dtype === "byte") return `f32((m[${base(node)} + (${index}) / 4u] >> ((${index}) % 4u * 8u)) & 255u)`;
-  const word = `m[${base(node)} + ${index}]`;
-  return node.dtype === "int" ? `f32(bitcast<i32>(${word}))` : `bitcast<f32>(${word})`;
+export function load(node: Node, index: string, { base, word }: KernelContext): string {
+  if (node.dtype === "byte")
+    return `f32((${word(`${base(node)} + (${index}) / 4u`)} >> ((${index}) % 4u * 8u)) & 255u)`;
+  const bits = word(`${base(node)} + ${index}`);
+  return node.dtype === "int" ? `f32(bitcast<i32>(${bits}))` : `bitcast<f32>(${bits})`;
 }
+
+/** Four neighbouring floats, where memory consists of vectors and the node begins with one. */
+export const loadFour = (node: Node, index: string, { base }: KernelContext): string =>
+  `bitcast<vec4<f32>>(m[(${base(node)} + ${index}) >> 2u])`;
 
 /** Stores words of a node; in a variable only while no guard has stopped the run. */
 export function storeWord(writer: Writer, node: Node, index: string, word: string, context: KernelContext): void {
-  const store = `m[${context.base(node)} + ${index}] = ${word};`;
+  const store = `${context.word(`${context.base(node)} + ${index}`)} = ${word};`;
   writer.emit(context.isLasting(node) ? `if (status.stopped == 0u) { ${store} }` : store);
 }
 

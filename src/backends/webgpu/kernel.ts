@@ -13,6 +13,8 @@ export interface Dispatch {
   readonly body: string;
   /** What stands outside of the body: arrays of a workgroup, functions. */
   readonly declarations?: string;
+  /** Whether its memory `m` consists of vectors of four words: then `vectorWord` tells words. */
+  readonly vectors?: boolean;
   /** Invocations of a workgroup along x; 256 unless said. */
   readonly size?: number;
   /** Workgroups along x, y, z. */
@@ -23,6 +25,8 @@ export interface Dispatch {
 export interface KernelContext {
   /** Where a node's elements begin in memory, in words, as WGSL; views share their operand's place. */
   base(node: Node): string;
+  /** A word of memory, as WGSL that can be read and set. */
+  word(place: string): string;
   /** Whether that is a multiple of four words. */
   isAligned(node: Node): boolean;
   /** Whether a node is stored in a variable, which a run that a guard stopped must leave alone. */
@@ -32,6 +36,11 @@ export interface KernelContext {
   /** Bytes that a workgroup's arrays may take. */
   readonly workgroupBytes: number;
 }
+
+export const plainWord = (place: string): string => `m[${place}]`;
+
+/** The same where memory consists of vectors. */
+export const vectorWord = (place: string): string => `m[(${place}) >> 2u][(${place}) & 3u]`;
 
 export type Kernel = (step: Step, context: KernelContext) => Dispatch[];
 

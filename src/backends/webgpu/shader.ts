@@ -9,7 +9,7 @@ import { PlatformError } from "../../errors.ts";
 import type { Node } from "../../graph/node.ts";
 import { offsetOf, storageOf } from "../../plan/operands.ts";
 import type { Plan, Step } from "../../plan/plan.ts";
-import type { Dispatch, KernelContext } from "./kernel.ts";
+import { type Dispatch, type KernelContext, plainWord } from "./kernel.ts";
 import { KERNELS } from "./kernels/index.ts";
 import { loop } from "./kernels/loop.ts";
 import { functionsFor } from "./math.ts";
@@ -31,7 +31,7 @@ export interface StepShaders {
 export const entry = (k: number): string => `at[${k >> 2}u].${"xyzw"[k & 3]}`;
 
 /** A shader of its own, around a body. */
-export function shaderOf({ body, declarations = "", size = 256 }: Dispatch, entries: number): string {
+export function shaderOf({ body, declarations = "", size = 256, vectors = false }: Dispatch, entries: number): string {
   const own = `${declarations}\n@compute @workgroup_size(${size})
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) local: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
 ${body}}
@@ -43,7 +43,7 @@ ${body}}
 `
     : "";
   return `struct Status { stopped: u32, completed: u32, bad: atomic<u32>, row: u32, rows: u32 }
-@group(0) @binding(0) var<storage, read_write> m: array<u32>;
+@group(0) @binding(0) var<storage, read_write> m: array<${vectors ? "vec4<u32>" : "u32"}>;
 @group(0) @binding(1) var<uniform> at: array<vec4<u32>, ${Math.max(1, Math.ceil(entries / 4))}>;
 @group(0) @binding(2) var<storage, read_write> status: Status;
 var<private> infinityBits: u32 = 0x7f800000u;
@@ -92,6 +92,7 @@ export function stepShaders(plan: Plan, step: Step, layout: Layout): StepShaders
   const dispatches = dispatchesOf(step, {
     workgroupBytes: layout.workgroupBytes,
     base: (node) => entryAt(addresses(node)),
+    word: plainWord,
     isAligned: (node) => addresses(node) % 4 === 0,
     isLasting: (node) => plan.guard !== undefined && (step.stores.get(node) ?? node) !== node,
     scratch: (words) => {

@@ -7,9 +7,9 @@ import type { Node } from "../../../graph/node.ts";
 import { sizeOf } from "../../../graph/shape.ts";
 import type { Convolution } from "../../../ops/conv.ts";
 import type { Step } from "../../../plan/plan.ts";
-import { emitFused, load, spotInRows, storeFloat } from "../fused.ts";
+import { emitFused, load, loadFour, spotInRows, storeFloat } from "../fused.ts";
 import { type Dispatch, flat, type KernelContext, Writer } from "../kernel.ts";
-import { product } from "./product.ts";
+import { type Element, type Operand, product } from "./product.ts";
 import { type Places, pixelUnder, placeOver } from "./window.ts";
 
 interface Sizes extends Places {
@@ -67,16 +67,63 @@ const placeInImages = (s: Sizes, each: number) => (writer: Writer, group: string
   return { row, column: channel, full: writer.name(`${row} * ${s.groups * each}u + ${channel}`) };
 };
 
-/** Zero unless a condition holds; memory is read only then. */
-function when(writer: Writer, condition: string, name: string, value: string): string {
-  writer.emit(`var ${name} = 0f;`);
-  writer.emit(`if (${condition}) { ${name} = ${value}; }`);
-  return name;
-}
-
 /** The number of w[cell, channel, output]. */
 const weightAt = (s: Sizes, cell: string, input: string, group: string, output: string): string =>
   `(${cell} * ${s.inputs}u + ${input}) * ${s.groups * s.outputs}u + ${among(s, group, output, s.outputs)}`;
+
+/** Elements that are there only under a condition, and 0 elsewhere. */
+function when(writer: Writer, condition: string, value: string, isFour: boolean): string {
+  writer.emit(`var found = ${isFour ? "vec4<f32>(0f)" : "0f"};`);
+  writer.emit(`if (${condition}) { found = ${value}; }`);
+  return "found";
+}
+
+/** An operand of the product, told once for one element and for four. */
+function operand(
+  node: Node,
+  context: KernelContext,
+  channels: number,
+  across: boolean,
+  element: (
+    writer: Writer,
+    group: string,
+    x: string,
+    k: string,
+    read: (index: string) => string,
+    isFour: boolean,
+  ) => string,
+): Operand {
+  const told =
+    (read: typeof load, isFour: boolean): Element =>
+    (writer, group, x, k, context) =>
+      element(writer, group, x, k, (index) => read(node, writer.name(index), context), isFour);
+  const isWell = channels % 4 === 0 && context.isAligned(node);
+  return { one: told(load, false), four: isWell ? told(loadFour, true) : undefined, across };
+}
+
+/** The weights w[cell, i, o], where k goes over cells and the channels of one kind, and the columns over the other. */
+const weights = (w: Node, context: KernelContext, s: Sizes, over: "inputs" | "outputs"): Operand =>
+  operand(w, context, s.outputs, over === "inputs", (writer, group, x, k, read) => {
+    const { cell, channel } = split(writer, s, k, s[over]);
+    const [input, output] = over === "inputs" ? [channel, x] : [x, channel];
+    return read(weightAt(s, cell, input, group, output));
+  });
+
+/** The pixel under a cell of the window at a place, and a channel of it. */
+function pixelOf(
+  writer: Writer,
+  s: Sizes,
+  group: string,
+  place: string,
+  cells: string,
+  read: (index: string) => string,
+  isFour: boolean,
+): string {
+  const { cellRow, cellColumn, channel } = split(writer, s, cells, s.inputs);
+  const { inside, number } = pixelUnder(writer, s, place, cellRow, cellColumn);
+  const at = `${number} * ${s.groups * s.inputs}u + ${among(s, group, channel, s.inputs)}`;
+  return when(writer, inside, read(at), isFour);
+}
 
 /** y[place, o] = Σ over cells and channels i: x[pixel under the cell, i] · w[cell, i, o]. */
 export function conv2d(step: Step, context: KernelContext): Dispatch[] {
@@ -88,18 +135,10 @@ export function conv2d(step: Step, context: KernelContext): Dispatch[] {
     m: s.places,
     n: s.outputs,
     k: s.window[0] * s.window[1] * s.inputs,
-    a: (writer, group, row, inner) => {
-      const { cellRow, cellColumn, channel } = split(writer, s, inner, s.inputs);
-      const { inside, number } = pixelUnder(writer, s, row, cellRow, cellColumn);
-      const at = `${number} * ${s.groups * s.inputs}u + ${among(s, group, channel, s.inputs)}`;
-      return when(writer, inside, "pixel", load(x, at, context));
-    },
-    b: (writer, group, inner, column) => {
-      const { cell, channel } = split(writer, s, inner, s.inputs);
-      return load(w, weightAt(s, cell, channel, group, column), context);
-    },
-    aAlong: "inner",
-    bAlong: "column",
+    a: operand(x, context, s.inputs, false, (writer, group, row, k, read, isFour) =>
+      pixelOf(writer, s, group, row, k, read, isFour),
+    ),
+    b: weights(w, context, s, "inputs"),
     place: placeInImages(s, s.outputs),
   });
 }
@@ -114,18 +153,13 @@ export function conv2dInputGradient(step: Step, context: KernelContext): Dispatc
     m: s.pixels,
     n: s.inputs,
     k: s.window[0] * s.window[1] * s.outputs,
-    a: (writer, group, row, inner) => {
-      const { cellRow, cellColumn, channel } = split(writer, s, inner, s.outputs);
+    a: operand(dy, context, s.outputs, false, (writer, group, row, k, read, isFour) => {
+      const { cellRow, cellColumn, channel } = split(writer, s, k, s.outputs);
       const { inside, number } = placeOver(writer, s, row, cellRow, cellColumn);
       const at = `${number} * ${s.groups * s.outputs}u + ${among(s, group, channel, s.outputs)}`;
-      return when(writer, inside, "place", load(dy, at, context));
-    },
-    b: (writer, group, inner, column) => {
-      const { cell, channel } = split(writer, s, inner, s.outputs);
-      return load(w, weightAt(s, cell, column, group, channel), context);
-    },
-    aAlong: "inner",
-    bAlong: "inner",
+      return when(writer, inside, read(at), isFour);
+    }),
+    b: weights(w, context, s, "outputs"),
     place: placeInImages(s, s.inputs),
   });
 }
@@ -141,15 +175,12 @@ export function conv2dKernelGradient(step: Step, context: KernelContext): Dispat
     m: s.window[0] * s.window[1] * s.inputs,
     n: s.outputs,
     k: s.places,
-    a: (writer, group, row, inner) => {
-      const { cellRow, cellColumn, channel } = split(writer, s, row, s.inputs);
-      const { inside, number } = pixelUnder(writer, s, inner, cellRow, cellColumn);
-      const at = `${number} * ${s.groups * s.inputs}u + ${among(s, group, channel, s.inputs)}`;
-      return when(writer, inside, "pixel", load(x, at, context));
-    },
-    b: (_, group, inner, column) => load(dy, `${inner} * ${outputs}u + ${among(s, group, column, s.outputs)}`, context),
-    aAlong: "row",
-    bAlong: "column",
+    a: operand(x, context, s.inputs, true, (writer, group, row, k, read, isFour) =>
+      pixelOf(writer, s, group, k, row, read, isFour),
+    ),
+    b: operand(dy, context, s.outputs, true, (_, group, column, k, read) =>
+      read(`${k} * ${outputs}u + ${among(s, group, column, s.outputs)}`),
+    ),
     place: (writer, group, row, column) => {
       const output = writer.name(among(s, group, column, s.outputs));
       return { row, column: output, full: writer.name(`${row} * ${outputs}u + ${output}`) };

@@ -1,9 +1,10 @@
 /** The matrix product, of two matrices or of many pairs, with either operand transposed on the way: see product.ts. */
+import type { Node } from "../../../graph/node.ts";
 import { matmulSizes } from "../../../ops/matmul.ts";
 import type { Step } from "../../../plan/plan.ts";
-import { load } from "../fused.ts";
+import { load, loadFour } from "../fused.ts";
 import type { Dispatch, KernelContext } from "../kernel.ts";
-import { placeInMatrix, product } from "./product.ts";
+import { type Element, type Operand, placeInMatrix, product } from "./product.ts";
 
 export function matmul(step: Step, context: KernelContext): Dispatch[] {
   const [a, b] = step.root!.inputs;
@@ -12,29 +13,24 @@ export function matmul(step: Step, context: KernelContext): Dispatch[] {
     transposeB?: boolean;
   };
   const { groups, m, n, k } = matmulSizes(a.shape, b.shape, { transposeA, transposeB });
-  const inGroup = (group: string, size: number, index: string): string =>
-    groups === 1 ? index : `${group} * ${size}u + ${index}`;
+  /** An operand of `width` rows or columns, which lie side by side along them or along k. */
+  const operand = (node: Node, width: number, across: boolean): Operand => {
+    const element =
+      (read: typeof load): Element =>
+      (writer, group, x, inner, context) => {
+        const within = across ? `${inner} * ${width}u + ${x}` : `${x} * ${k}u + ${inner}`;
+        return read(node, writer.name(groups === 1 ? within : `${group} * ${width * k}u + ${within}`), context);
+      };
+    const isWell = (across ? width : k) % 4 === 0 && context.isAligned(node);
+    return { one: element(load), four: isWell ? element(loadFour) : undefined, across };
+  };
   return product(step, context, {
     groups,
     m,
     n,
     k,
-    a: (writer, group, row, inner) =>
-      load(
-        a,
-        writer.name(inGroup(group, m * k, transposeA ? `${inner} * ${m}u + ${row}` : `${row} * ${k}u + ${inner}`)),
-        context,
-      ),
-    b: (writer, group, inner, column) =>
-      load(
-        b,
-        writer.name(
-          inGroup(group, k * n, transposeB ? `${column} * ${k}u + ${inner}` : `${inner} * ${n}u + ${column}`),
-        ),
-        context,
-      ),
-    aAlong: transposeA ? "row" : "inner",
-    bAlong: transposeB ? "inner" : "column",
+    a: operand(a, m, transposeA),
+    b: operand(b, n, !transposeB),
     place: placeInMatrix(m, n, groups),
   });
 }
