@@ -4,12 +4,12 @@
  */
 import { describe, expect, test } from "vitest";
 import { reference } from "../../src/backends/reference/reference.ts";
-import { constant } from "../../src/graph/leaf.ts";
+import { constant, input } from "../../src/graph/leaf.ts";
 import type { Node } from "../../src/graph/node.ts";
 import { type AnyArray, allOps } from "../../src/graph/op.ts";
 import { sizeOf } from "../../src/graph/shape.ts";
 import { casesOf } from "../../src/ops/about.ts";
-import { gradientsOf, mul, sum } from "../../src/ops/index.ts";
+import { gradientsOf, matmul, mul, sum } from "../../src/ops/index.ts";
 import { makePlan } from "../../src/plan/plan.ts";
 import { RandomStream } from "../../src/random.ts";
 import { buildCase } from "../support/draw.ts";
@@ -55,4 +55,28 @@ describe.skipIf(!backend)("every op", () => {
       for (const [i, array] of expected.entries()) expect(error(actual[i], array)).toBeLessThanOrEqual(TOLERANCE);
     });
   }
+});
+
+/** [groups, m, k, n] and which operand is transposed: large tiles, in vectors and not, with edges; sums in parts. */
+const PRODUCTS: readonly [sizes: readonly [number, number, number, number], a: boolean, b: boolean][] = [
+  [[64, 132, 20, 132], false, false],
+  [[64, 130, 18, 130], true, true],
+  [[1, 100, 36, 68], false, true],
+  [[1, 64, 64, 64], true, false],
+  [[2, 20, 1000, 36], true, false],
+];
+
+test.skipIf(!backend).each(PRODUCTS)("a product of %o in tiles", async ([groups, m, k, n], transposeA, transposeB) => {
+  const stream = new RandomStream(2, "product");
+  const a = input("a", transposeA ? [groups, k, m] : [groups, m, k]);
+  const b = input("b", transposeB ? [groups, n, k] : [groups, k, n]);
+  const values = [a, b].map(({ shape }) => Float32Array.from({ length: sizeOf(shape) }, () => stream.uniform() - 0.5));
+  const plan = makePlan({ inputs: [a, b], outputs: [matmul(a, b, { transposeA, transposeB })] });
+  const session = backend!.open();
+  const [actual] = (await session.compile(plan).run(values)).outputs;
+  session.close();
+  const [expected] = reference("float64").open().compile(plan).run(values).outputs;
+  let largest = 0;
+  for (const [i, value] of expected.entries()) largest = Math.max(largest, Math.abs(actual[i] - value));
+  expect(largest).toBeLessThan(1e-7 + 2e-8 * k);
 });

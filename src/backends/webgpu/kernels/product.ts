@@ -7,7 +7,8 @@
  * Reckoned for 128 × 128 tiles with 8 × 8 sums each: 256 invocations, 2 · 16 · 129 · 4 = 16.5 KB of workgroup memory and some
  * 64 + 16 + 20 registers, so that two workgroups (16 warps) fit a multiprocessor of 64 K registers. For each k an invocation
  * reads its rows of a as two vectors, the same for half a warp, and its columns of b one by one, each beside its
- * neighbours': no bank is asked twice, and 10 reads feed 64 multiply-adds. Results are stored side by side.
+ * neighbours': no bank is asked twice, and 10 reads feed 64 multiply-adds. Results are stored side by side. Where tiles
+ * fill the result, nothing is asked of edges.
  */
 import type { Step } from "../../../plan/plan.ts";
 import { emitFused, spotInRows } from "../fused.ts";
@@ -82,6 +83,7 @@ export function product(step: Step, plain: KernelContext, p: Product): Dispatch[
   const context: KernelContext = vectors ? { ...plain, word: vectorWord } : plain;
   const line = linesOf(tile);
   const wide = tile.each % 4 === 0;
+  const bWide = vectors && p.b.across;
   const { rows, columns, each, depth } = tile;
   const [down, right] = [Math.ceil(p.m / rows), Math.ceil(p.n / columns)];
   const split = splitOf(down * right * p.groups, p.k);
@@ -101,10 +103,12 @@ export function product(step: Step, plain: KernelContext, p: Product): Dispatch[
   writer.emit(`let begin = ${part0} * ${part}u;`);
   writer.emit(`let end = min(begin + ${part}u, ${p.k}u);`);
   writer.emit(`for (var k0 = begin; k0 < end; k0 += ${depth}u) {`);
-  const fill = (name: string, operand: Operand, width: number, put: Put, first: string, limit: number): void =>
-    writer.emit(bring({ name, operand, width, depth, size, put, first, limit, group, vectors, context }));
+  const fill = (name: string, operand: Operand, width: number, put: Put, first: string, limit: number): void => {
+    const edges = { x: limit % width !== 0, k: p.k % depth !== 0 };
+    writer.emit(bring({ name, operand, width, depth, size, put, first, limit, edges, group, vectors, context }));
+  };
   fill("aTile", p.a, rows, wide ? intoVectors(line.a) : intoFloats(line.a), "firstRow", p.m);
-  fill("bTile", p.b, columns, intoFloats(line.b), "firstColumn", p.n);
+  fill("bTile", p.b, columns, bWide ? intoVectors(columns) : intoFloats(line.b), "firstColumn", p.n);
   writer.emit("workgroupBarrier();");
   writer.emit(`for (var l = 0u; l < ${depth}u; l++) {`);
   // Of its columns, an invocation has every so manyth, so that neighbours read, and store, side by side.
@@ -112,7 +116,11 @@ export function product(step: Step, plain: KernelContext, p: Product): Dispatch[
     for (let i = 0; i < each; i += 4)
       writer.emit(`let a${i / 4} = aTile[l * ${line.a / 4}u + ty * ${each / 4}u + ${i / 4}u];`);
   else for (const i of range) writer.emit(`let a${i} = aTile[l * ${line.a}u + ty * ${each}u + ${i}u];`);
-  for (const j of range) writer.emit(`let b${j} = bTile[l * ${line.b}u + tx + ${(j * columns) / each}u];`);
+  for (const j of range) {
+    const beyond = (j * columns) / each;
+    const at = bWide ? `l * ${columns / 4}u + tx / 4u + ${beyond / 4}u][tx % 4u` : `l * ${line.b}u + tx + ${beyond}u`;
+    writer.emit(`let b${j} = bTile[${at}];`);
+  }
   const rowOf = (i: number): string => (wide ? `a${i >> 2}.${"xyzw"[i & 3]}` : `a${i}`);
   for (const i of range) for (const j of range) writer.emit(`s${i}_${j} = fma(${rowOf(i)}, b${j}, s${i}_${j});`);
   writer.emit("}");
@@ -130,7 +138,7 @@ export function product(step: Step, plain: KernelContext, p: Product): Dispatch[
   writer.emit("}");
 
   const end = new Writer("e");
-  end.emit(`if (row >= ${p.m}u || column >= ${p.n}u) { return; }`);
+  if (p.m % rows !== 0 || p.n % columns !== 0) end.emit(`if (row >= ${p.m}u || column >= ${p.n}u) { return; }`);
   if (split === 1) finish(end, step, context, p, "g", "row", "column", "sum");
   else {
     const at = `${partials} + ((part * ${p.groups}u + g) * ${p.m}u + row) * ${p.n}u + column`;
@@ -138,7 +146,7 @@ export function product(step: Step, plain: KernelContext, p: Product): Dispatch[
   }
   const declarations = [
     `var<workgroup> aTile: array<${wide ? `vec4<f32>, ${(depth * line.a) / 4}` : `f32, ${depth * line.a}`}>;`,
-    `var<workgroup> bTile: array<f32, ${depth * line.b}>;`,
+    `var<workgroup> bTile: array<${bWide ? `vec4<f32>, ${(depth * columns) / 4}` : `f32, ${depth * line.b}`}>;`,
     `fn finish(g: u32, part: u32, row: u32, column: u32, sum: f32) {\n${end}}`,
   ].join("\n");
   const dispatch: Dispatch = {
@@ -200,6 +208,8 @@ interface Filling {
   /** The first x of the tile, and how many there are in all. */
   readonly first: string;
   readonly limit: number;
+  /** Whether the last tile ends beyond the last x, the last k. */
+  readonly edges: { readonly x: boolean; readonly k: boolean };
   readonly group: string;
   readonly vectors: boolean;
   readonly context: KernelContext;
@@ -209,7 +219,20 @@ interface Filling {
  * Brings depth × width elements to workgroup memory, zeros where there are none. Neighbouring invocations read neighbours
  * in memory, one or four each.
  */
-function bring({ name, operand, width, depth, size, put, first, limit, group, vectors, context }: Filling): string {
+function bring({
+  name,
+  operand,
+  width,
+  depth,
+  size,
+  put,
+  first,
+  limit,
+  edges,
+  group,
+  vectors,
+  context,
+}: Filling): string {
   const { one, four, across } = operand;
   const step = vectors ? 4 : 1;
   const along = (across ? width : depth) / step;
@@ -222,7 +245,8 @@ function bring({ name, operand, width, depth, size, put, first, limit, group, ve
   const at = inner.name(`${first} + ${x}`);
   const k = inner.name(`k0 + ${l}`);
   inner.emit(vectors ? "var element = vec4<f32>(0f);" : "var element = 0f;");
-  inner.emit(`if (${at} < ${limit}u && ${k} < end) {`);
+  const inside = [...(edges.x ? [`${at} < ${limit}u`] : []), ...(edges.k ? [`${k} < end`] : [])];
+  inner.emit(inside.length > 0 ? `if (${inside.join(" && ")}) {` : "{");
   const guarded = new Writer(`${name[0]}g`);
   guarded.emit(`element = ${(vectors ? four! : one)(guarded, group, at, k, context)};`);
   inner.emit(`${guarded}}`);
