@@ -10,8 +10,12 @@ import * as data from "chainrule/data";
 import * as dataNode from "chainrule/data/node";
 import * as explain from "chainrule/explain";
 import * as interchange from "chainrule/interchange";
+import * as webgpu from "chainrule/webgpu";
 import * as worker from "chainrule/worker";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { findGpu } from "./support/gpu.ts";
+
+const gpu = await findGpu();
 
 const ROOT = resolve(import.meta.dirname, "..");
 const OUT = join(import.meta.dirname, ".snippets");
@@ -65,7 +69,7 @@ const PRELUDE: Record<string, string> = {
 
 /** Examples that need more than one file, and where they are tried instead. */
 const ELSEWHERE: Record<string, string> = {
-  "src/backends/webgpu/session.ts": "it needs a GPU; test/backends has them",
+  ...(gpu.backend ? {} : { "src/backends/webgpu/session.ts": gpu.why, "docs/webgpu.md": gpu.why }),
   "src/interchange/onnx/from-onnx.ts": "a file of another program; test/interchange has them",
   "src/interchange/torch/from-torch.ts": "a file of PyTorch's; test/interchange has them",
   "src/interchange/torch/read-torch.ts": "a file of PyTorch's; test/interchange has them",
@@ -79,6 +83,7 @@ const modules: [string, object][] = [
   ["chainrule/data/node", dataNode],
   ["chainrule/explain", explain],
   ["chainrule/interchange", interchange],
+  ["chainrule/webgpu", webgpu],
   ["chainrule/worker", worker],
 ];
 

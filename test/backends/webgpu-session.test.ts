@@ -1,5 +1,9 @@
 /** Sessions on a GPU: series and guards, memory and its end, bad input, the same bits each time. */
-import { ArgumentError } from "chainrule";
+import { mkdtempSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { ArgumentError, type Backend, dense, sequential } from "chainrule";
+import { webgpu } from "chainrule/webgpu";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Session } from "../../src/backends/backend.ts";
 import { reference } from "../../src/backends/reference/reference.ts";
@@ -33,6 +37,8 @@ const numbers = (count: number, name: string): Float32Array => {
 describe.skipIf(!backend)("a session on a GPU", () => {
   /** Buffers that were made and not destroyed. */
   let buffers = 0;
+  /** The device of the last one. */
+  let device: { destroy(): void } | undefined;
   let undo = (): void => {};
 
   beforeAll(async () => {
@@ -46,6 +52,7 @@ describe.skipIf(!backend)("a session on a GPU", () => {
     const { destroy } = GPUBuffer.prototype;
     GPUDevice.prototype.createBuffer = function (...x: never[]) {
       buffers++;
+      device = this as never;
       return createBuffer.apply(this, x);
     };
     GPUBuffer.prototype.destroy = function (...x: never[]) {
@@ -215,6 +222,25 @@ describe.skipIf(!backend)("a session on a GPU", () => {
     const values = { length: 2 ** 33 } as number[];
     expect(() => session.write(huge, values)).toThrow(expect.objectContaining({ code: "out-of-memory" }));
     session.close();
+  });
+
+  test("a GPU that is lost ends the run with an error that says so, and the run goes on elsewhere from its checkpoint", async () => {
+    const path = join(mkdtempSync(join(tmpdir(), "chainrule-lost-")), "run.safetensors");
+    const data = { x: numbers(64, "x"), y: Int32Array.from({ length: 16 }, (_, i) => i % 2) };
+    const make = (backend: Backend) => sequential({ input: [4], seed: 1, backend }, [dense(3), dense(2)]);
+    const options = { loss: "crossEntropy" as const, epochs: 6, batchSize: 4, onWarning: false as const };
+    const [first, second] = [make(await webgpu()), make(await webgpu())];
+    await first.fit(data, options);
+    const broken = make(await webgpu());
+    const lose = (epoch: { epoch: number }) => {
+      if (epoch.epoch === 3) device?.destroy();
+    };
+    const run = broken.fit(data, { ...options, checkpoint: { path, everySeconds: 0 }, callbacks: [lose] });
+    await expect(run).rejects.toThrow(expect.objectContaining({ code: "device-lost" }));
+    expect(() => broken.setWeight("dense_2.bias", [0, 0])).toThrow(expect.objectContaining({ code: "device-lost" }));
+    await second.fit(data, { ...options, resume: path, callbacks: [() => {}] });
+    expect(await second.toBytesAsync()).toEqual(await first.toBytesAsync());
+    for (const model of [first, second, broken]) model.close();
   });
 
   test("memory grows with what is written, keeps what is there, and goes when the session is closed", async () => {

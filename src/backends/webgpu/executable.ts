@@ -31,6 +31,8 @@ export interface Shared {
   memoryForRuns(words: number): { readonly address: number; release(): void };
   /** Throws if nothing may run any more. */
   check(): void;
+  /** What comes of the GPU, or the error that says that it was lost. */
+  orLost<T>(coming: Promise<T>): Promise<T>;
   /** Makes the session one that runs nothing more. */
   break(cause: unknown): void;
 }
@@ -248,8 +250,8 @@ export function makeExecutable(given: Plan, shared: Shared): Executable {
     const upload = packed(plan.inputs, given, count);
     if (!isReady) {
       isReady = await ready;
-      if (!isReady) throw failed;
       shared.check();
+      if (!isReady) throw failed;
     }
     stage(count);
     // The inputs of all runs lie one after the other, each array's with room for the most runs.
@@ -263,7 +265,7 @@ export function makeExecutable(given: Plan, shared: Shared): Executable {
         words * count,
       ]),
     ]);
-    const { words, status } = await result;
+    const { words, status } = await shared.orLost(result);
     const [, completed, bad, row, rows] = status;
     if (bad) {
       const error = noSuchRow(row | 0, rows);

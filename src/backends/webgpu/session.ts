@@ -61,6 +61,17 @@ function openSession(opened: Device, lost: () => ChainruleError | undefined): Se
     return address;
   };
 
+  /** What comes of the GPU, or the error that says that it was lost. */
+  const orLost = async <T>(coming: Promise<T>): Promise<T> => {
+    try {
+      return await coming;
+    } catch (cause) {
+      // The device says that it is lost a little later than what it was busy with fails.
+      await new Promise((resolve) => setTimeout(resolve));
+      throw lost() ?? cause;
+    }
+  };
+
   /** Copies elements to a place in memory. */
   const put = (node: Node, address: number, values: AnyArray | readonly number[]): void => {
     const words = new Uint32Array(wordsOf(node));
@@ -91,6 +102,7 @@ function openSession(opened: Device, lost: () => ChainruleError | undefined): Se
       };
     },
     check,
+    orLost,
     break: (cause) => {
       broken = cause;
     },
@@ -116,7 +128,7 @@ function openSession(opened: Device, lost: () => ChainruleError | undefined): Se
       const gone = lost();
       if (gone) throw gone;
       const encoder = opened.device.createCommandEncoder();
-      const { words } = await memory.readBack(encoder, [[address, wordsOf(variable)]]);
+      const { words } = await orLost(memory.readBack(encoder, [[address, wordsOf(variable)]]));
       return new ARRAYS[variable.dtype](words[0].buffer).slice(0, sizeOf(variable.shape));
     },
     free(variable) {
