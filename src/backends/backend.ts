@@ -18,6 +18,8 @@ export interface Session {
   readonly description: string;
   /** How wide the vectors are that it computes with, in bits, if it has some. */
   readonly vectorBits?: 128 | 256;
+  /** Milliseconds that a series of runs may last where nothing else waits for it meanwhile; 15 unless said. */
+  readonly seriesTime?: number;
   /** The bytes that variables and plans now take. */
   readonly usedBytes: number;
   /** Sets a variable to a copy of `values`, all of it, making room for it the first time. */

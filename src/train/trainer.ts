@@ -89,7 +89,7 @@ export interface TrainerOptions {
   readonly metrics: MetricsOption;
 }
 
-/** An engine's run should last about this long, so that the event loop stays responsive: milliseconds. */
+/** Milliseconds that an engine's run should last, unless its session says so, for the event loop to stay responsive. */
 const SERIES_TIME = 15;
 /** Weights are copied this often within an epoch, for the case that the run diverges: milliseconds. */
 const SNAPSHOT_INTERVAL = 2000;
@@ -114,8 +114,8 @@ export function freeExamples(session: Session, data: DataLeaves): void {
 }
 
 /** How many steps fit into one series, judged by the last one. */
-const seriesLength = (length: number, milliseconds: number): number =>
-  Math.max(1, Math.min(length * 4, Math.floor((length * SERIES_TIME) / Math.max(milliseconds, 0.01))));
+const seriesLength = (length: number, milliseconds: number, { seriesTime = SERIES_TIME }: Session): number =>
+  Math.max(1, Math.min(length * 4, Math.floor((length * seriesTime) / Math.max(milliseconds, 0.01))));
 
 /** The size of the next batch of so many rows, and how many of that size come in a row, up to a limit. */
 const nextBatches = (rows: number, batchSize: number, limit: number): readonly [number, number] =>
@@ -182,7 +182,7 @@ export function makeEvaluator(
         const own = present.examples.y[output].values.subarray(from * width, (from + rows * count) * width);
         targets.values.set(own, row * width);
       }
-      length = seriesLength(count, performance.now() - start);
+      length = seriesLength(count, performance.now() - start, session);
       row += rows * count;
       await breathe();
     }
@@ -365,7 +365,7 @@ export function makeTrainer({ session, network }: Opened, examples: Examples, op
       const before = position.step;
       const start = performance.now();
       await advance(Math.min(series, most));
-      series = seriesLength(position.step - before, performance.now() - start);
+      series = seriesLength(position.step - before, performance.now() - start, session);
       await progress?.();
       const paused = performance.now();
       await breathe();

@@ -123,10 +123,17 @@ describe("shaders", () => {
     expect(text[1].trim()).toBe(text[2].trim());
   });
 
+  test("go on along y where there are more rows of tiles than a device counts along x, and look for the end", () => {
+    const [a, b] = [x(600_000, 8), x(8, 8)];
+    const text = shadersOf({ inputs: [a, b], outputs: [matmul(a, b)] });
+    expect(text).toContain("// 32768 × 2 × 1 workgroups");
+    expect(text).toContain("< 600000u");
+  });
+
   test("take smaller tiles where workgroups have little memory", () => {
     const [a, b] = [x(4096, 512), x(512, 4096)];
     const request = { inputs: [a, b], outputs: [matmul(a, b)] };
-    expect(shadersOf(request)).toContain("// 32 × 32 × 1 workgroups");
-    expect(shadersOf(request, 16384)).toContain("// 64 × 64 × 1 workgroups");
+    expect(shadersOf(request)).toContain("// 32 × 1 × 32 workgroups");
+    expect(shadersOf(request, 16384)).toContain("// 64 × 1 × 64 workgroups");
   });
 });

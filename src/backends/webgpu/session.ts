@@ -32,6 +32,12 @@ export async function webgpu(options: WebgpuOptions = {}): Promise<Backend> {
   return { name: "webgpu", open: () => openSession(opened, () => lost) };
 }
 
+/**
+ * Milliseconds of a series: the event loop runs while the GPU does, and the way there and back takes one or two; but a page
+ * is not drawn meanwhile.
+ */
+const SERIES_TIME = 50;
+
 /** What plans need only while they run. They run one after the other, so that several can have the same. */
 interface RunMemory {
   readonly address: number;
@@ -110,6 +116,7 @@ function openSession(opened: Device, lost: () => ChainruleError | undefined): Se
 
   return {
     description: `webgpu, ${opened.name}`,
+    seriesTime: SERIES_TIME,
     get usedBytes() {
       return memory.usedBytes();
     },

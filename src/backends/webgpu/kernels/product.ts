@@ -60,6 +60,9 @@ const TILES: readonly Tile[] = [
  */
 const linesOf = ({ rows, columns, each }: Tile) => ({ a: rows + (each % 4 === 0 ? 4 : 1), b: columns + 1 });
 
+/** Rows of tiles along x before they go on along y: a device takes 65,535 workgroups along each. */
+const MOST_DOWN = 32768;
+
 /** Workgroups that fill a device: two for each of some hundred multiprocessors. */
 const MANY = 256;
 
@@ -95,16 +98,18 @@ export function product(step: Step, plain: KernelContext, p: Product): Dispatch[
   const writer = new Writer("w");
   writer.emit(`let tx = lane % ${columns / each}u;`);
   writer.emit(`let ty = lane / ${columns / each}u;`);
-  const group = split > 1 ? writer.name(`group.z / ${split}u`) : "group.z";
-  const part0 = split > 1 ? writer.name(`group.z % ${split}u`) : "0u";
-  writer.emit(`let firstRow = group.y * ${rows}u;`);
-  writer.emit(`let firstColumn = group.x * ${columns}u;`);
+  const isFolded = down > MOST_DOWN;
+  const batch = right === 1 ? "group.z" : writer.name(`group.z / ${right}u`);
+  const group = split > 1 ? writer.name(`${batch} / ${split}u`) : batch;
+  const part0 = split > 1 ? writer.name(`${batch} % ${split}u`) : "0u";
+  writer.emit(`let firstRow = ${isFolded ? `(group.y * ${MOST_DOWN}u + group.x)` : "group.x"} * ${rows}u;`);
+  writer.emit(`let firstColumn = ${right === 1 ? "0u" : `group.z % ${right}u * ${columns}u`};`);
   for (const i of range) for (const j of range) writer.emit(`var s${i}_${j} = 0f;`);
   writer.emit(`let begin = ${part0} * ${part}u;`);
   writer.emit(`let end = min(begin + ${part}u, ${p.k}u);`);
   writer.emit(`for (var k0 = begin; k0 < end; k0 += ${depth}u) {`);
   const fill = (name: string, operand: Operand, width: number, put: Put, first: string, limit: number): void => {
-    const edges = { x: limit % width !== 0, k: p.k % depth !== 0 };
+    const edges = { x: isFolded || limit % width !== 0, k: p.k % depth !== 0 };
     writer.emit(bring({ name, operand, width, depth, size, put, first, limit, edges, group, vectors, context }));
   };
   fill("aTile", p.a, rows, wide ? intoVectors(line.a) : intoFloats(line.a), "firstRow", p.m);
@@ -138,7 +143,8 @@ export function product(step: Step, plain: KernelContext, p: Product): Dispatch[
   writer.emit("}");
 
   const end = new Writer("e");
-  if (p.m % rows !== 0 || p.n % columns !== 0) end.emit(`if (row >= ${p.m}u || column >= ${p.n}u) { return; }`);
+  if (isFolded || p.m % rows !== 0 || p.n % columns !== 0)
+    end.emit(`if (row >= ${p.m}u || column >= ${p.n}u) { return; }`);
   if (split === 1) finish(end, step, context, p, "g", "row", "column", "sum");
   else {
     const at = `${partials} + ((part * ${p.groups}u + g) * ${p.m}u + row) * ${p.n}u + column`;
@@ -154,7 +160,7 @@ export function product(step: Step, plain: KernelContext, p: Product): Dispatch[
     declarations,
     size,
     vectors,
-    groups: [right, down, p.groups * split],
+    groups: [Math.min(down, MOST_DOWN), Math.ceil(down / MOST_DOWN), p.groups * split * right],
   };
   if (split === 1) return [dispatch];
   const whole = p.groups * p.m * p.n;
