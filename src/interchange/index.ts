@@ -13,4 +13,5 @@ export type { MatrixLayout } from "./torch/forms.ts";
 export { type FromTorchOptions, fromTorch, type TorchReport, type TorchRow } from "./torch/from-torch.ts";
 export type { LayerNames, MatchedBy } from "./torch/match.ts";
 export { type ReadTorchOptions, readTorch, type TorchWeights } from "./torch/read-torch.ts";
+export { type TorchModule, type ToTorchOptions, toTorch } from "./torch/to-torch.ts";
 export { roundedWeights, type WeightType } from "./weights.ts";

@@ -142,10 +142,11 @@ function makeAs(row: readonly Segment[], x: Layout): void {
 }
 
 function settle(place: Place, side: "inputs" | "outputs", numbers: readonly number[] | undefined): void {
+  if (!numbers) return;
   const known = place[side];
-  if (known && known.join() !== numbers?.join())
+  if (known && known.join() !== numbers.join())
     throw new ArgumentError(
       `Layer ${place.layer.name} is used on features that PyTorch would have in different orders; give it one use, or flatten in one way.`,
     );
-  if (numbers) place[side] = numbers;
+  place[side] = numbers;
 }
