@@ -71,7 +71,7 @@ function segmentOf(shape: Shape, first: boolean): Segment {
 }
 
 /** Layers that leave each number where it is. */
-const ELEMENTWISE = ["activation", "dropout", "spatialDropout", "rescale"];
+const ELEMENTWISE = ["activation", "dropout", "spatialDropout", "rescale", "masking"];
 /** Layers with parameters for each feature. */
 const BY_FEATURE = ["batchNorm", "layerNorm", "rmsNorm", "normalize"];
 /** Layers that PyTorch gives sequences with their channels first. */

@@ -121,9 +121,7 @@ export class PythonWriter {
     );
     this.#count = inputs.length;
     const values = walk(layers, connections.wiring, given, (layer, taken) => this.#apply(layer, taken));
-    const results = connections.outputs
-      ? Object.entries(connections.outputs)
-      : ([["output", values.length - 1]] as const);
+    const results = this.#resultsOf(values);
     if (this.#unknown.length > 0)
       throw new PlatformError(
         `toTorch: PyTorch has nothing for ${this.#unknown.join("; ")}. Write the model as ONNX instead.`,
@@ -131,7 +129,7 @@ export class PythonWriter {
           facts: { unknown: this.#unknown },
         },
       );
-    return { inputs: given.map(({ code }) => code), outputs: results.map(([, value]) => asGiven(values[value])) };
+    return { inputs: given.map(({ code }) => code), outputs: results.map(asGiven) };
   }
 
   #countUses(): void {
@@ -143,8 +141,18 @@ export class PythonWriter {
       this.#uses[count] = 0;
       return count++;
     });
-    const results = connections.outputs ? Object.values(connections.outputs) : [values.length - 1];
-    for (const result of results) this.#uses[values[result]]++;
+    for (const result of this.#resultsOf(values)) this.#uses[result]++;
+  }
+
+  /** The values that are given out. */
+  #resultsOf<V>(values: readonly V[]): V[] {
+    const { outputs } = this.#network.connections;
+    if (!outputs) return [values[values.length - 1]];
+    return Object.entries(outputs).flatMap(([name, value]) => {
+      if (typeof value === "number") return [values[value]];
+      this.#refuse(`the output "${name}", which is a layer's own ${value}`);
+      return [];
+    });
   }
 
   /** Makes the submodules, those of layers in layers inside of theirs. */
@@ -239,6 +247,7 @@ export class PythonWriter {
       case "spatialDropout":
         return `nn.Dropout${inputShape.length === 3 ? "2d" : "1d"}(${options.rate})`;
       case "embedding":
+        if (options.maskZero === true) this.#refuse(`${name} (an embedding that marks padding)`);
         return `nn.Embedding(${options.vocabulary}, ${options.units})`;
       case "positions":
         return parameters.length > 0 ? `${this.#helper("Positions")}(${inputShape.join(", ")})` : undefined;
