@@ -212,7 +212,7 @@ describe("ONNX", () => {
   test.each<[string, string[], number, RegExp]>([
     ["--test without --weights", ["export", "fruit.safetensors", "f.js", "--test", "fruit.csv"], 2, /give both/],
     ["--weights for ONNX", ["export", "fruit.safetensors", "f.onnx", "--weights", "int8"], 2, /--weights is for \.js/],
-    ["another form", ["export", "fruit.safetensors", "fruit.pt"], 2, /ends in \.onnx, \.js/],
+    ["another form", ["export", "fruit.safetensors", "fruit.pt"], 2, /ends in \.onnx, \.py, \.js/],
     ["a file that is none", ["import", "fruit.csv", "x.safetensors"], 2, /ends in \.onnx \(ONNX\), \.keras or \.h5/],
     [
       "classes that are too few",

@@ -25,10 +25,12 @@ FILE ends in
   .onnx         for ONNX Runtime, in Python, C#, C++ and browsers; Netron draws it
   .js, .ts      a file that predicts and depends on nothing: its few kernels as
                 WebAssembly, its weights, predict(x) and classify(x)
+  .py           a module of PyTorch, its weights beside it in NAME-weights.safetensors;
+                there images are [B, C, H, W]
   .html         a page in which one draws a picture or types numbers and sees the
                 answer; it sends nothing anywhere
   .safetensors  the model itself, with weights of 16 or 8 bits
-Images lie with their channels last, [H, W, C].
+Elsewhere images lie with their channels last, [H, W, C].
 
 Examples
   chainrule export mnist.safetensors mnist.onnx
@@ -38,10 +40,10 @@ Examples
 export function register(program: Command): void {
   program
     .command("export")
-    .summary("write a trained model for other programs: ONNX, JavaScript, a page")
+    .summary("write a trained model for other programs: ONNX, PyTorch, JavaScript, a page")
     .description("Writes a trained model for other programs.")
     .argument("<model>", "a file that train or import wrote")
-    .argument("<file>", "the file to write: .onnx, .js, .ts, .html or .safetensors")
+    .argument("<file>", "the file to write: .onnx, .py, .js, .ts, .html or .safetensors")
     .option("--opset <n>", "the version of ONNX's operators, 13 to 26; 18 unless said", positiveWhole)
     .addOption(
       new Option("--weights <type>", "how weights lie in the file").choices(["float32", "float16", "bfloat16", "int8"]),
@@ -53,10 +55,11 @@ export function register(program: Command): void {
 }
 
 async function exportModel(path: string, file: string, options: ExportOptions): Promise<void> {
-  const end = /\.(onnx|js|mjs|ts|html|safetensors)$/i.exec(file)?.[1].toLowerCase();
+  const end = /\.(onnx|py|js|mjs|ts|html|safetensors)$/i.exec(file)?.[1].toLowerCase();
   if (end === undefined)
-    throw new UsageError(`Give a file that ends in .onnx, .js, .ts, .html or .safetensors, not "${file}".`);
+    throw new UsageError(`Give a file that ends in .onnx, .py, .js, .ts, .html or .safetensors, not "${file}".`);
   const { opset, weights, test, external } = options;
+  if (end === "py" && weights) throw new UsageError("--weights is not for .py files; leave it out.");
   if (end !== "onnx" && opset) throw new UsageError("--opset is for .onnx files; leave it out.");
   if (end !== "onnx" && external) throw new UsageError("--external is for .onnx files; leave it out.");
   if (test !== undefined && !weights) throw new UsageError("--test says what --weights costs; give both.");
@@ -95,10 +98,19 @@ async function contents(
   title: string,
   { opset, weights, external }: ExportOptions,
 ): Promise<[name: string, bytes: Uint8Array][]> {
-  const { toModule, toOnnx, toOnnxFiles, toPage, toSafetensors } = await import("../../interchange/index.ts");
+  const { toModule, toOnnx, toOnnxFiles, toPage, toSafetensors, toTorch } = await import("../../interchange/index.ts");
   const given = weights && { weights };
   const text = (content: string): Uint8Array => new TextEncoder().encode(content);
   if (end === "safetensors") return [[file, toSafetensors(model, { ...given })]];
+  if (end === "py") {
+    // Not NAME.safetensors, which may be the model itself.
+    const beside = file.replace(/\.py$/i, "-weights.safetensors");
+    const { code, weights: arrays } = toTorch(model, { file: basename(beside) });
+    return [
+      [beside, arrays],
+      [file, text(code)],
+    ];
+  }
   if (end === "html") return [[file, text(toPage(model, { title, ...given }))]];
   if (end !== "onnx") return [[file, text(toModule(model, { language: end === "ts" ? "ts" : "js", ...given }))]];
   const onnx = { ...given, ...(opset !== undefined && { opset }) };

@@ -11,6 +11,11 @@ import { type Details, portsText, readDetails } from "./metadata.ts";
 /** The bytes of a model file. Throws `DataError` for any other file; one that is empty or damaged is for its reader. */
 export async function readModelBytes(path: string): Promise<Uint8Array<ArrayBuffer>> {
   const bytes = await readFile(path);
+  if (/\.(pt|pth|ckpt)$/i.test(path))
+    throw new DataError(
+      `${path} holds weights of PyTorch and no network. Bring both together first: ${commandName()} import ${quote(path)} MODEL --layers "…" --input-shape …`,
+      { file: path },
+    );
   // Eight bytes say how long the header is, which is JSON.
   if (bytes.length > 0 && (bytes.length < 9 || bytes[8] !== "{".charCodeAt(0))) {
     throw new DataError(

@@ -82,7 +82,8 @@ export function placesOf(network: Network): Place[] {
   const places = new Map<string, Place>();
   for (const layer of network.allLayers) {
     const inner = new Set(layer.layers.flatMap(({ parameters }) => parameters));
-    const own = layer.parameters.filter((parameter) => !inner.has(parameter));
+    // States that go on from batch to batch are no weights.
+    const own = layer.parameters.filter((parameter) => !inner.has(parameter) && !parameter.carried);
     if (own.length === 0) continue;
     const parameters = new Map(own.map(({ name, node }) => [name.slice(layer.name.length + 1), node.shape]));
     places.set(layer.name, { layer, parameters });
