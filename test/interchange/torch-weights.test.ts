@@ -35,7 +35,7 @@ import {
   trainStep,
   transformerBlock,
 } from "chainrule";
-import { fromTorch } from "chainrule/interchange";
+import { type FromTorchOptions, fromTorch } from "chainrule/interchange";
 import { beforeAll, describe, expect, test } from "vitest";
 import { skipWhere } from "../support/skip.ts";
 
@@ -72,7 +72,10 @@ const encoder = (options: Pick<Parameters<typeof transformerBlock>[0], "placemen
   return [embedding(12, 8), positions(), block(), block(), globalAveragePool1d(), dense(4)];
 };
 
-const NETWORKS: Record<string, { readonly input: number[]; readonly layers: Layer[] }> = {
+const NETWORKS: Record<
+  string,
+  { readonly input: number[]; readonly layers: Layer[]; readonly options?: FromTorchOptions }
+> = {
   mlp: {
     input: [6],
     layers: [dense(16, { activation: "tanh" }), dense(16, { activation: "gelu" }), dense(16), dense(4)],
@@ -126,6 +129,14 @@ const NETWORKS: Record<string, { readonly input: number[]; readonly layers: Laye
   gru: { input: [6, 5], layers: recurrent(gru) },
   "without biases": { input: [6, 5], layers: recurrent(lstm, { bias: false }) },
   encoder: { input: [6], layers: encoder({ placement: "post", activation: "relu" }) },
+  "gpt-2": {
+    input: [6],
+    layers: (() => {
+      const block = () => transformerBlock({ width: 8, heads: 2, activation: "geluTanh", causal: true });
+      return [embedding(12, 8), positions(), block(), block(), layerNorm(), globalAveragePool1d(), dense(4)];
+    })(),
+    options: { matrices: "io", ignore: (name) => name.endsWith(".attn.bias") },
+  },
   "encoder, norms first": { input: [6], layers: encoder({ placement: "pre", activation: "gelu" }) },
 };
 
@@ -151,11 +162,11 @@ const farthest = (actual: ArrayLike<number>, wanted: readonly number[]): number 
   return Math.max(...wanted.map((value, i) => Math.abs(actual[i] - value)));
 };
 
-describe.each(Object.entries(NETWORKS))("%s", (name, { input, layers }) => {
+describe.each(Object.entries(NETWORKS))("%s", (name, { input, layers, options }) => {
   const read = async () => {
     const one = JSON.parse(readFileSync(join(folder, `${name}.json`), "utf8")) as Case;
     const model = sequential({ input }, layers);
-    const report = await fromTorch(readFileSync(join(folder, `${name}.pt`)), model);
+    const report = await fromTorch(readFileSync(join(folder, `${name}.pt`)), model, options);
     return { one, model, report, x: asOurs(one) };
   };
 

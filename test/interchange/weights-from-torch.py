@@ -123,6 +123,62 @@ class Encoder(nn.Module):
         return self.head(self.encoder(self.embed(x.long()) + self.position).mean(1))
 
 
+class Conv1D(nn.Module):
+    """A product whose matrix is [I, O], as in Hugging Face's GPT-2."""
+
+    def __init__(self, inputs, outputs):
+        super().__init__()
+        self.weight = nn.Parameter(0.2 * torch.randn(inputs, outputs))
+        self.bias = nn.Parameter(torch.zeros(outputs))
+
+    def forward(self, x):
+        return x @ self.weight + self.bias
+
+
+class Gpt2Attention(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("bias", torch.ones(6, 6).tril().view(1, 1, 6, 6))
+        self.c_attn = Conv1D(8, 24)
+        self.c_proj = Conv1D(8, 8)
+
+    def forward(self, x):
+        q, k, v = (y.view(-1, 6, 2, 4).transpose(1, 2) for y in self.c_attn(x).split(8, 2))
+        scores = (q @ k.transpose(2, 3) / 2).masked_fill(self.bias == 0, float("-inf"))
+        return self.c_proj((scores.softmax(-1) @ v).transpose(1, 2).reshape(-1, 6, 8))
+
+
+class Gpt2Block(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.ln_1 = nn.LayerNorm(8)
+        self.attn = Gpt2Attention()
+        self.ln_2 = nn.LayerNorm(8)
+        self.mlp = nn.ModuleDict({"c_fc": Conv1D(8, 32), "c_proj": Conv1D(32, 8)})
+
+    def forward(self, x):
+        x = x + self.attn(self.ln_1(x))
+        return x + self.mlp["c_proj"](F.gelu(self.mlp["c_fc"](self.ln_2(x)), approximate="tanh"))
+
+
+class Gpt2(nn.Module):
+    """GPT-2 with the names and layouts of Hugging Face's, its head on the last place."""
+
+    def __init__(self):
+        super().__init__()
+        self.wte = nn.Embedding(12, 8)
+        self.wpe = nn.Embedding(6, 8)
+        self.h = nn.ModuleList([Gpt2Block(), Gpt2Block()])
+        self.ln_f = nn.LayerNorm(8)
+        self.head = nn.Linear(8, 4)
+
+    def forward(self, x):
+        y = self.wte(x.long()) + self.wpe.weight
+        for block in self.h:
+            y = block(y)
+        return self.head(self.ln_f(y).mean(1))
+
+
 def networks():
     yield "mlp", nn.Sequential(nn.Linear(6, 16), nn.Tanh(), nn.Linear(16, 16), nn.GELU(), nn.Linear(16, 16), nn.Linear(16, 4)), torch.randn(12, 6)
     yield "residual", Residual(), torch.randn(12, 3, 6, 8)
@@ -135,6 +191,7 @@ def networks():
     yield "without biases", Recurrent(nn.LSTM, bias=False), torch.randn(12, 6, 5)
     yield "encoder", Encoder(), torch.randint(0, 12, (12, 6)).float()
     yield "encoder, norms first", Encoder(norm_first=True, activation="gelu"), torch.randint(0, 12, (12, 6)).float()
+    yield "gpt-2", Gpt2(), torch.randint(0, 12, (12, 6)).float()
 
 
 def train(net, x, y, steps):

@@ -102,6 +102,15 @@ async function contents(
   const given = weights && { weights };
   const text = (content: string): Uint8Array => new TextEncoder().encode(content);
   if (end === "safetensors") return [[file, toSafetensors(model, { ...given })]];
+  if (end === "py") {
+    // Not NAME.safetensors, which may be the model itself.
+    const beside = file.replace(/\.py$/i, "-weights.safetensors");
+    const { code, weights: arrays } = toTorch(model, { file: basename(beside) });
+    return [
+      [beside, arrays],
+      [file, text(code)],
+    ];
+  }
   if (end === "html") return [[file, text(toPage(model, { title, ...given }))]];
   if (end === "py") {
     // Beside a model of the same name, the weights have one of their own.
