@@ -189,6 +189,7 @@ const JOINED = [
 ] as const;
 
 const attention: FormsOf = ({ parameters, layer }, layout) => {
+  if (parameters.has("keyKernel")) return []; // attention to another sequence
   const [features, width] = parameters.get("kernel")!;
   const [inner] = parameters.get("outputKernel")!;
   const hasBias = parameters.has("bias");

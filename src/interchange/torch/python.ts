@@ -264,6 +264,10 @@ export class PythonWriter {
         return `nn.${module}(${features}, ${options.units}, batch_first=True${bias}${relu})`;
       }
       case "multiHeadAttention": {
+        if (parameters.some((parameter) => parameter.name.endsWith(".keyKernel"))) {
+          this.#refuse(`${name} (attention to another sequence)`);
+          return undefined;
+        }
         const {
           heads,
           keyHeads = heads,
