@@ -50,7 +50,7 @@ const CASES: Readonly<Record<string, Case>> = {
   "a bad choice": {
     args: ["train", "iris", "--backend", "cuda"],
     code: 2,
-    says: /Allowed choices are wasm, reference/,
+    says: /Allowed choices are wasm, webgpu, reference/,
   },
   "an unknown data set": { args: ["train", "minst"], code: 2, says: /no file or directory "minst".*"mnist"/ },
   "an unknown layer": {
@@ -213,7 +213,7 @@ const CASES: Readonly<Record<string, Case>> = {
     args: ["evaluate", "t.csv", "m.safetensors"],
     prepare: table(fruit(20)),
     code: 1,
-    says: /t\.csv is no model file.*data come after it/,
+    says: /t\.csv is no model file.*Data come after it/,
   },
   "a checkpoint that is none": {
     args: ["train", "--resume", "t.csv"],

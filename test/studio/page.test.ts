@@ -250,8 +250,8 @@ describe.skipIf(executable === undefined)("the studio", () => {
     await page.locator(".presets select").selectOption({ index: 7 });
     await page.getByText("Moons: 36 rows to train").waitFor();
     await page.getByLabel("optimiser").selectOption("sgd");
-    await page.getByLabel("learning rate").fill("1e38");
-    await page.getByLabel("learning rate").press("Enter");
+    await page.getByLabel("learning rate", { exact: true }).fill("1e38");
+    await page.getByLabel("learning rate", { exact: true }).press("Enter");
     await page.getByTestId("play").click();
     await page.getByRole("alert").filter({ hasText: "Training stopped at step" }).waitFor();
     await page.getByRole("button", { name: "a tenth of the learning rate" }).click();
@@ -352,7 +352,7 @@ describe.skipIf(executable === undefined)("the studio", () => {
     for (let i = 0; i < 8; i++) await page.getByRole("button", { name: "One step forward" }).click();
     await page.waitForFunction(() => document.querySelector("[data-testid=moment]")?.textContent === "120");
     // Half a cosine has come down to 0 after 100 steps.
-    expect(Number(await page.getByLabel("learning rate").inputValue())).toBe(0);
+    expect(Number(await page.getByLabel("learning rate", { exact: true }).inputValue())).toBe(0);
   });
 
   test("digits: one drawn by hand goes through the network, filters and distributions are shown, the picture as SVG", async () => {
@@ -467,8 +467,10 @@ describe.skipIf(executable === undefined)("the studio", () => {
       console.log(
         `${done} steps; MiB: ${points.map(([, m]) => m.toFixed(1)).join(" ")}; slope ${slope.toFixed(3)} MiB a minute`,
       );
-      // In half a minute the collector alone moves some MiB.
-      expect(slope).toBeLessThan(SOAK < 5 ? 12 : 0.1);
+      // In half a minute the collector alone moves some MiB: what is compared then is the least of both ends.
+      const least = (some: typeof points): number => Math.min(...some.map(([, m]) => m));
+      if (SOAK < 5) expect(least(points.slice(-4)) - least(points.slice(0, 4))).toBeLessThan(5);
+      else expect(slope).toBeLessThan(0.1);
     },
     (SOAK + 2) * 60_000,
   );

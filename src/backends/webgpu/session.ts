@@ -3,8 +3,7 @@ import { type ChainruleError, PlatformError } from "../../errors.ts";
 import type { Node } from "../../graph/node.ts";
 import type { AnyArray } from "../../graph/op.ts";
 import { sizeOf } from "../../graph/shape.ts";
-import { makePlan, type Plan } from "../../plan/plan.ts";
-import { SINGLE_PRECISION } from "../../plan/target.ts";
+import type { Plan } from "../../plan/plan.ts";
 import { ARRAYS } from "../arrays.ts";
 import type { Backend, Executable, Session } from "../backend.ts";
 import { brokenSession, checkLength, closedSession, withoutValue } from "../checks.ts";
@@ -38,8 +37,6 @@ export async function webgpu(options: WebgpuOptions = {}): Promise<Backend> {
  * is not drawn meanwhile.
  */
 const SERIES_TIME = 50;
-
-const WRITTEN_OUT = { ...SINGLE_PRECISION, loops: false };
 
 /** What plans need only while they run. They run one after the other, so that several can have the same. */
 interface RunMemory {
@@ -147,8 +144,7 @@ function openSession(opened: Device, lost: () => ChainruleError | undefined): Se
     },
     compile(plan: Plan): Executable {
       check();
-      // Loops over time are written out: each turn's steps are dispatches, and those of all turns share their shaders.
-      return makeExecutable(plan.steps.some(({ loop }) => loop) ? makePlan(plan.request, WRITTEN_OUT) : plan, shared);
+      return makeExecutable(plan, shared);
     },
     close() {
       closed = true;
