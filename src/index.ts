@@ -167,7 +167,7 @@ export {
   type SampleMetric,
   type WholeMetric,
 } from "./train/metrics.ts";
-export { fromBytes, functional, load, Model, sequential } from "./train/model.ts";
+export { fromBytes, functional, type InputFlows, load, Model, type PredictedBy, sequential } from "./train/model.ts";
 export type { MetricsOption } from "./train/objective.ts";
 export { type Recommendation, recommend } from "./train/recommend.ts";
 export type { Epoch, EpochReport, Scores } from "./train/scores.ts";

@@ -59,10 +59,10 @@ export class Model<Y = Float32Array> extends InferenceModel<Y> {
 export const sequential = (options: ModelOptions, layers: readonly Layer[]): Model => new Model(options, { layers });
 
 /** What a function of the functional form is given: x, or one value for each input by its name. */
-type Given<I> = I extends Shape ? Flow : { readonly [K in keyof I]: Flow };
+export type InputFlows<I> = I extends Shape ? Flow : { readonly [K in keyof I]: Flow };
 
 /** What its model predicts: one array, or one for each output by its name. */
-type Made<O> = O extends Flow ? Float32Array : { readonly [K in keyof O]: Float32Array };
+export type PredictedBy<O> = O extends Flow ? Float32Array : { readonly [K in keyof O]: Float32Array };
 
 /**
  * A network in the functional form: any wiring of layers. A layer object that is applied several times has one set of
@@ -81,8 +81,8 @@ type Made<O> = O extends Flow ? Float32Array : { readonly [K in keyof O]: Float3
  */
 export function functional<const I extends InputShapes, O extends Outflow>(
   options: Omit<ModelOptions, "input"> & { readonly input: I },
-  build: (given: Given<I>) => O,
-): Model<Made<O>>;
+  build: (given: InputFlows<I>) => O,
+): Model<PredictedBy<O>>;
 export function functional(options: ModelOptions, build: (x: Flow) => Flow): Model;
 export function functional(options: ModelOptions, build: (given: never) => Outflow): Model<unknown> {
   checkModel(options, []);
