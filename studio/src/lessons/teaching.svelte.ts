@@ -3,12 +3,15 @@ import type { Session } from "../page/session.svelte.ts";
 import { type Lesson, type LessonStep, readLesson } from "./lesson.ts";
 import { quantitiesOf } from "./walk.ts";
 
-const FILES = import.meta.glob<string>("../../lessons/*.md", { query: "?raw", import: "default" });
+/** Where each lesson lies beside the page: text, that is fetched when it is asked for. */
+const FILES = import.meta.glob<string>("../../lessons/*.md", { query: "?url", import: "default", eager: true });
+
+const read = async (url: string): Promise<Lesson> => readLesson(await (await fetch(url)).text());
 
 /** A lesson by its file's name, without what ends it; none where there is no such lesson. */
 export async function lessonNamed(name: string): Promise<Lesson | undefined> {
   const file = FILES[`../../lessons/${name}.md`];
-  return file && readLesson(await file());
+  return file === undefined ? undefined : read(file);
 }
 
 /** All lessons, in order; read when they are first asked for. */
@@ -16,7 +19,7 @@ export const allLessons = async (): Promise<readonly Lesson[]> =>
   Promise.all(
     Object.keys(FILES)
       .sort()
-      .map(async (name) => readLesson(await FILES[name]())),
+      .map((name) => read(FILES[name])),
   );
 
 export interface Answered {
