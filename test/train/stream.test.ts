@@ -127,7 +127,10 @@ test("where rows cannot be read on, the checkpoint has what was trained, and a n
     callbacks: [
       async ({ epoch }: EpochReport) => {
         done = epoch;
-        if (epoch === 2) await appendFile(own, `0,0,${"0".repeat(60)}1,no\n`);
+        if (epoch !== 2) return;
+        await appendFile(own, `0,0,${"0".repeat(60)}1,no\n`);
+        // A file is looked at again after 20 ms at the earliest: all epochs may take less.
+        await new Promise((resolve) => setTimeout(resolve, 100));
       },
     ],
   });
